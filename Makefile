@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# One non-recursive Makefile.  Sources are found by wildcard; everything built goes below $(BUILD).
+# V=1 shows commands.  NOBPF=1 builds without clang and without BPF objects (samplers only).
+
+BUILD ?= build
+VERSION := $(shell cat VERSION)
+DESTDIR ?=
+PREFIX ?= /usr/local
+LISTEN ?= 127.0.0.1:7070
+STATE ?=
+ARGS ?=
+FUZZ_SECONDS ?= 30
+
+CC = gcc
+CLANG ?= clang
+LLVM_STRIP ?= llvm-strip
+PKG_CONFIG ?= pkg-config
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+
+RUN_PACKAGES := gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libsqlite3-dev libmicrohttpd-dev \
+	libjansson-dev libyaml-dev libmd-dev libcap-dev
+TEST_PACKAGES := pkg-config libcmocka-dev libfuse3-dev bpftool nftables iproute2 jq curl sqlite3 linux-perf \
+	e2fsprogs xfsprogs cppcheck clang-tidy chromium nodejs npm
+
+# ---- sources -------------------------------------------------------------------------------------------------------
+
+FOLDERS := base collect aggregate analyze web cli
+SRCS := $(sort $(foreach f,$(FOLDERS),$(wildcard $(f)/*.c)))
+MAIN := $(wildcard cli/main.c)
+BPF_SRCS := $(if $(NOBPF),,$(sort $(wildcard bpf/*.bpf.c)))
+EMBEDDED := $(sort $(wildcard analyze/rules/*.yaml schema/sql/*.sql schema/*.json web/static/*))
+UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_SUPPORT := $(sort $(filter-out $(UNIT_SRCS),$(wildcard tests/unit/*.c)))
+FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FAULT_SRCS := $(sort $(wildcard tests/faults/*.c))
+BENCH_SRCS := $(sort $(wildcard tests/bench/*.c))
+
+OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
+MAIN_OBJ := $(MAIN:%.c=$(BUILD)/obj/%.o)
+LIBS := $(foreach f,$(FOLDERS),$(if $(wildcard $(f)/*.c),$(BUILD)/lib$(f).a))
+BPF_OBJS := $(BPF_SRCS:bpf/%.bpf.c=$(BUILD)/bpf/%.bpf.o)
+EMBED_OBJS := $(BUILD)/gen/embed.o $(BUILD)/gen/bpf_objects.o
+UNIT_BINS := $(UNIT_SRCS:%.c=$(BUILD)/%)
+FUZZ_BINS := $(FUZZ_SRCS:%.c=$(BUILD)/%)
+
+# ---- flags ---------------------------------------------------------------------------------------------------------
+
+MACHINE := $(shell uname -m)
+BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(MACHINE)))
+
+SAN_none :=
+SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SAN_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SAN ?= none
+ifeq ($(SAN),fuzz)
+CC = $(CLANG)
+endif
+
+CFLAGS ?= -O2 -g
+KWHY_CFLAGS = -std=gnu11 $(CFLAGS) -Wall -Wextra -Werror -D_GNU_SOURCE -I. -DKWHY_VERSION='"$(VERSION)"' $(SAN_$(SAN))
+KWHY_LDLIBS = -lbpf -lelf -lz -lsqlite3 -lmicrohttpd -ljansson -lyaml -lmd -lcap -lpthread -lm
+BPF_CFLAGS = -target bpf -g -O2 -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Werror -I. \
+	-idirafter /usr/include/$(MACHINE)-linux-gnu
+# Recursive on purpose: asked for only when the faults are built, so that pkg-config may be missing before.
+FUSE_CFLAGS = $(shell $(PKG_CONFIG) --cflags fuse3)
+FUSE_LIBS = $(shell $(PKG_CONFIG) --libs fuse3)
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.PHONY: all run demo test check check-bpf check-faults check-web asan fuzz lint bench install clean format FORCE \
+	deps-run deps-test service-user tests-unit tests-fuzz tests-faults lint-cppcheck lint-tidy asan-build
+
+ifneq ($(MAIN),)
+all: $(BUILD)/kwhy
+else
+all: $(LIBS) $(BPF_OBJS)
+	@echo "cli/main.c does not exist: built the archives, not $(BUILD)/kwhy"
+endif
+
+# ---- C -------------------------------------------------------------------------------------------------------------
+
+# Files that hold a list or flags: rewritten only when the text changes, so that what depends on them is rebuilt
+# after a source was added or removed, or an option changed.
+define text_file
+@mkdir -p $(dir $(1))
+@printf '%s\n' $(2) >$(1).new && if cmp -s $(1).new $(1); then rm -f $(1).new; else mv -f $(1).new $(1); fi
+endef
+
+$(BUILD)/gen/cflags: FORCE
+	$(call text_file,$@,'$(CC)' '$(subst ','\'',$(KWHY_CFLAGS))')
+$(BUILD)/gen/embed.list: FORCE
+	$(call text_file,$@,$(EMBEDDED))
+$(BUILD)/gen/bpf.list: FORCE
+	$(call text_file,$@,$(BPF_OBJS))
+$(BUILD)/gen/sources.list: FORCE
+	$(call text_file,$@,$(SRCS))
+
+$(BUILD)/obj/tests/faults/%.o: EXTRA_CFLAGS = $(FUSE_CFLAGS)
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/gen/cflags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(KWHY_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
+
+define folder_archive
+$(BUILD)/lib$(1).a: $(filter-out $(MAIN_OBJ),$(filter $(BUILD)/obj/$(1)/%,$(OBJS))) $(BUILD)/gen/sources.list
+	@rm -f $$@
+	$(Q)ar rcs $$@ $$(filter %.o,$$^)
+endef
+$(foreach f,$(FOLDERS),$(eval $(call folder_archive,$(f))))
+
+$(BUILD)/kwhy: $(OBJS) $(EMBED_OBJS) $(BUILD)/gen/sources.list
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(KWHY_CFLAGS) -o $@ $(filter %.o,$^) $(KWHY_LDLIBS)
+
+# ---- BPF objects and other files inside the program ----------------------------------------------------------------
+
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+	$(Q)$(LLVM_STRIP) -g $@
+
+$(BUILD)/gen/bpf_objects.S: $(BUILD)/gen/bpf.list packaging/embed.sh
+	$(Q)sh packaging/embed.sh objects $(BPF_OBJS) >$@
+$(BUILD)/gen/embed.S: $(BUILD)/gen/embed.list packaging/embed.sh
+	$(Q)sh packaging/embed.sh files $(EMBEDDED) >$@
+$(BUILD)/gen/bpf_objects.o: $(BUILD)/gen/bpf_objects.S $(BPF_OBJS)
+	$(Q)$(CC) -c -o $@ $<
+$(BUILD)/gen/embed.o: $(BUILD)/gen/embed.S $(EMBEDDED)
+	$(Q)$(CC) -c -o $@ $<
+
+# ---- tests ---------------------------------------------------------------------------------------------------------
+
+TEST_LINK = $(Q)$(CC) $(KWHY_CFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(LIBS) -Wl,--end-group
+
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SUPPORT:%.c=$(BUILD)/obj/%.o) $(LIBS) $(EMBED_OBJS)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(TEST_LINK) -lcmocka $(KWHY_LDLIBS)
+
+# A harness is linked with libFuzzer by "make fuzz"; otherwise with a main() that runs the files of its corpus.
+FUZZ_MAIN = $(if $(filter fuzz,$(SAN)),,$(BUILD)/obj/tests/fuzz/standalone.o)
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_MAIN) $(LIBS) $(EMBED_OBJS)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(TEST_LINK) $(if $(filter fuzz,$(SAN)),-fsanitize=fuzzer) $(KWHY_LDLIBS)
+
+$(BUILD)/tests/faults: $(FAULT_SRCS:%.c=$(BUILD)/obj/%.o) $(BUILD)/libbase.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(KWHY_CFLAGS) -o $@ $^ $(FUSE_LIBS) -lmd -lpthread -lm
+
+$(BUILD)/tests/bench: $(BENCH_SRCS:%.c=$(BUILD)/obj/%.o) $(LIBS) $(EMBED_OBJS)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(TEST_LINK) $(KWHY_LDLIBS)
+
+tests-unit: $(UNIT_BINS)
+tests-fuzz: $(FUZZ_BINS)
+tests-faults: $(if $(FAULT_SRCS),$(BUILD)/tests/faults)
+
+test: deps-test
+	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh
+check:
+	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh unit fuzz
+check-bpf:
+	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh bpf
+check-faults:
+	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh faults
+check-web:
+	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh web
+
+# The program and its tests with AddressSanitizer and UndefinedBehaviorSanitizer, beside the ordinary ones.
+asan-build:
+	$(Q)$(MAKE) BUILD=$(BUILD)/asan SAN=asan CFLAGS='-O1 -g' all tests-unit tests-fuzz
+asan:
+	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh asan
+
+fuzz:
+	$(Q)$(MAKE) BUILD=$(BUILD)/fuzz SAN=fuzz CFLAGS='-O1 -g' tests-fuzz
+	$(Q)for harness in $(FUZZ_SRCS:tests/fuzz/%.c=%); do \
+		mkdir -p $(BUILD)/fuzz/corpus/$$harness; \
+		echo "$$harness: $(FUZZ_SECONDS) s"; \
+		$(BUILD)/fuzz/tests/fuzz/$$harness -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -timeout=10 \
+			-verbosity=0 -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$harness- \
+			$(BUILD)/fuzz/corpus/$$harness tests/fuzz/corpus/$${harness#fuzz_} || exit 1; \
+	done
+
+bench: all
+	$(Q)if [ -x tests/bench/run.sh ]; then exec tests/bench/run.sh; else exec $(BUILD)/kwhy bench; fi
+
+# ---- lint ----------------------------------------------------------------------------------------------------------
+
+LINT_SRCS := $(SRCS) $(UNIT_SRCS) $(UNIT_SUPPORT) $(FAULT_SRCS) $(BENCH_SRCS) $(wildcard tests/fuzz/*.c)
+
+lint:
+	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/lint/run.sh
+lint-cppcheck: $(LINT_SRCS:%=$(BUILD)/lint/%.cppcheck)
+lint-tidy: $(LINT_SRCS:%=$(BUILD)/lint/%.tidy)
+
+# Stamps depend on the headers a file includes, so that an unchanged file is not read again.
+$(BUILD)/lint/%.cppcheck: % tests/lint/cppcheck.supp
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(KWHY_CFLAGS) $(if $(filter tests/faults/%,$<),$(FUSE_CFLAGS)) -MM -MP -MT $@ -MF $@.d $<
+	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr --error-exitcode=1 \
+		--suppressions-list=tests/lint/cppcheck.supp -D__linux__ -D_GNU_SOURCE -DKWHY_VERSION='""' -I. \
+		--template='{file}:{line}: {severity}: {message} [{id}]' $<
+	@touch $@
+$(BUILD)/lint/%.tidy: % .clang-tidy
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(KWHY_CFLAGS) $(if $(filter tests/faults/%,$<),$(FUSE_CFLAGS)) -MM -MP -MT $@ -MF $@.d $<
+	$(Q)clang-tidy --quiet --warnings-as-errors='*' $< -- $(KWHY_CFLAGS) -Wno-unknown-warning-option \
+		$(if $(filter tests/faults/%,$<),$(FUSE_CFLAGS)) >$@.log 2>&1 || { grep -v ' warnings\? generated' $@.log; exit 1; }
+	@touch $@
+
+format:
+	$(Q)clang-format -i $(LINT_SRCS) $(wildcard bpf/*.c) $(foreach f,$(FOLDERS) schema bpf,$(wildcard $(f)/*.h))
+
+# ---- run, install --------------------------------------------------------------------------------------------------
+
+deps-run:
+	@sh packaging/deps.sh $(RUN_PACKAGES)
+deps-test:
+	@sh packaging/deps.sh $(RUN_PACKAGES) $(TEST_PACKAGES)
+service-user:
+	@sh packaging/service-user.sh
+
+run: deps-run service-user
+	$(Q)$(MAKE) all
+	$(Q)BUILD='$(BUILD)' STATE='$(STATE)' LISTEN='$(LISTEN)' exec sh packaging/run.sh $(ARGS)
+
+demo: all
+	$(Q)BUILD='$(BUILD)' MAKE='$(MAKE)' exec tests/demo.sh
+
+install: all
+	install -D -m 755 $(BUILD)/kwhy $(DESTDIR)$(PREFIX)/bin/kwhy
+	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/kwhy/LICENSE
+	for unit in $(wildcard packaging/*.service); do \
+		mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system && \
+		sed 's|@PREFIX@|$(PREFIX)|g' $$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/} || exit 1; \
+	done
+
+clean:
+	$(Q)rm -rf $(BUILD)
+
+DEPS := $(OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_SRCS:%.c=$(BUILD)/obj/%.d) $(UNIT_SUPPORT:%.c=$(BUILD)/obj/%.d) \
+	$(FUZZ_SRCS:%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/tests/fuzz/standalone.d $(FAULT_SRCS:%.c=$(BUILD)/obj/%.d) \
+	$(BENCH_SRCS:%.c=$(BUILD)/obj/%.d) $(LINT_SRCS:%=$(BUILD)/lint/%.cppcheck.d) $(LINT_SRCS:%=$(BUILD)/lint/%.tidy.d)
+-include $(wildcard $(DEPS))
