@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * A symbolised kernel stack, sent before the first event that refers to it. The text has one frame a
+ * line, innermost first: symbol+0xoffset [module].
+ */
+#ifndef KWHY_SCHEMA_EV_STACK_H
+#define KWHY_SCHEMA_EV_STACK_H
+
+#include "schema/event.h"
+
+struct kw_stack {
+	__u64 hash;
+	char text[1536];
+};
+
+_Static_assert(sizeof(struct kw_stack) == 1544, "kw_stack");
+
+/* F(member, type, unit, meaning) */
+#define KW_FIELDS_stack(F) \
+	F(hash, U64, NONE, "content hash") \
+	F(text, STR, NONE, "frames, one a line")
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "schema/kinds.h"
+
+#include <string.h>
+
+#define FIELD(kind, member, ftype, funit, ftext)                                                                \
+	{ #member, KW_TYPE_##ftype, KW_UNIT_##funit, offsetof(struct kw_##kind, member),                        \
+	  sizeof(((struct kw_##kind *)0)->member), ftext },
+
+#define KW_EVENT(number, name, class, title) \
+	static const struct kw_field fields_##name[] = { KW_FIELDS_##name(FIELD_##name) { 0 } };
+
+#define FIELD_tick(m, t, u, x) FIELD(tick, m, t, u, x)
+#define FIELD_cgroup(m, t, u, x) FIELD(cgroup, m, t, u, x)
+#define FIELD_stack(m, t, u, x) FIELD(stack, m, t, u, x)
+#define FIELD_probe(m, t, u, x) FIELD(probe, m, t, u, x)
+#define FIELD_log(m, t, u, x) FIELD(log, m, t, u, x)
+#define FIELD_runq(m, t, u, x) FIELD(runq, m, t, u, x)
+#define FIELD_throttle(m, t, u, x) FIELD(throttle, m, t, u, x)
+#define FIELD_offcpu(m, t, u, x) FIELD(offcpu, m, t, u, x)
+#define FIELD_lock(m, t, u, x) FIELD(lock, m, t, u, x)
+#define FIELD_reclaim(m, t, u, x) FIELD(reclaim, m, t, u, x)
+#define FIELD_oom(m, t, u, x) FIELD(oom, m, t, u, x)
+#define FIELD_block(m, t, u, x) FIELD(block, m, t, u, x)
+#define FIELD_drop(m, t, u, x) FIELD(drop, m, t, u, x)
+#define FIELD_retransmit(m, t, u, x) FIELD(retransmit, m, t, u, x)
+#define FIELD_signal(m, t, u, x) FIELD(signal, m, t, u, x)
+#define FIELD_exit(m, t, u, x) FIELD(exit, m, t, u, x)
+#define FIELD_freeze(m, t, u, x) FIELD(freeze, m, t, u, x)
+#define FIELD_wait(m, t, u, x) FIELD(wait, m, t, u, x)
+#define FIELD_blame(m, t, u, x) FIELD(blame, m, t, u, x)
+#define FIELD_usage(m, t, u, x) FIELD(usage, m, t, u, x)
+#define FIELD_pressure(m, t, u, x) FIELD(pressure, m, t, u, x)
+#define FIELD_host(m, t, u, x) FIELD(host, m, t, u, x)
+#define FIELD_netstat(m, t, u, x) FIELD(netstat, m, t, u, x)
+#include "schema/events.def"
+#undef KW_EVENT
+
+static const struct kw_kind_info kinds[] = {
+#define KW_EVENT(number, name, class, title) \
+	{ number, KW_CLASS_##class, #name, title, sizeof(struct kw_##name), fields_##name },
+#include "schema/events.def"
+#undef KW_EVENT
+};
+
+const struct kw_kind_info *kw_kind_by_number(unsigned int number)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (kinds[i].number == number)
+			return &kinds[i];
+	return NULL;
+}
+
+const struct kw_kind_info *kw_kind_by_name(const char *name)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(kinds[i].name, name))
+			return &kinds[i];
+	return NULL;
+}
+
+const struct kw_kind_info *kw_kind_at(size_t index)
+{
+	return index < sizeof(kinds) / sizeof(kinds[0]) ? &kinds[index] : NULL;
+}
+
+static const char *name_at(const char *const *names, size_t count, unsigned int i)
+{
+	return i < count && names[i] ? names[i] : "unknown";
+}
+
+const char *kw_wait_reason_name(unsigned int reason)
+{
+	static const char *const names[KW_WAIT_MAX] = {
+		[KW_WAIT_CPU] = "cpu",         [KW_WAIT_THROTTLED] = "throttled", [KW_WAIT_BLOCK] = "block",
+		[KW_WAIT_LOCK] = "lock",       [KW_WAIT_RECLAIM] = "reclaim",     [KW_WAIT_FROZEN] = "frozen",
+		[KW_WAIT_FSFROZEN] = "fs_frozen", [KW_WAIT_OTHER] = "other",
+	};
+	return name_at(names, KW_WAIT_MAX, reason);
+}
+
+const char *kw_resource_name(unsigned int resource)
+{
+	static const char *const names[KW_RES_MAX] = {
+		[KW_RES_CPU] = "cpu",       [KW_RES_BLOCK] = "block",     [KW_RES_LOCK] = "lock",
+		[KW_RES_MEMORY] = "memory", [KW_RES_FS] = "filesystem",
+	};
+	return name_at(names, KW_RES_MAX, resource);
+}
+
+const char *kw_sink_name(unsigned int sink)
+{
+	static const char *const names[] = { "container", "idle", "unknown", "device", "irq" };
+
+	return name_at(names, sizeof(names) / sizeof(names[0]), sink);
+}
