@@ -255,10 +255,12 @@ static bool take_clock(const char **s, struct tm *tm, int64_t *ret_fraction_ns)
 	const char *p = *s;
 	int64_t fraction = 0;
 	int hour, minute, second = 0;
+	bool seconds;
 
 	if (!take_digits(&p, 2, &hour) || !take_char(&p, ':') || !take_digits(&p, 2, &minute))
 		return false;
-	if (take_char(&p, ':') && !take_digits(&p, 2, &second))
+	seconds = take_char(&p, ':');
+	if (seconds && !take_digits(&p, 2, &second))
 		return false;
 	if (hour > 23 || minute > 59 || second > 60)
 		return false;
@@ -267,7 +269,7 @@ static bool take_clock(const char **s, struct tm *tm, int64_t *ret_fraction_ns)
 		struct decimal d;
 
 		/* The last digit of the seconds stands in for the whole part. */
-		if (p[-3] != ':' || parse_decimal(&digits, &d) < 0)
+		if (!seconds || parse_decimal(&digits, &d) < 0)
 			return false;
 		fraction = d.fraction * (NSEC_PER_SEC / d.fraction_scale);
 		p = digits;

@@ -1,0 +1,160 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# run-all.sh [TIER...]: runs the tiers (all of them by default) and adds up their results.
+#
+# A tier's programs print one line per test: "ok NAME", "not ok NAME - why", "skip NAME - why"; cmocka's TAP output
+# counts as well ("# SKIP", the reason being the comment line before it).  A program that exits with an error without
+# a "not ok", or that runs no test, is itself one failed test.  Exits 1 when anything failed.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+
+make=${MAKE:-make}
+export BUILD=${BUILD:-build}
+export CMOCKA_MESSAGE_OUTPUT=TAP
+unset MAKEFLAGS MFLAGS MAKELEVEL
+passed=0 failed=0 skipped=0
+failures=() skips=()
+logs=$BUILD/test-logs
+mkdir -p "$logs"
+
+not_ok() { # what
+	failed=$((failed + 1))
+	failures+=("$1")
+}
+
+# Counts the lines of one program's output.
+count() { # tier, program, status, log
+	local tier=$1 program=$2 status=$3 log=$4 line comment='' seen=0 bad=0 name
+	while IFS= read -r line; do
+		line=${line//$'\r'/}
+		case $line in
+		'ok '*'# SKIP'* | 'not ok '*'# SKIP'*)
+			skipped=$((skipped + 1))
+			name=${line#*# SKIP}
+			skips+=("$tier: ${name# } - ${comment:-no reason given}")
+			;;
+		'ok '*) passed=$((passed + 1)) ;;
+		'not ok '*)
+			bad=1
+			not_ok "$tier: ${line#not ok }${comment:+ ($program)}"
+			;;
+		'skip '*)
+			skipped=$((skipped + 1))
+			skips+=("$tier: ${line#skip }")
+			;;
+		'# '*)
+			comment=${line#\# }
+			continue
+			;;
+		*) continue ;;
+		esac
+		seen=$((seen + 1))
+		comment=
+	done <"$log"
+	if [[ $status -eq 124 || $status -eq 137 ]]; then
+		not_ok "$tier: $program - ran into its time limit"
+	elif [[ $status -ne 0 && $bad -eq 0 ]]; then
+		not_ok "$tier: $program - exit status $status"
+	elif [[ $seen -eq 0 ]]; then
+		not_ok "$tier: $program - ran no test"
+	fi
+	if [[ $status -ne 0 || $bad -ne 0 ]]; then
+		tail -n 200 "$log" | sed 's/^/    /'
+	elif [[ -n ${V:-} ]]; then
+		sed 's/^/    /' "$log"
+	fi
+}
+
+run() { # tier, seconds, program, arguments...
+	local tier=$1 limit=$2 program=$3 log status
+	shift 2
+	log=$logs/$tier-$(basename "$program").log
+	timeout --kill-after=10 "$limit" "$@" >"$log" 2>&1 </dev/null
+	status=$?
+	count "$tier" "$program" "$status" "$log"
+}
+
+build() { # tier, targets...
+	local tier=$1 log
+	shift
+	log=$logs/$tier-build.log
+	if ! "$make" -s -k -j2 BUILD="$BUILD" "$@" >"$log" 2>&1; then
+		tail -n 60 "$log" | sed 's/^/    /'
+		not_ok "$tier: build - make $* failed"
+		return 1
+	fi
+}
+
+run_script() { # tier, seconds, script
+	if [[ ! -x $3 ]]; then
+		not_ok "$1: tier missing ($3)"
+		return
+	fi
+	run "$1" "$2" "$3"
+}
+
+# Both work from the sources, so that a program that was not built is a failure rather than silence.
+run_unit() { # tier, build folder
+	local source binary
+	for source in tests/unit/test_*.c; do
+		binary=$2/${source%.c}
+		[[ -x $binary ]] && run "$1" 180 "$binary"
+	done
+}
+
+run_corpora() { # tier, build folder
+	local source name
+	for source in tests/fuzz/fuzz_*.c; do
+		name=$(basename "$source" .c)
+		[[ -x $2/tests/fuzz/$name ]] && run "$1" 180 "$2/tests/fuzz/$name" "tests/fuzz/corpus/${name#fuzz_}"
+	done
+}
+
+tier() {
+	local before_passed=$passed before_failed=$failed before_skipped=$skipped
+	echo "== $1"
+	case $1 in
+	lint) run lint 900 tests/lint/run.sh ;;
+	unit)
+		build unit tests-unit
+		run_unit unit "$BUILD"
+		;;
+	fuzz)
+		build fuzz tests-fuzz
+		run_corpora fuzz "$BUILD"
+		;;
+	bpf) build bpf all && run_script bpf 900 tests/bpf/run.sh ;;
+	faults) build faults all tests-faults && run_script faults 3600 tests/e2e/run.sh ;;
+	asan)
+		build asan asan-build
+		run_unit asan "$BUILD/asan"
+		run_corpora asan "$BUILD/asan"
+		run_script asan 900 tests/asan.sh
+		;;
+	web) build web all tests-faults && run_script web 900 tests/web/run.sh ;;
+	*)
+		echo "run-all.sh: there is no tier $1 (lint unit fuzz bpf faults asan web)" >&2
+		exit 2
+		;;
+	esac
+	echo "   $((passed - before_passed)) passed, $((failed - before_failed)) failed," \
+		"$((skipped - before_skipped)) skipped in $1"
+}
+
+for name in "${@:-lint unit fuzz bpf faults asan web}"; do
+	for one in $name; do
+		tier "$one"
+	done
+done
+
+if [[ ${#skips[@]} -gt 0 ]]; then
+	echo "Skipped:"
+	printf '  %s\n' "${skips[@]}"
+fi
+if [[ ${#failures[@]} -gt 0 ]]; then
+	echo "Failed:"
+	printf '  %s\n' "${failures[@]}"
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[[ $failed -eq 0 ]]
