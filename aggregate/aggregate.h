@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Finished records in, rows out: gives each record its containers, writes it
+ * to the event store, rotates and deletes shards.  The only writer of
+ * STATE/events/.  Single-threaded.
+ */
+#ifndef KWHY_AGGREGATE_AGGREGATE_H
+#define KWHY_AGGREGATE_AGGREGATE_H
+
+#include <stdint.h>
+
+#include "base/config.h"
+#include "base/strbuf.h"
+#include "schema/event.h"
+
+struct aggregate;
+
+/*
+ * Opens or makes the store below state_dir, takes its lock (-EBUSY: another collector holds it), sets damaged shards
+ * aside (renamed *.damaged, said in *ret_error though the result is 0).  boot_id: 36 characters, from the host or the capture.
+ */
+int aggregate_new(const char *state_dir, const struct config *config, const char *boot_id, struct aggregate **ret_aggregate,
+		  struct strbuf *ret_error);
+/* Commits and closes. */
+void aggregate_free(struct aggregate *a);
+
+/* The group that may read the store besides root; (gid_t)-1: nobody.  Call right after aggregate_new(). */
+int aggregate_share(struct aggregate *a, unsigned int gid);
+
+/*
+ * Takes one record (struct kw_event with payload, without frames).  Commits at every tick record, so that what a tick
+ * promises is on disk.  0, -EBADMSG when the record is malformed (counted), -ENOSPC, -EIO when it could not be stored
+ * (counted as lost; the aggregate stays usable).
+ */
+int aggregate_event(struct aggregate *a, const struct kw_event *event);
+
+struct aggregate_stats {
+	uint64_t stored, refused, lost, containers, shards, bytes;
+};
+void aggregate_stats(const struct aggregate *a, struct aggregate_stats *ret_stats);
+
+#endif

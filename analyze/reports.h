@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store of incidents and reports: STATE/reports/reports.db.  One process
+ * writes (the server, or a replay); others read through a reader.
+ * Reports are report/v1 objects (docs: schema/report-v1.json).
+ */
+#ifndef KWHY_ANALYZE_REPORTS_H
+#define KWHY_ANALYZE_REPORTS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "analyze/reader.h"
+
+struct reports;
+
+int reports_open(const char *state_dir, struct reports **ret_reports, struct strbuf *ret_error); /* for writing; makes and migrates it */
+void reports_free(struct reports *r);
+/* Adds a revision; the object must carry id and revision.  0, -EEXIST that revision is there, negative errno. */
+int reports_put(struct reports *r, const json_t *report);
+
+/* Reading, through a reader (select first).  Newest revision of each. */
+struct incident_filter {
+	int64_t since_ns, until_ns; /* overlap; 0: open end */
+	const char *cause;          /* NULL: any; "cpu" matches cpu.* */
+	const char *status, *severity, *container; /* NULL: any; container by name, ref or cgroup as victim or culprit */
+	int64_t limit;              /* 0: 1000 */
+	const char *before_id;      /* cursor: strictly older than this incident, NULL: from the newest */
+};
+/* Calls fn with each report (borrowed), newest onset first.  Returns the count or negative errno. */
+int64_t reports_each(struct reader *r, const struct incident_filter *filter, int (*fn)(void *ctx, const json_t *report), void *ctx);
+/* -ENOENT when unknown.  revision 0: newest.  *ret_report is a new reference. */
+int reports_get(struct reader *r, const char *id, int revision, json_t **ret_report);
+
+#endif

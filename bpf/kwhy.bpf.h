@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What every program shares: maps, settings, identity of tasks, books, the way
+ * a record leaves the kernel.  The loader gives all objects the same instance
+ * of each map below (by name), and fills kw_settings before loading.
+ *
+ * A handler does, in this order and no other (design: threshold, bucket, stack, reserve):
+ *	1. compare with its threshold, return at once when below;
+ *	2. kw_sum_wait() / kw_sum_blame() where the kind has sums;
+ *	3. struct kw_X_record *r = kw_begin(KW_KIND_X, &cg, sizeof(*r)): counts it, asks the token bucket, reserves;
+ *	4. fill r->e.subject, r->p, optionally kw_stack();
+ *	5. kw_submit(r, urgent).
+ */
+#ifndef KWHY_BPF_KWHY_H
+#define KWHY_BPF_KWHY_H
+
+#include "bpf/kernel.bpf.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+
+#include "schema/payloads.h"
+
+#include "schema/kernel_maps.h"
+
+enum kw_kind {
+#define KW_EVENT(number, name, class, title) KW_KIND_##name = (number),
+#include "schema/events.def"
+#undef KW_EVENT
+};
+
+/* Filled by the loader before load; the verifier then removes what is off. */
+const volatile struct kw_settings kw_settings = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 * 1024 * 1024); /* collect.ring_size */
+} kw_events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, KW_KINDS_MAX);
+	__type(key, u32);
+	__type(value, struct kw_book);
+} kw_books SEC(".maps");
+
+/* [0]: epoch of the sums, and the switch that turns everything off at once. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct kw_control);
+} kw_control SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KW_WAIT_SUMS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct kw_wait_key);
+	__type(value, struct kw_wait_sum);
+} kw_wait_sums SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KW_BLAME_SUMS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct kw_blame_key);
+	__type(value, struct kw_blame_sum);
+} kw_blame_sums SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, KW_BUCKETS_MAX);
+	__type(key, struct kw_bucket_key);
+	__type(value, struct kw_bucket);
+} kw_buckets SEC(".maps");
+
+/* Thread groups of kwhy itself: left out of everything. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16);
+	__type(key, u32);
+	__type(value, u8);
+} kw_own_pids SEC(".maps");
+
+static __always_inline bool kw_is_own(u32 tgid)
+{
+	return bpf_map_lookup_elem(&kw_own_pids, &tgid) != NULL;
+}
+
+static __always_inline bool kw_is_off(void)
+{
+	u32 zero = 0;
+	struct kw_control *c = bpf_map_lookup_elem(&kw_control, &zero);
+
+	return !c || c->off;
+}
+
+/* v1 part of an identity; 0 for the root and for cgroups of the default hierarchy. */
+static __always_inline u64 kw_v1_of(struct cgroup *cgrp)
+{
+	u64 id = BPF_CORE_READ(cgrp, kn, id);
+	u64 hierarchy = BPF_CORE_READ(cgrp, root, hierarchy_id);
+
+	if (!hierarchy || id == 1)
+		return 0;
+	return hierarchy << KW_CG_V1_SHIFT | (id & KW_CG_ID_MASK);
+}
+
+/* Any cgroup (of a css, a socket, an argument of a tracepoint), in whichever hierarchy it lives. */
+static __always_inline void kw_cg_of_cgroup(struct cgroup *cgrp, struct kw_cg *ret)
+{
+	u64 hierarchy, id;
+
+	ret->v2 = 0;
+	ret->v1 = 0;
+	if (!cgrp)
+		return;
+	id = BPF_CORE_READ(cgrp, kn, id);
+	hierarchy = BPF_CORE_READ(cgrp, root, hierarchy_id);
+	if (hierarchy)
+		ret->v1 = hierarchy << KW_CG_V1_SHIFT | (id & KW_CG_ID_MASK);
+	else
+		ret->v2 = id;
+}
+
+#define KW_SUBSYS_V1(css_set, name)                                                                             \
+	({                                                                                                      \
+		u64 v1_ = 0;                                                                                    \
+		if (bpf_core_enum_value_exists(enum cgroup_subsys_id, name##_cgrp_id)) {                        \
+			struct cgroup_subsys_state *css_ = NULL;                                                \
+			bpf_core_read(&css_, sizeof(css_), &(css_set)->subsys[bpf_core_enum_value(             \
+							      enum cgroup_subsys_id, name##_cgrp_id)]);         \
+			if (css_)                                                                               \
+				v1_ = kw_v1_of(BPF_CORE_READ(css_, cgroup));                                    \
+		}                                                                                               \
+		v1_;                                                                                            \
+	})
+
+/*
+ * Identity of any task, trusted or not.  The v1 part is the first of cpu, memory, freezer, pids, io in which the task is
+ * below the root: on hosts where only some controllers are delegated the most specific one known decides.
+ */
+static __noinline int kw_cg_of_task(struct task_struct *task, struct kw_cg *ret)
+{
+	struct css_set *set;
+
+	if (!ret)
+		return 0;
+	set = BPF_CORE_READ(task, cgroups);
+	ret->v2 = BPF_CORE_READ(set, dfl_cgrp, kn, id);
+	ret->v1 = KW_SUBSYS_V1(set, cpu);
+	if (!ret->v1)
+		ret->v1 = KW_SUBSYS_V1(set, memory);
+	if (!ret->v1)
+		ret->v1 = KW_SUBSYS_V1(set, freezer);
+	if (!ret->v1)
+		ret->v1 = KW_SUBSYS_V1(set, pids);
+	if (!ret->v1)
+		ret->v1 = KW_SUBSYS_V1(set, io);
+	return 0;
+}
+
+/* Fills a party from any task pointer, NULL gives nobody. */
+static __always_inline void kw_party_of(struct task_struct *task, struct kw_party *ret)
+{
+	__builtin_memset(ret, 0, sizeof(*ret));
+	if (!task)
+		return;
+	kw_cg_of_task(task, &ret->cg);
+	ret->pid = BPF_CORE_READ(task, tgid);
+	ret->tid = BPF_CORE_READ(task, pid);
+	ret->start_ns = BPF_CORE_READ(task, start_boottime);
+	BPF_CORE_READ_STR_INTO(&ret->comm, task, comm);
+}
+
+static __always_inline bool kw_cg_same(const struct kw_cg *a, const struct kw_cg *b)
+{
+	return a->v2 == b->v2 && a->v1 == b->v1;
+}
+
+/* Token bucket per kind and container: collect.rate a second, bursts of the same. */
+static __always_inline bool kw_admit(u16 kind, const struct kw_cg *cg, u64 now)
+{
+	struct kw_bucket_key key = { .cg = *cg, .kind = kind };
+	struct kw_bucket fresh = { .refilled_ns = now, .tokens = kw_settings.rate };
+	struct kw_bucket *b = bpf_map_lookup_elem(&kw_buckets, &key);
+	u64 gained;
+
+	if (!b) {
+		fresh.tokens--;
+		bpf_map_update_elem(&kw_buckets, &key, &fresh, BPF_ANY);
+		return true;
+	}
+	gained = (now - b->refilled_ns) * kw_settings.rate / 1000000000ULL;
+	if (gained) {
+		b->tokens = b->tokens + gained > kw_settings.rate ? kw_settings.rate : b->tokens + gained;
+		b->refilled_ns = now;
+	}
+	if (!b->tokens) {
+		b->suppressed++;
+		return false;
+	}
+	b->tokens--;
+	return true;
+}
+
+/* Counts, asks the bucket, reserves and fills the envelope.  NULL: held back or no room, already counted. */
+static __always_inline void *kw_begin(u16 kind, const struct kw_cg *cg, u64 size, u64 payload_size)
+{
+	u32 key = kind;
+	u64 now = bpf_ktime_get_boot_ns();
+	struct kw_book *book = bpf_map_lookup_elem(&kw_books, &key);
+	struct kw_event *e;
+
+	if (!book)
+		return NULL;
+	book->emitted++;
+	if (!kw_admit(kind, cg, now)) {
+		book->suppressed++;
+		return NULL;
+	}
+	e = bpf_ringbuf_reserve(&kw_events, size, 0);
+	if (!e) {
+		book->lost_ring++;
+		return NULL;
+	}
+	__builtin_memset(e, 0, sizeof(*e));
+	e->kind = kind;
+	e->payload_size = payload_size;
+	e->cpu = bpf_get_smp_processor_id();
+	e->ts_ns = now;
+	return e;
+}
+
+/* KW_BEGIN(runq, r, &cg): declares the record type's variable r and goes on only inside "if (r)". */
+#define KW_RECORD(name)                                                                                         \
+	struct kw_##name##_record {                                                                             \
+		struct kw_event e;                                                                              \
+		struct kw_##name p;                                                                             \
+	}
+#define KW_RECORD_STACK(name)                                                                                   \
+	struct kw_##name##_record {                                                                             \
+		struct kw_event e;                                                                              \
+		struct kw_##name p;                                                                             \
+		u64 stack[KW_STACK_FRAMES_MAX];                                                                 \
+	}
+#define KW_RECORD_STACKS(name)                                                                                  \
+	struct kw_##name##_record {                                                                             \
+		struct kw_event e;                                                                              \
+		struct kw_##name p;                                                                             \
+		u64 stack[KW_STACK_FRAMES_MAX];                                                                 \
+		u64 peer_stack[KW_STACK_FRAMES_MAX];                                                            \
+	}
+
+/*
+ * Wakes the reader when it must hurry or the ring is a quarter full; it polls every 50 ms anyway
+ * (a wakeup each costs three times the record itself).  Records keep their full size: frames beyond
+ * e.frames are not read.
+ */
+static __always_inline void kw_submit(void *record, bool urgent)
+{
+	u64 flags = BPF_RB_NO_WAKEUP;
+
+	if (urgent || bpf_ringbuf_query(&kw_events, BPF_RB_AVAIL_DATA) > kw_settings.ring_size / 4)
+		flags = BPF_RB_FORCE_WAKEUP;
+	bpf_ringbuf_submit(record, flags);
+}
+
+static __always_inline u32 kw_epoch(void)
+{
+	u32 zero = 0;
+	struct kw_control *c = bpf_map_lookup_elem(&kw_control, &zero);
+
+	return c ? c->epoch : 0;
+}
+
+static __always_inline void kw_count_lost_other(u16 kind)
+{
+	u32 key = kind;
+	struct kw_book *book = bpf_map_lookup_elem(&kw_books, &key);
+
+	if (book)
+		book->lost_other++;
+}
+
+/* Adds one wait to the sums of this tick. */
+static __always_inline void kw_sum_wait(const struct kw_cg *cg, u32 reason, u64 ns)
+{
+	struct kw_wait_key key = { .cg = *cg, .reason = reason, .epoch = kw_epoch() };
+	struct kw_wait_sum one = { .count = 1, .sum_ns = ns, .max_ns = ns };
+	struct kw_wait_sum *s = bpf_map_lookup_elem(&kw_wait_sums, &key);
+
+	if (!s) {
+		if (!bpf_map_update_elem(&kw_wait_sums, &key, &one, BPF_NOEXIST))
+			return;
+		s = bpf_map_lookup_elem(&kw_wait_sums, &key);
+		if (!s) {
+			kw_count_lost_other(KW_KIND_wait);
+			return;
+		}
+	}
+	__sync_fetch_and_add(&s->count, 1);
+	__sync_fetch_and_add(&s->sum_ns, ns);
+	if (ns > s->max_ns)
+		s->max_ns = ns; /* may lose a race by a hair; the sums do not */
+}
+
+/* Adds blame of one wait; culprit NULL with a sink other than KW_SINK_CONTAINER. */
+static __always_inline void kw_sum_blame(u32 resource, const struct kw_cg *victim, const struct kw_party *culprit,
+					 u32 sink, u64 object, u64 ns)
+{
+	struct kw_blame_key key = { .victim = *victim, .resource = resource, .sink = sink, .object = object };
+	struct kw_blame_sum one = { .count = 1, .ns = ns };
+	struct kw_blame_sum *s;
+
+	key.epoch = kw_epoch();
+	if (culprit) {
+		key.culprit = culprit->cg;
+		one.culprit = *culprit;
+	}
+	s = bpf_map_lookup_elem(&kw_blame_sums, &key);
+	if (!s) {
+		if (!bpf_map_update_elem(&kw_blame_sums, &key, &one, BPF_NOEXIST))
+			return;
+		s = bpf_map_lookup_elem(&kw_blame_sums, &key);
+		if (!s) {
+			kw_count_lost_other(KW_KIND_blame);
+			return;
+		}
+	}
+	__sync_fetch_and_add(&s->count, 1);
+	__sync_fetch_and_add(&s->ns, ns);
+}
+
+#endif

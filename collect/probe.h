@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A probe as data: what it watches, where it hooks, what it costs, which
+ * diagnoses are lost without it.  The generic runner (collect/objects_run.c)
+ * does everything else.
+ *
+ * One line in collect/probes.def registers a probe; its descriptor
+ * "probe_<name>" lives in collect/probe_<name>.c.
+ */
+#ifndef KWHY_COLLECT_PROBE_H
+#define KWHY_COLLECT_PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "schema/kinds.h"
+
+struct config;
+struct kernel; /* collect/kernel.h: kallsyms, BTF enum names, device names of the running kernel */
+
+/*
+ * One way to attach.  A hook is a point a probe needs ("switch", "issue"); choices of the same hook are tried in the
+ * order of the table until one attaches.  required: without any working choice of that hook the probe has failed;
+ * otherwise it is degraded.
+ */
+struct attach_choice {
+	const char *hook;
+	const char *program; /* function name in the object; its SEC() says the type */
+	bool required;
+	const char *lost;    /* what is missing when no choice of this hook works; NULL for all but the first choice */
+};
+
+struct probe {
+	const char *name;   /* as in settings and `kwhy probes` */
+	const char *title;  /* one sentence */
+	const char *cost;   /* hook, expected rate, ns a hit */
+	const char *causes; /* cause codes that need it, separated by commas */
+	const char *object; /* bpf/<object>.bpf.c; several probes may share one (hot hooks) */
+	const struct attach_choice *attach; /* ends with hook NULL; NULL: the probe only reads maps or polls */
+	const uint16_t *kinds;              /* event kinds it emits, ends with 0 */
+	/* Completes a record in place (names an enum, a symbol, a class) before its frames are dropped; NULL if none.
+	 * frames: symbolised through kernel.h.  0, or -EBADMSG to refuse the record. */
+	int (*refine)(const struct kernel *kernel, struct kw_event *event, void *payload, const uint64_t *stack,
+		      const uint64_t *peer_stack);
+};
+
+extern const struct probe *const probes[]; /* ends with NULL; from probes.def */
+
+#endif

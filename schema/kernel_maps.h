@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/* Maps and settings shared by BPF programs and the collector (never stored, never sent). */
+#ifndef KWHY_SCHEMA_KERNEL_MAPS_H
+#define KWHY_SCHEMA_KERNEL_MAPS_H
+
+#include "schema/event.h"
+
+#define KW_KINDS_MAX 64
+#define KW_WAIT_SUMS_MAX 16384
+#define KW_BLAME_SUMS_MAX 16384
+#define KW_BUCKETS_MAX 8192
+
+/* rodata of every object; all spans in ns. */
+struct kw_settings {
+	__u64 rate;      /* records a second per kind and container */
+	__u64 ring_size;
+	__u64 runq_threshold_ns;
+	__u64 runq_blame_ns;
+	__u64 throttle_threshold_ns;
+	__u64 offcpu_threshold_ns;
+	__u64 offcpu_sleep_threshold_ns;
+	__u64 lock_threshold_ns;
+	__u64 reclaim_threshold_ns;
+	__u64 block_threshold_ns;
+	/* probes that share a hot hook; the others are simply not loaded */
+	__u8 runq_on;
+	__u8 throttle_on;
+	__u8 offcpu_on;
+	__u8 lock_on;
+	__u8 freeze_on;
+	__u8 reserved[3];
+};
+
+struct kw_book {
+	__u64 emitted;
+	__u64 suppressed;
+	__u64 lost_ring;
+	__u64 lost_other;
+};
+
+struct kw_control {
+	__u32 epoch; /* the collector adds one at each tick, then drains the sums of the former */
+	__u32 off;   /* 1: every program returns at once */
+};
+
+struct kw_wait_key {
+	struct kw_cg cg;
+	__u32 reason;
+	__u32 epoch;
+};
+
+struct kw_wait_sum {
+	__u64 count;
+	__u64 sum_ns;
+	__u64 max_ns;
+};
+
+struct kw_blame_key {
+	struct kw_cg victim;
+	struct kw_cg culprit;
+	__u64 object;
+	__u32 resource;
+	__u32 sink;
+	__u32 epoch;
+	__u32 reserved;
+};
+
+struct kw_blame_sum {
+	__u64 count;
+	__u64 ns;
+	struct kw_party culprit; /* the task seen first in this tick */
+};
+
+struct kw_bucket_key {
+	struct kw_cg cg;
+	__u32 kind;
+	__u32 reserved;
+};
+
+struct kw_bucket {
+	__u64 refilled_ns;
+	__u64 tokens;
+	__u64 suppressed;
+};
+
+#endif
