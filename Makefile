@@ -27,7 +27,7 @@ TEST_PACKAGES := pkg-config libcmocka-dev libfuse3-dev bpftool nftables iproute2
 
 # ---- sources -------------------------------------------------------------------------------------------------------
 
-FOLDERS := base collect aggregate analyze web cli
+FOLDERS := base schema collect aggregate analyze web cli
 SRCS := $(sort $(foreach f,$(FOLDERS),$(wildcard $(f)/*.c)))
 MAIN := $(wildcard cli/main.c)
 BPF_SRCS := $(if $(NOBPF),,$(sort $(wildcard bpf/*.bpf.c)))
@@ -220,7 +220,7 @@ $(BUILD)/lint/%.tidy: % .clang-tidy
 	@touch $@
 
 format:
-	$(Q)clang-format -i $(LINT_SRCS) $(wildcard bpf/*.c) $(foreach f,$(FOLDERS) schema bpf,$(wildcard $(f)/*.h))
+	$(Q)clang-format -i $(LINT_SRCS) $(wildcard bpf/*.c) $(foreach f,$(FOLDERS) bpf,$(wildcard $(f)/*.h))
 
 # ---- run, install --------------------------------------------------------------------------------------------------
 
