@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Waiting for a CPU: a neighbour's, one's own threads', one's own quota's. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "tests/faults/faults.h"
+#include "tests/faults/work.h"
+
+#define THREADS_MAX 12
+
+struct cpu_state {
+	struct tally requests[PHASES];
+	int64_t throttled_count, throttled_ns; /* driver only: at the onset */
+};
+
+struct pack {
+	struct sandbox *sb;
+	int threads;
+	struct requests rq;
+};
+
+/* Does nothing until the fault begins, then takes all the CPU it gets. */
+static void hog(struct sandbox *sb, void *arg)
+{
+	(void)arg;
+	while (sandbox_phase(sb) < PHASE_FAULT)
+		nap_ns(5 * MS);
+	while (sandbox_phase(sb) == PHASE_FAULT)
+		burn_cpu(MS);
+	while (sandbox_phase(sb) < PHASE_STOP)
+		nap_ns(20 * MS);
+}
+
+static void *hog_thread(void *arg)
+{
+	struct pack *p = arg;
+
+	hog(p->sb, NULL);
+	return NULL;
+}
+
+/* One process: a thread that serves measured requests beside threads that hog. */
+static void pack_body(struct sandbox *sb, void *arg)
+{
+	struct pack *p = arg;
+	pthread_t ids[THREADS_MAX];
+	int n = 0;
+
+	p->sb = sb;
+	while (n < p->threads && pthread_create(&ids[n], NULL, hog_thread, p) == 0)
+		n++;
+	serve_requests(sb, &p->rq);
+	while (n-- > 0)
+		pthread_join(ids[n], NULL);
+}
+
+static struct requests draw_requests(struct sandbox *sb, int percent_low, int percent_high)
+{
+	struct cpu_state *st = sb->state;
+	struct requests rq = { .work_ns = sandbox_random(sb, 6, 12) * MS,
+			       .percent = sandbox_random(sb, percent_low, percent_high), .tally = st->requests };
+
+	facts_ns(&sb->params, "request_work_ns", rq.work_ns);
+	facts_int(&sb->params, "request_cpu_percent", rq.percent);
+	return rq;
+}
+
+static int spawn_hogs(struct sandbox *sb, int hogs, int shares)
+{
+	char value[16];
+	int r = container_new(sb, &sb->culprit);
+
+	if (r < 0)
+		return r;
+	/* v2 weights run from 1 to 10000 around 100, v1 shares around 1024. */
+	snprintf(value, sizeof(value), "%d", controller_is_v2(sb, "cpu") ? shares * 100 / 1024 : shares);
+	r = container_write(sb, sb->culprit, "cpu", "cpu.shares", "cpu.weight", value);
+	facts_int(&sb->params, "hogs", hogs);
+	facts_int(&sb->params, "hog_shares", shares);
+	for (int i = 0; i < hogs && r >= 0; i++)
+		r = sandbox_spawn(sb, sb->culprit, hog, NULL);
+	return r < 0 ? r : 0;
+}
+
+static int neighbor_with(struct sandbox *sb, int hogs, int shares)
+{
+	struct requests rq = draw_requests(sb, 36, 44);
+	int r = container_new(sb, &sb->victim);
+
+	if (r == 0)
+		r = sandbox_spawn(sb, sb->victim, requests_body, &rq);
+	if (r >= 0)
+		r = spawn_hogs(sb, hogs, shares);
+	return r < 0 ? r : busy_container(sb, &sb->bystander);
+}
+
+static int neighbor_setup(struct sandbox *sb)
+{
+	int hogs = sandbox_random(sb, 3, 8);
+
+	return neighbor_with(sb, hogs, 1024 * sandbox_random(sb, 3, 8));
+}
+
+static int demo_setup(struct sandbox *sb)
+{
+	return neighbor_with(sb, 3, 4096);
+}
+
+static int requests_proof(struct sandbox *sb)
+{
+	struct cpu_state *st = sb->state;
+	const struct tally *t = st->requests;
+
+	facts_tally(&sb->proof, "request", t);
+	/* Half as long again on the average is far beyond what a healthy run varies. */
+	return t[1].count && tally_mean(&t[1]) * 2 > tally_mean(&t[0]) * 3 ? 0 : -ENODATA;
+}
+
+static int self_setup(struct sandbox *sb)
+{
+	struct pack p = { .threads = sandbox_random(sb, 6, THREADS_MAX) };
+	int r = container_new(sb, &sb->victim);
+
+	if (r < 0)
+		return r;
+	sb->culprit = sb->victim;
+	p.rq = draw_requests(sb, 25, 35);
+	facts_int(&sb->params, "threads", p.threads);
+	r = sandbox_spawn(sb, sb->victim, pack_body, &p);
+	return r < 0 ? r : busy_container(sb, &sb->bystander);
+}
+
+static int set_quota(struct sandbox *sb, int quota_us)
+{
+	char value[32];
+	int r;
+
+	snprintf(value, sizeof(value), controller_is_v2(sb, "cpu") ? "%d 100000" : "%d", quota_us);
+	r = controller_is_v2(sb, "cpu") ? 0 :
+	    container_write(sb, sb->victim, "cpu", "cpu.cfs_period_us", "cpu.max", "100000");
+	facts_int(&sb->params, "quota_us", quota_us);
+	facts_int(&sb->params, "period_us", 100000);
+	return r < 0 ? r : container_write(sb, sb->victim, "cpu", "cpu.cfs_quota_us", "cpu.max", value);
+}
+
+static int throttled_setup(struct sandbox *sb)
+{
+	struct cpu_state *st = sb->state;
+	struct pack p = { .threads = sandbox_random(sb, 2, 3) };
+	int r = container_new(sb, &sb->victim);
+
+	if (r == 0)
+		r = set_quota(sb, 1000 * sandbox_random(sb, 20, 40));
+	if (r < 0)
+		return r;
+	sb->culprit = sb->victim;
+	p.rq = (struct requests){ .work_ns = sandbox_random(sb, 1, 3) * MS, .percent = sandbox_random(sb, 4, 8),
+				  .tally = st->requests };
+	facts_int(&sb->params, "threads", p.threads);
+	r = sandbox_spawn(sb, sb->victim, pack_body, &p);
+	return r < 0 ? r : busy_container(sb, &sb->bystander);
+}
+
+static void read_throttled(struct sandbox *sb, int64_t *ret_count, int64_t *ret_ns)
+{
+	bool v2 = controller_is_v2(sb, "cpu");
+
+	*ret_count = container_read(sb, sb->victim, "cpu", "cpu.stat", "cpu.stat", "nr_throttled");
+	*ret_ns = container_read(sb, sb->victim, "cpu", "cpu.stat", "cpu.stat", v2 ? "throttled_usec" : "throttled_time");
+	if (v2)
+		*ret_ns *= 1000;
+}
+
+static int throttled_onset(struct sandbox *sb)
+{
+	struct cpu_state *st = sb->state;
+
+	read_throttled(sb, &st->throttled_count, &st->throttled_ns);
+	return 0;
+}
+
+static int throttled_proof(struct sandbox *sb)
+{
+	struct cpu_state *st = sb->state;
+	int64_t count, ns;
+
+	read_throttled(sb, &count, &ns);
+	facts_tally(&sb->proof, "request", st->requests);
+	facts_int(&sb->proof, "nr_throttled", count - st->throttled_count);
+	facts_int(&sb->proof, "nr_throttled_before", st->throttled_count);
+	facts_ns(&sb->proof, "throttled_ns", ns - st->throttled_ns);
+	return count - st->throttled_count >= sb->fault_ms / 200 ? 0 : -ENODATA;
+}
+
+const struct fault fault_cpu_neighbor = {
+	.name = "cpu_neighbor",
+	.cause = "cpu.neighbor",
+	.text = "Processes of another container hog the CPUs while a container computes its requests.",
+	.needs = "root, the cpu controller",
+	.setup = neighbor_setup,
+	.proof = requests_proof,
+};
+
+const struct fault fault_cpu_self = {
+	.name = "cpu_self",
+	.cause = "cpu.self",
+	.text = "A container's own threads keep its request thread from running.",
+	.needs = "root",
+	.setup = self_setup,
+	.proof = requests_proof,
+};
+
+const struct fault fault_cpu_throttled = {
+	.name = "cpu_throttled",
+	.cause = "cpu.throttled",
+	.text = "A container's threads exceed its CPU quota, and it is stopped for most of each period.",
+	.needs = "root, the cpu controller with bandwidth control",
+	.setup = throttled_setup,
+	.onset = throttled_onset,
+	.proof = throttled_proof,
+};
+
+const struct fault fault_demo = {
+	.name = "demo",
+	.cause = "cpu.neighbor",
+	.text = "A gentle cpu_neighbor of six seconds, to look at.",
+	.needs = "root, the cpu controller",
+	.fault_ms = 6000,
+	.setup = demo_setup,
+	.proof = requests_proof,
+};

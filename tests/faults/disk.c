@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/loop.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/faults/disk.h"
+
+int image_new(struct sandbox *sb, const char *name, int64_t size, char *ret_path, size_t path_size)
+{
+	AUTO_CLOSE int fd = -1;
+
+	snprintf(ret_path, path_size, "%s/%s", sb->dir, name);
+	fd = open(ret_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || fallocate(fd, 0, 0, size) < 0)
+		return sandbox_fail(sb, -errno, "cannot make the image %s", ret_path);
+	return 0;
+}
+
+/* LOOP_CTL_GET_FREE only suggests a number: somebody else may take it first. */
+static int loop_claim(int control, const struct loop_config *cfg, struct loop *l)
+{
+	for (int tries = 0; tries < 10; tries++) {
+		int n = ioctl(control, LOOP_CTL_GET_FREE);
+
+		if (n < 0)
+			return -errno;
+		snprintf(l->dev, sizeof(l->dev), "/dev/loop%d", n);
+		l->fd = open(l->dev, O_RDWR | O_CLOEXEC);
+		if (l->fd < 0)
+			return -errno;
+		if (ioctl(l->fd, LOOP_CONFIGURE, cfg) == 0)
+			return 0;
+		n = -errno;
+		close(l->fd);
+		if (n != -EBUSY)
+			return n;
+	}
+	return -EBUSY;
+}
+
+int loop_new(struct sandbox *sb, const char *path, bool direct, struct loop *ret_loop)
+{
+	AUTO_CLOSE int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	AUTO_CLOSE int file = open(path, O_RDWR | O_CLOEXEC);
+	/* Auto-clear makes the device vanish with its last user, however that one ends. */
+	struct loop_config cfg = { .info.lo_flags = LO_FLAGS_AUTOCLEAR | (direct ? LO_FLAGS_DIRECT_IO : 0) };
+	int r;
+
+	if (control < 0)
+		return sandbox_fail(sb, -EOPNOTSUPP, "no loop devices");
+	if (file < 0)
+		return sandbox_fail(sb, -errno, "cannot open %s", path);
+	cfg.fd = (uint32_t)file;
+	snprintf((char *)cfg.info.lo_file_name, sizeof(cfg.info.lo_file_name), "%s", path);
+	r = loop_claim(control, &cfg, ret_loop);
+	if (r < 0)
+		return sandbox_fail(sb, r == -ENOENT || r == -ENXIO ? -EOPNOTSUPP : r, "cannot set up a loop device");
+	ret_loop->name = ret_loop->dev + strlen("/dev/");
+	return sandbox_keep_fd(sb, ret_loop->fd);
+}
+
+int ext4_new(struct sandbox *sb, const char *name, int64_t size, char *ret_mountpoint, size_t mountpoint_size)
+{
+	char image[128], file[40];
+	struct loop loop;
+	int r;
+
+	snprintf(file, sizeof(file), "%s.img", name);
+	r = image_new(sb, file, size, image, sizeof(image));
+	if (r == 0)
+		r = sandbox_exec(sb, -1, (const char *const[]){ "mkfs.ext4", "-q", "-F", "-E", "nodiscard", image, NULL });
+	if (r == 0)
+		r = loop_new(sb, image, false, &loop);
+	if (r < 0)
+		return r;
+	snprintf(ret_mountpoint, mountpoint_size, "%s/%s", sb->dir, name);
+	if (mkdir(ret_mountpoint, 0755) < 0)
+		return -errno;
+	r = sandbox_undo_mount(sb, ret_mountpoint);
+	if (r == 0 && mount(loop.dev, ret_mountpoint, "ext4", MS_NOSUID | MS_NODEV | MS_NOATIME, NULL) < 0)
+		r = sandbox_fail(sb, -errno, "cannot mount ext4 from %s", loop.dev);
+	return r;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Block devices of our own: loop devices over a tmpfs file, or over a slow or broken disk that FUSE plays. */
+#ifndef KWHY_TESTS_FAULTS_DISK_H
+#define KWHY_TESTS_FAULTS_DISK_H
+
+#include "tests/faults/sandbox.h"
+
+struct loop {
+	char dev[32];  /* "/dev/loop3" */
+	const char *name; /* "loop3", inside dev */
+	int fd;        /* kept by the sandbox; closing it frees the device, unless it is mounted */
+};
+
+/* What the played disk does.  Holds no data: reads give zeroes, writes vanish. */
+struct slow_disk {
+	int64_t size;
+	int64_t request_ns;      /* time for each request... */
+	int64_t bytes_per_sec;   /* ...and for its bytes; 0: none */
+	int64_t bad_from, bad_to; /* reads in here fail with EIO while the phase is PHASE_FAULT */
+	_Atomic uint64_t *served, *errors;
+};
+
+/* A file of that size with all its blocks, on the private tmpfs. */
+int image_new(struct sandbox *sb, const char *name, int64_t size, char *ret_path, size_t path_size);
+/* direct: requests go to the file asynchronously, as to a real disk with a queue. */
+int loop_new(struct sandbox *sb, const char *path, bool direct, struct loop *ret_loop);
+/* An ext4 file system on a tmpfs image, mounted below the private directory. */
+int ext4_new(struct sandbox *sb, const char *name, int64_t size, char *ret_mountpoint, size_t mountpoint_size);
+/* Serves the disk from a process of its own and puts a loop device over it. */
+int slow_disk_new(struct sandbox *sb, const struct slow_disk *disk, struct loop *ret_loop);
+
+#endif
