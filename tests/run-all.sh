@@ -132,9 +132,10 @@ tier() {
 		run_corpora asan "$BUILD/asan"
 		run_script asan 900 tests/asan.sh
 		;;
+	program) build program all && run_script program 600 tests/e2e/program.sh ;;
 	web) build web all tests-faults && run_script web 900 tests/web/run.sh ;;
 	*)
-		echo "run-all.sh: there is no tier $1 (lint unit fuzz bpf faults asan web)" >&2
+		echo "run-all.sh: there is no tier $1 (lint unit fuzz bpf program faults asan web)" >&2
 		exit 2
 		;;
 	esac
@@ -142,7 +143,7 @@ tier() {
 		"$((skipped - before_skipped)) skipped in $1"
 }
 
-for name in "${@:-lint unit fuzz bpf faults asan web}"; do
+for name in "${@:-lint unit fuzz bpf program faults asan web}"; do
 	for one in $name; do
 		tier "$one"
 	done

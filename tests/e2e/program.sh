@@ -1,0 +1,121 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The program as a service: crashes, restarts, bad input, hosts that allow less.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+. tests/e2e/lib.sh
+trap kwhy_cleanup EXIT
+trap 'exit 130' INT TERM
+
+# expect STATUS PATTERN NAME COMMAND...: exit status and a message on standard error.
+expect() {
+	local want=$1 pattern=$2 name=$3 err status
+	shift 3
+	err=$(timeout 30 "$@" 2>&1 >/dev/null)
+	status=$?
+	if [[ $status -ne $want ]]; then not_ok "$name" "exit $status, expected $want: $err"
+	elif ! grep -qiE -- "$pattern" <<<"$err"; then not_ok "$name" "message does not say $pattern: $err"
+	else ok "$name"; fi
+}
+
+child_of_up() { # verb
+	pgrep -P "$UP_PID" -f "kwhy $1( |\$)" | head -n 1
+}
+
+stored_ticks() {
+	"$KWHY" query --csv --state "$STATE_DIR" 'SELECT count(*) AS n FROM v_tick' | tail -n 1
+}
+
+other_child() { # verb, former pid
+	local pid
+	pid=$(child_of_up "$1")
+	[[ -n $pid && $pid != "$2" ]]
+}
+
+kill_half() { # verb
+	local pid before
+	before=$(stored_ticks)
+	pid=$(child_of_up "$1")
+	if [[ -z $pid ]]; then not_ok "kill -9 of $1" "no such child of up"; return; fi
+	kill -KILL "$pid"
+	if ! wait_for 15 other_child "$1" "$pid"; then not_ok "up restarts a killed $1" "no new process"; return; fi
+	if ! wait_for 20 is_ready; then not_ok "up restarts a killed $1" "not ready again"; return; fi
+	if ! grep -qi "$1.*\(killed\|died\|signal 9\)" "$UP_LOG"; then not_ok "up restarts a killed $1" "said nothing"; return; fi
+	if (($(stored_ticks) < before)); then not_ok "kill -9 of $1 loses nothing committed" "had $before ticks"; return; fi
+	ok "kill -9 of $1: restarted, said so, nothing committed lost"
+}
+
+expect 2 'unknown|no such' "unknown verb" "$KWHY" frobnicate
+expect 2 'unknown|unrecognized|invalid' "unknown option" "$KWHY" incidents --frobnicate
+expect 2 'time|since' "bad time" "$KWHY" incidents --since 'the day after'
+expect 2 'listen|port|address' "bad address" "$KWHY" up --state /nonexistent-kwhy/x --listen nonsense
+expect 2 'token|TLS|loopback' "address for everyone is refused" "$KWHY" up --state "$(mktemp -d)" --listen 0.0.0.0:7999
+expect 4 'no store|not reachable|not found|no such' "no store" "$KWHY" incidents --state /nonexistent-kwhy
+config=$(mktemp)
+printf 'store.max_size = 1G\nfrobnicate = 7\n' >"$config"
+expect 2 "$config:2" "bad configuration names file and line" "$KWHY" up --config "$config"
+rm -f "$config"
+
+if ! kwhy_start; then
+	not_ok "kwhy starts" "see above"
+	exit 1
+fi
+ok "up becomes ready"
+expect 4 'in use|7070|address' "port in use" "$KWHY" up --state "$(mktemp -d)" --listen "127.0.0.1:$PORT"
+expect 4 'another|in use|lock|running' "store in use" "$KWHY" collect --state "$STATE_DIR"
+sleep 3
+for half in collect serve; do kill_half "$half"; done
+
+# up itself dies: its halves must not stay behind; the next start goes on with the same store.
+before=$(stored_ticks)
+pids=$(pgrep -P "$UP_PID")
+kill -KILL "$UP_PID"
+wait "$UP_PID" 2>/dev/null
+gone() { local p; for p in $pids; do [[ ! -d /proc/$p ]] || return 1; done; }
+if wait_for 10 gone; then ok "kill -9 of up takes its halves along"; else not_ok "kill -9 of up takes its halves along" "left: $pids"; fi
+if kwhy_start && (($(stored_ticks) >= before)); then ok "next start keeps everything committed"; else not_ok "next start keeps everything committed" "had $before ticks"; fi
+grep -qi 'damaged' "$UP_LOG" && not_ok "no shard set aside after kill -9" "$(grep -i damaged "$UP_LOG" | head -n 1)"
+if kwhy_stop; then ok "SIGTERM stops both halves cleanly"; else not_ok "SIGTERM stops both halves cleanly" "exit status $?"; fi
+if "$KWHY" containers --state "$STATE_DIR" --json | jq -es 'length > 0' >/dev/null; then ok "verbs read a stopped system"; else not_ok "verbs read a stopped system" "no containers"; fi
+
+# A damaged shard is set aside, the rest goes on.
+shard=$(find "$STATE_DIR/events" -name '*.db' | sort | head -n 1)
+dd if=/dev/urandom of="$shard" bs=4096 count=2 conv=notrunc status=none
+if kwhy_start && grep -qi 'damaged' "$UP_LOG"; then ok "a damaged shard is set aside and said"; else not_ok "a damaged shard is set aside and said" "$(tail -n 1 "$UP_LOG")"; fi
+kwhy_stop
+
+# Without BPF: samplers only, said everywhere.
+if kwhy_start --set collect.bpf=false; then
+	curl -fsS "$URL/agent" | grep -qi 'off\|not loaded\|without' && ok "samplers only: the agent page says so" || not_ok "samplers only: the agent page says so" "no word of it"
+	(($(attached_probes) == 0)) && ok "samplers only: no probe attached" || not_ok "samplers only: no probe attached" "some are"
+	n=$("$KWHY" query --csv --state "$STATE_DIR" 'SELECT count(*) AS n FROM v_host' | tail -n 1)
+	((n > 0)) && ok "samplers only: host counters are stored" || not_ok "samplers only: host counters are stored" "none"
+else
+	not_ok "samplers only: becomes ready" "see above"
+fi
+kwhy_stop
+
+# As nobody: no capabilities at all; what the kernel shows to everyone is still watched.
+if [[ $EUID -eq 0 ]]; then
+	STATE_DIR=$(mktemp -d "${TMPDIR:-/tmp}/kwhy-nobody.XXXXXX")
+	chown nobody "$STATE_DIR"
+	binary=$(mktemp -d "${TMPDIR:-/tmp}/kwhy-bin.XXXXXX")
+	chmod 755 "$binary"
+	cp "$KWHY" "$binary/kwhy"
+	URL=http://127.0.0.1:$PORT
+	setpriv --reuid=nobody --regid=nogroup --clear-groups "$binary/kwhy" up --state "$STATE_DIR" --listen "127.0.0.1:$PORT" >"$STATE_DIR.log" 2>&1 &
+	UP_PID=$! UP_LOG=$STATE_DIR.log
+	if wait_for 20 is_ready; then
+		ok "unprivileged: becomes ready with samplers"
+		grep -qiE 'bpf|privilege|root|capab' "$UP_LOG" && ok "unprivileged: the terminal says what is missing" || not_ok "unprivileged: the terminal says what is missing" "$(cat "$UP_LOG")"
+	else
+		not_ok "unprivileged: becomes ready with samplers" "$(tail -n 2 "$UP_LOG")"
+	fi
+	kwhy_stop
+	setpriv --reuid=nobody --regid=nogroup --clear-groups "$binary/kwhy" doctor >"$STATE_DIR.doctor" 2>&1
+	grep -qE '(WARN|FAIL).*(BPF|bpf)' "$STATE_DIR.doctor" && ok "unprivileged: doctor says what is missing" || not_ok "unprivileged: doctor says what is missing" "$(tail -n 3 "$STATE_DIR.doctor")"
+	rm -rf "$binary" "$STATE_DIR.doctor"
+else
+	skip "unprivileged run" "needs root to become nobody"
+fi
