@@ -22,7 +22,7 @@ say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 
 RUN_PACKAGES := gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libsqlite3-dev libmicrohttpd-dev \
 	libjansson-dev libyaml-dev libmd-dev libcap-dev
-TEST_PACKAGES := pkg-config libcmocka-dev libfuse3-dev bpftool nftables iproute2 jq curl sqlite3 linux-perf \
+TEST_PACKAGES := pkg-config procps libcmocka-dev libfuse3-dev bpftool nftables iproute2 jq curl sqlite3 linux-perf \
 	e2fsprogs xfsprogs cppcheck clang-tidy chromium nodejs npm
 
 # ---- sources -------------------------------------------------------------------------------------------------------
