@@ -91,7 +91,7 @@ static int lock_setup(struct sandbox *sb)
 		r = container_new(sb, &sb->bystander);
 	if (r < 0)
 		return r;
-	st->span = sandbox_random(sb, 1000, 2000) * MIB;
+	st->span = sandbox_random(sb, 2000, 3000) * MIB;
 	st->pause_ms = sandbox_random(sb, 30, 80);
 	st->period_ms = sandbox_random(sb, 8, 20);
 	snprintf(st->shared, sizeof(st->shared), "%s/%s", sb->dir, sandbox_word(sb));

@@ -322,6 +322,7 @@ pid_t sandbox_spawn(struct sandbox *sb, const struct container *c, body_fn body,
 		return -errno;
 	if (pid == 0)
 		child(sb, c, parent, body, arg);
+	sb->serves[sb->pid_count] = !c;
 	sb->pids[sb->pid_count++] = pid;
 	return pid;
 }
@@ -337,7 +338,7 @@ void sandbox_stop(struct sandbox *sb, int grace_ms)
 			sb->pid_count--;
 			continue;
 		}
-		if (clock_ns() >= until) {
+		if (sb->serves[sb->pid_count - 1] || clock_ns() >= until) {
 			kill(pid, SIGKILL); /* our own unreaped child */
 			if (clock_ns() >= until + 2000 * MS)
 				return; /* stuck in the kernel: undoing the rest will free it */

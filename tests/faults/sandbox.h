@@ -69,6 +69,7 @@ struct sandbox {
 	char culprit_what[64]; /* "": none */
 	struct facts params, proof;
 	pid_t pids[SANDBOX_PIDS_MAX];
+	bool serves[SANDBOX_PIDS_MAX]; /* without a container: others depend on it, it never ends by itself */
 	unsigned int pid_count;
 	int fds[SANDBOX_FDS_MAX]; /* kept open until the end, closed newest first */
 	unsigned int fd_count;

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Block I/O: queueing behind a neighbour, and a device that fails. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/faults/disk.h"
+#include "tests/faults/faults.h"
+#include "tests/faults/work.h"
+
+#define MIB ((int64_t)1 << 20)
+#define ALIGNMENT 4096
+#define DEPTH_MAX 28
+
+struct block_state {
+	struct tally reads[PHASES], bystander[PHASES], hog[PHASES];
+	_Atomic uint64_t served, errors;
+	char dev[32], other[32];
+	int64_t size;
+	int period_ms, block_size, hog_block_size;
+	bool hog_writes;
+	_Atomic int last_errno;
+};
+
+static uint64_t step(uint64_t *seed)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return *seed >> 33;
+}
+
+/* One direct read or write somewhere on the device. */
+static void one_io(struct sandbox *sb, int fd, void *buf, int size, int64_t at, bool write, struct tally *tally)
+{
+	struct block_state *st = sb->state;
+	enum phase phase = sandbox_phase(sb);
+	int64_t began = clock_ns();
+	ssize_t n = write ? pwrite(fd, buf, (size_t)size, at) : pread(fd, buf, (size_t)size, at);
+
+	if (n == size) {
+		tally_add(tally, phase, sandbox_phase(sb), clock_ns() - began);
+	} else {
+		atomic_store(&st->last_errno, n < 0 ? errno : EIO);
+		tally_fail(tally, phase);
+	}
+}
+
+static void read_at_rate(struct sandbox *sb, const char *dev, int64_t size, int period_ms, struct tally *tally)
+{
+	struct block_state *st = sb->state;
+	AUTO_CLOSE int fd = open(dev, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	AUTO_FREE void *buf = aligned_alloc(ALIGNMENT, (size_t)st->block_size);
+	uint64_t seed = (uint64_t)getpid();
+
+	while (fd >= 0 && buf && sandbox_phase(sb) < PHASE_STOP) {
+		int64_t blocks = size / st->block_size;
+
+		one_io(sb, fd, buf, st->block_size, (int64_t)(step(&seed) % (uint64_t)blocks) * st->block_size, false, tally);
+		burn_cpu(MS / 2);
+		nap_ns(period_ms * MS);
+	}
+}
+
+static void reader(struct sandbox *sb, void *arg)
+{
+	struct block_state *st = arg;
+
+	read_at_rate(sb, st->dev, st->size, st->period_ms, st->reads);
+}
+
+static void other_reader(struct sandbox *sb, void *arg)
+{
+	struct block_state *st = arg;
+
+	read_at_rate(sb, st->other, 32 * MIB, 3, st->bystander);
+}
+
+/* One of many: together they keep the device's queue full while the fault lasts. */
+static void streamer(struct sandbox *sb, void *arg)
+{
+	struct block_state *st = arg;
+	AUTO_CLOSE int fd = open(st->dev, O_RDWR | O_DIRECT | O_CLOEXEC);
+	AUTO_FREE void *buf = aligned_alloc(ALIGNMENT, (size_t)st->hog_block_size);
+	uint64_t seed = (uint64_t)getpid();
+
+	while (fd >= 0 && buf && sandbox_phase(sb) < PHASE_STOP) {
+		int64_t blocks = st->size / st->hog_block_size, at = (int64_t)(step(&seed) % (uint64_t)blocks);
+
+		if (sandbox_phase(sb) == PHASE_FAULT)
+			one_io(sb, fd, buf, st->hog_block_size, at * st->hog_block_size, st->hog_writes, st->hog);
+		else
+			nap_ns(5 * MS);
+	}
+}
+
+/* The bystander's disk is quick and nobody else's. */
+static int other_disk(struct sandbox *sb, struct block_state *st)
+{
+	char image[128];
+	struct loop loop;
+	int r = image_new(sb, "other.img", 32 * MIB, image, sizeof(image));
+
+	if (r == 0)
+		r = loop_new(sb, image, false, &loop);
+	if (r == 0)
+		r = container_new(sb, &sb->bystander);
+	if (r < 0)
+		return r;
+	snprintf(st->other, sizeof(st->other), "%s", loop.dev);
+	facts_str(&sb->params, "bystander_device", loop.name);
+	r = sandbox_spawn(sb, sb->bystander, other_reader, st);
+	return r < 0 ? r : 0;
+}
+
+static int disk_setup(struct sandbox *sb, struct slow_disk *disk, char *ret_name, size_t name_size)
+{
+	struct block_state *st = sb->state;
+	struct loop loop;
+	int r;
+
+	st->size = disk->size;
+	st->block_size = ALIGNMENT << sandbox_random(sb, 0, 2);
+	disk->served = &st->served;
+	disk->errors = &st->errors;
+	r = slow_disk_new(sb, disk, &loop);
+	if (r < 0)
+		return r;
+	snprintf(st->dev, sizeof(st->dev), "%s", loop.dev);
+	snprintf(ret_name, name_size, "%s", loop.name);
+	facts_str(&sb->params, "device", loop.name);
+	facts_int(&sb->params, "size_bytes", disk->size);
+	facts_int(&sb->params, "read_bytes", st->block_size);
+	facts_int(&sb->params, "read_period_ms", st->period_ms);
+	facts_ns(&sb->params, "service_ns", disk->request_ns);
+	return other_disk(sb, st);
+}
+
+static int neighbor_setup(struct sandbox *sb)
+{
+	struct block_state *st = sb->state;
+	struct slow_disk disk = { .size = 1024 * MIB, .request_ns = sandbox_random(sb, 200, 600) * MS / 1000,
+				  .bytes_per_sec = sandbox_random(sb, 30, 60) * MIB };
+	int depth = sandbox_random(sb, 12, DEPTH_MAX), r;
+	char name[32];
+
+	st->period_ms = sandbox_random(sb, 15, 30);
+	st->hog_block_size = ALIGNMENT << sandbox_random(sb, 7, 8); /* 512 KiB or 1 MiB */
+	st->hog_writes = sandbox_chance(sb, 0.5);
+	r = disk_setup(sb, &disk, name, sizeof(name));
+	if (r == 0)
+		r = container_new(sb, &sb->victim);
+	if (r == 0)
+		r = container_new(sb, &sb->culprit);
+	facts_int(&sb->params, "disk_bytes_per_s", disk.bytes_per_sec);
+	facts_int(&sb->params, "depth", depth);
+	facts_int(&sb->params, "hog_bytes", st->hog_block_size);
+	facts_str(&sb->params, "hog_does", st->hog_writes ? "write" : "read");
+	if (r == 0)
+		r = sandbox_spawn(sb, sb->victim, reader, st);
+	for (int i = 0; i < depth && r > 0; i++)
+		r = sandbox_spawn(sb, sb->culprit, streamer, st);
+	return r < 0 ? r : 0;
+}
+
+static int neighbor_proof(struct sandbox *sb)
+{
+	struct block_state *st = sb->state;
+
+	facts_tally(&sb->proof, "read", st->reads);
+	facts_int(&sb->proof, "hog_requests", (int64_t)st->hog[1].count);
+	facts_ns(&sb->proof, "hog_mean_ns", (int64_t)tally_mean(&st->hog[1]));
+	facts_ns(&sb->proof, "bystander_max_ns", (int64_t)st->bystander[1].max_ns);
+	return st->reads[1].max_ns > 100 * (uint64_t)MS && tally_mean(&st->reads[1]) > 10 * tally_mean(&st->reads[0]) ?
+	       0 : -ENODATA;
+}
+
+static int error_setup(struct sandbox *sb)
+{
+	struct block_state *st = sb->state;
+	struct slow_disk disk = { .size = sandbox_random(sb, 64, 512) * MIB,
+				  .request_ns = sandbox_random(sb, 100, 400) * MS / 1000 };
+	char name[32];
+	int r;
+
+	/* 30 to 60 % of the disk goes bad. */
+	disk.bad_from = disk.size / 100 * sandbox_random(sb, 5, 35) / ALIGNMENT * ALIGNMENT;
+	disk.bad_to = disk.bad_from + disk.size / 100 * sandbox_random(sb, 30, 60) / ALIGNMENT * ALIGNMENT;
+	st->period_ms = sandbox_random(sb, 15, 40);
+	r = disk_setup(sb, &disk, name, sizeof(name));
+	if (r == 0)
+		r = container_new(sb, &sb->victim);
+	if (r == 0)
+		r = sandbox_spawn(sb, sb->victim, reader, st);
+	facts_int(&sb->params, "bad_from", disk.bad_from);
+	facts_int(&sb->params, "bad_to", disk.bad_to);
+	snprintf(sb->culprit_what, sizeof(sb->culprit_what), "disk:%s", name);
+	return r < 0 ? r : 0;
+}
+
+static int error_proof(struct sandbox *sb)
+{
+	struct block_state *st = sb->state;
+
+	facts_tally(&sb->proof, "read", st->reads);
+	facts_int(&sb->proof, "errors_played", (int64_t)st->errors);
+	facts_int(&sb->proof, "errno_seen", st->last_errno);
+	return st->reads[1].failed >= 5 && st->last_errno == EIO && !st->reads[0].failed ? 0 : -ENODATA;
+}
+
+const struct fault fault_io_neighbor = {
+	.name = "io_neighbor",
+	.cause = "io.neighbor",
+	.text = "Another container's large requests fill the queue of a slow disk before a container's small reads.",
+	.needs = "root, loop devices, FUSE",
+	.setup = neighbor_setup,
+	.proof = neighbor_proof,
+};
+
+const struct fault fault_io_error = {
+	.name = "io_error",
+	.cause = "io.device_error",
+	.text = "A part of the disk a container reads returns I/O errors.",
+	.needs = "root, loop devices, FUSE",
+	.setup = error_setup,
+	.proof = error_proof,
+};
