@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every live cgroup of every mounted hierarchy, and the announcements of them
+ * ("cgroup" records), so that no record refers to an id nobody has heard of.
+ *
+ * An id is the inode of the directory (kernfs), unique only within its
+ * hierarchy.  Directories come from a walk at start, from mkdir/rmdir records,
+ * from a slow rescan, and from resolving an unknown id by its file handle.
+ */
+#ifndef KWHY_COLLECT_CGROUPS_H
+#define KWHY_COLLECT_CGROUPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "schema/event.h"
+
+#define CGROUPS_MAX 65536
+#define CGROUP_HIERARCHIES_MAX 32
+
+struct cgroups;
+struct kw_cgroup;
+
+/* One mounted hierarchy. */
+struct cgroup_hierarchy {
+	unsigned int number;  /* as in /proc/PID/cgroup; 0 is v2 */
+	char controllers[32]; /* "cpu,cpuacct", "name=systemd"; "" for v2 */
+	char *mount;          /* mount point */
+	char *root;           /* path of the mounted directory below the root of the hierarchy, mostly "/" */
+};
+
+struct cgroup_info {
+	unsigned int hierarchy;
+	uint64_t id;
+	const char *path;        /* below the root of the hierarchy, "/" for the root; lives until the next poll */
+	const char *mount;       /* "/sys/fs/cgroup/memory": mount + path is the directory */
+	const char *controllers; /* "" for v2 */
+	uint64_t netns;          /* inode of the network namespace of a process inside, 0 unknown */
+	int32_t netns_pid;       /* a process that was in it, 0 unknown */
+};
+
+typedef int (*cgroups_emit_fn)(void *ctx, const struct kw_event *event);
+
+/* proc: "/proc".  -ENODEV when no cgroup hierarchy is mounted. */
+int cgroups_new(const char *proc, cgroups_emit_fn emit, void *emit_ctx, struct cgroups **ret_cgroups);
+void cgroups_free(struct cgroups *c);
+
+/* Walks everything; announces what is new ("seen") and what has gone ("removed").  Number of live cgroups. */
+int cgroups_scan(struct cgroups *c, uint64_t now_ns);
+/* Once a tick: network namespaces of young cgroups, the slow rescan.  polled: no tracepoint tells, so look every 2 s. */
+void cgroups_tick(struct cgroups *c, uint64_t now_ns, bool polled);
+
+/* A cgroup record from the ring: completes it (controllers) and updates the table.  Hand it on afterwards. */
+void cgroups_on_record(struct cgroups *c, const struct kw_event *event, struct kw_cgroup *payload);
+/* Announces both ids of cg unless they are known. */
+void cgroups_ensure(struct cgroups *c, const struct kw_cg *cg, uint64_t now_ns);
+
+/* for (size_t i = 0; cgroups_next(c, &i, &info);) ; in no particular order */
+bool cgroups_next(const struct cgroups *c, size_t *iter, struct cgroup_info *ret_info);
+bool cgroups_find(const struct cgroups *c, unsigned int hierarchy, uint64_t id, struct cgroup_info *ret_info);
+/* The i-th mounted hierarchy; NULL past the last. */
+const struct cgroup_hierarchy *cgroups_hierarchy(const struct cgroups *c, size_t i);
+/* Ids that were not taken because the table was full. */
+uint64_t cgroups_overflow(const struct cgroups *c);
+
+/*
+ * The mounted hierarchies from the texts of /proc/self/mountinfo and /proc/self/cgroup.  Returns how many; the caller
+ * frees mount and root of each.
+ */
+unsigned int cgroup_hierarchies_parse(const char *mountinfo, const char *self_cgroup, struct cgroup_hierarchy *ret,
+				      unsigned int max);
+
+#endif
