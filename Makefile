@@ -88,7 +88,7 @@ endif
 # after a source was added or removed, or an option changed.
 define text_file
 @mkdir -p $(dir $(1))
-@printf '%s\n' $(2) >$(1).new && if cmp -s $(1).new $(1); then rm -f $(1).new; else mv -f $(1).new $(1); fi
+@printf '%s\n' $(2) >$(1).$$$$ && if cmp -s $(1).$$$$ $(1); then rm -f $(1).$$$$; else mv -f $(1).$$$$ $(1); fi
 endef
 
 $(BUILD)/gen/cflags: FORCE
@@ -137,19 +137,38 @@ $(BUILD)/gen/embed.o: $(BUILD)/gen/embed.S $(EMBEDDED)
 
 # ---- tests ---------------------------------------------------------------------------------------------------------
 
-TEST_LINK = $(Q)$(CC) $(KWHY_CFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(LIBS) -Wl,--end-group
+TEST_LINK = $(Q)$(CC) $(KWHY_CFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
-$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SUPPORT:%.c=$(BUILD)/obj/%.o) $(LIBS) $(EMBED_OBJS)
-	@mkdir -p $(@D)
-	$(call say,LINK,$@)
-	$(TEST_LINK) -lcmocka $(KWHY_LDLIBS)
+# A test is linked with the folders whose headers it includes and those below them, so that it can be built and
+# run while another folder does not compile.
+BELOW_base := base
+BELOW_collect := base collect
+BELOW_aggregate := base collect aggregate
+BELOW_analyze := base analyze
+BELOW_web := base analyze web
+BELOW_cli := $(FOLDERS)
+TEST_USES := $(if $(UNIT_SRCS)$(FUZZ_SRCS),$(shell grep -o '^\#include "[a-z]*/' $(UNIT_SRCS) $(FUZZ_SRCS) /dev/null | sed 's|:.*"|:|; s|/$$||' | sort -u))
+test_folders = $(sort base $(foreach f,$(FOLDERS),$(if $(filter $(1):$(f),$(TEST_USES)),$(BELOW_$(f)))))
+test_libs = $(filter $(foreach f,$(test_folders),$(BUILD)/lib$(f).a),$(LIBS)) \
+	$(BUILD)/gen/embed.o $(if $(filter collect,$(test_folders)),$(BUILD)/gen/bpf_objects.o)
+
+define unit_test
+$(BUILD)/$(1:.c=): $(BUILD)/obj/$(1:.c=.o) $(UNIT_SUPPORT:%.c=$(BUILD)/obj/%.o) $(test_libs)
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(TEST_LINK) -lcmocka $$(KWHY_LDLIBS)
+endef
+$(foreach t,$(UNIT_SRCS),$(eval $(call unit_test,$(t))))
 
 # A harness is linked with libFuzzer by "make fuzz"; otherwise with a main() that runs the files of its corpus.
-FUZZ_MAIN = $(if $(filter fuzz,$(SAN)),,$(BUILD)/obj/tests/fuzz/standalone.o)
-$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_MAIN) $(LIBS) $(EMBED_OBJS)
-	@mkdir -p $(@D)
-	$(call say,LINK,$@)
-	$(TEST_LINK) $(if $(filter fuzz,$(SAN)),-fsanitize=fuzzer) $(KWHY_LDLIBS)
+FUZZ_MAIN := $(if $(filter fuzz,$(SAN)),,$(BUILD)/obj/tests/fuzz/standalone.o)
+define fuzz_harness
+$(BUILD)/$(1:.c=): $(BUILD)/obj/$(1:.c=.o) $(FUZZ_MAIN) $(test_libs)
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(TEST_LINK) $(if $(filter fuzz,$(SAN)),-fsanitize=fuzzer) $$(KWHY_LDLIBS)
+endef
+$(foreach t,$(FUZZ_SRCS),$(eval $(call fuzz_harness,$(t))))
 
 $(BUILD)/tests/faults: $(FAULT_SRCS:%.c=$(BUILD)/obj/%.o) $(BUILD)/libbase.a
 	@mkdir -p $(@D)

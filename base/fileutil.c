@@ -103,7 +103,7 @@ static int parse_int(const char *s, int64_t *ret_value, const char **ret_end)
 
 int file_read_int(int dirfd, const char *path, int64_t *ret_value)
 {
-	char text[INTEGER_TEXT_MAX];
+	char text[INTEGER_TEXT_MAX] = "";
 	const char *end;
 	ssize_t n = file_read(dirfd, path, text, sizeof(text));
 	int64_t value;

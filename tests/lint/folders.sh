@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.." || exit 2
 
 declare -A may=(
 	[base]="base"
-	[schema]=""
+	[schema]="schema"
 	[bpf]="schema bpf"
 	[collect]="base schema collect"
 	[aggregate]="base schema aggregate"
