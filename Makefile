@@ -148,7 +148,7 @@ BELOW_analyze := base analyze
 BELOW_web := base analyze web
 BELOW_cli := $(FOLDERS)
 TEST_USES := $(if $(UNIT_SRCS)$(FUZZ_SRCS),$(shell grep -o '^\#include "[a-z]*/' $(UNIT_SRCS) $(FUZZ_SRCS) /dev/null | sed 's|:.*"|:|; s|/$$||' | sort -u))
-test_folders = $(sort base $(foreach f,$(FOLDERS),$(if $(filter $(1):$(f),$(TEST_USES)),$(BELOW_$(f)))))
+test_folders = $(sort base schema $(foreach f,$(FOLDERS),$(if $(filter $(1):$(f),$(TEST_USES)),$(BELOW_$(f)))))
 test_libs = $(filter $(foreach f,$(test_folders),$(BUILD)/lib$(f).a),$(LIBS)) \
 	$(BUILD)/gen/embed.o $(if $(filter collect,$(test_folders)),$(BUILD)/gen/bpf_objects.o)
 
