@@ -32,12 +32,12 @@ count() { # tier, program, status, log
 		'ok '*'# SKIP'* | 'not ok '*'# SKIP'*)
 			skipped=$((skipped + 1))
 			name=${line#*# SKIP}
-			skips+=("$tier: ${name# } - ${comment:-no reason given}")
+			skips+=("$tier: ${program##*/}: ${name# } - ${comment:-no reason given}")
 			;;
 		'ok '*) passed=$((passed + 1)) ;;
 		'not ok '*)
 			bad=1
-			not_ok "$tier: ${line#not ok }${comment:+ ($program)}"
+			not_ok "$tier: ${program##*/}: ${line#not ok }"
 			;;
 		'skip '*)
 			skipped=$((skipped + 1))
