@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -17,6 +18,8 @@
 
 #define MIB ((int64_t)1 << 20)
 #define PAGE 4096
+#define PIECE (64 << 10)
+#define THREADS_MAX 5
 
 struct mem_state {
 	struct tally requests[PHASES];
@@ -26,8 +29,14 @@ struct mem_state {
 	/* reclaim only */
 	char dir[128];
 	int64_t file_size, failcnt, pressure_us;
-	int threads;
+	int threads, writes_of_8;
 	_Atomic uint64_t seeds;
+};
+
+struct reclaimer {
+	struct sandbox *sb;
+	char *map, *piece;
+	int fd;
 };
 
 static char *map_memory(int64_t size)
@@ -169,4 +178,169 @@ const struct fault fault_oom_memcg = {
 	.setup = oom_setup,
 	.over = oom_over,
 	.proof = oom_proof,
+};
+
+
+/* One read of each page. */
+static void read_pages(const volatile char *p, int64_t size)
+{
+	for (int64_t at = 0; at < size; at += PAGE)
+		(void)p[at];
+}
+
+static uint64_t step(uint64_t *seed)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return *seed >> 33;
+}
+
+/*
+ * Reads pages of the mapped file and overwrites pieces of it: what that brings in must push something else out at
+ * the limit, and a dirty page only goes once it was written back.
+ */
+static void touch_pages(struct mem_state *st, const struct reclaimer *r, int64_t size, uint64_t *seed)
+{
+	uint64_t pieces = (uint64_t)(size / PIECE);
+
+	for (int i = 0; i < 8; i++) {
+		int64_t at = (int64_t)(step(seed) % pieces) * PIECE;
+
+		if (i < st->writes_of_8 && pwrite(r->fd, r->piece, PIECE, at) != PIECE)
+			return;
+		if (i >= st->writes_of_8)
+			read_pages(r->map + at, PIECE);
+	}
+}
+
+static void *reclaim_thread(void *arg)
+{
+	struct reclaimer *r = arg;
+	struct mem_state *st = r->sb->state;
+	uint64_t seed = 1 + atomic_fetch_add(&st->seeds, 7919);
+	enum phase phase;
+
+	while ((phase = sandbox_phase(r->sb)) < PHASE_STOP) {
+		int64_t began = clock_ns();
+
+		touch_pages(st, r, phase == PHASE_FAULT ? st->file_size : st->limit / 8, &seed);
+		tally_add(st->requests, phase, sandbox_phase(r->sb), clock_ns() - began);
+		if (phase != PHASE_FAULT)
+			nap_ns(10 * MS);
+	}
+	return NULL;
+}
+
+static void reclaim_body(struct sandbox *sb, void *arg)
+{
+	struct mem_state *st = arg;
+	pthread_t ids[THREADS_MAX];
+	AUTO_FREE char *piece = calloc(1, PIECE);
+	struct reclaimer r = { .sb = sb, .piece = piece };
+	char path[160], *anon = map_memory(st->used);
+	AUTO_CLOSE int fd = -1;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "%s/data.db", st->dir);
+	fd = r.fd = open(path, O_RDWR | O_CLOEXEC);
+	r.map = fd < 0 ? MAP_FAILED : mmap(NULL, (size_t)st->file_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (!anon || !piece || r.map == MAP_FAILED)
+		return;
+	for (int64_t at = 0; at < st->used; at += PAGE)
+		anon[at] = 1;
+	while (n < st->threads && pthread_create(&ids[n], NULL, reclaim_thread, &r) == 0)
+		n++;
+	while (n-- > 0)
+		pthread_join(ids[n], NULL);
+}
+
+/* Past the page cache, or its pages would be charged to us and not to who reads them first. */
+static int make_file(struct sandbox *sb, const char *path, int64_t size)
+{
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_DIRECT | O_CLOEXEC, 0644);
+	AUTO_FREE char *buf = aligned_alloc(PAGE, MIB);
+
+	if (fd < 0 || !buf)
+		return sandbox_fail(sb, -EIO, "cannot make %s", path);
+	memset(buf, 'x', MIB);
+	for (int64_t at = 0; at < size; at += MIB)
+		if (pwrite(fd, buf, MIB, at) != MIB)
+			return sandbox_fail(sb, -EIO, "cannot fill %s", path);
+	return 0;
+}
+
+static int reclaim_setup(struct sandbox *sb)
+{
+	struct mem_state *st = sb->state;
+	char path[160];
+	int r = container_new(sb, &sb->victim);
+
+	st->limit = sandbox_random(sb, 48, 96) * MIB;
+	st->used = st->limit * sandbox_random(sb, 50, 65) / 100;
+	st->file_size = st->limit / MIB * sandbox_random(sb, 3, 4) * MIB;
+	st->threads = sandbox_random(sb, 3, THREADS_MAX);
+	st->writes_of_8 = sandbox_random(sb, 3, 5);
+	facts_int(&sb->params, "limit_bytes", st->limit);
+	facts_int(&sb->params, "anon_bytes", st->used);
+	facts_int(&sb->params, "file_bytes", st->file_size);
+	facts_int(&sb->params, "threads", st->threads);
+	facts_int(&sb->params, "writes_of_8", st->writes_of_8);
+	sb->culprit = sb->victim;
+	if (r == 0)
+		r = limit_memory(sb, sb->victim, st->limit);
+	if (r == 0)
+		r = ext4_new(sb, sandbox_word(sb), st->file_size + 64 * MIB, st->dir, sizeof(st->dir));
+	snprintf(path, sizeof(path), "%s/data.db", st->dir);
+	if (r == 0)
+		r = make_file(sb, path, st->file_size);
+	if (r == 0)
+		r = sandbox_spawn(sb, sb->victim, reclaim_body, st);
+	return r < 0 ? r : steady_container(sb, st);
+}
+
+static int64_t read_failcnt(struct sandbox *sb)
+{
+	bool v2 = controller_is_v2(sb, "memory");
+
+	return container_read(sb, sb->victim, "memory", "memory.failcnt", "memory.events", v2 ? "max" : NULL);
+}
+
+static int reclaim_onset(struct sandbox *sb)
+{
+	struct mem_state *st = sb->state;
+
+	st->failcnt = read_failcnt(sb);
+	st->pressure_us = container_pressure_us(sb, sb->victim, "memory");
+	return 0;
+}
+
+static int reclaim_end(struct sandbox *sb)
+{
+	struct mem_state *st = sb->state;
+
+	st->failcnt = read_failcnt(sb) - st->failcnt;
+	st->pressure_us = container_pressure_us(sb, sb->victim, "memory") - st->pressure_us;
+	return 0;
+}
+
+static int reclaim_proof(struct sandbox *sb)
+{
+	struct mem_state *st = sb->state;
+
+	facts_tally(&sb->proof, "touch", st->requests);
+	facts_int(&sb->proof, "limit_hits", st->failcnt);
+	facts_ns(&sb->proof, "memory_pressure_ns", st->pressure_us * 1000);
+	facts_int(&sb->proof, "oom_kill",
+		  container_read(sb, sb->victim, "memory", "memory.oom_control", "memory.events", "oom_kill"));
+	return st->failcnt > 100 && st->pressure_us * 1000 > sb->fault_ms * MS / 10 ? 0 : -ENODATA;
+}
+
+const struct fault fault_reclaim_memcg = {
+	.name = "reclaim_memcg",
+	.cause = "mem.reclaim.memcg",
+	.text = "A container works on a file larger than its memory limit and stalls reclaiming its own pages.",
+	.needs = "root, the memory controller, loop devices, ext4, mkfs.ext4",
+	.setup = reclaim_setup,
+	.onset = reclaim_onset,
+	.end = reclaim_end,
+	.proof = reclaim_proof,
 };
