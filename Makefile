@@ -260,7 +260,7 @@ run: deps-run service-user
 	$(Q)$(MAKE) all
 	$(Q)BUILD='$(BUILD)' STATE='$(STATE)' LISTEN='$(LISTEN)' exec sh packaging/run.sh $(ARGS)
 
-demo: all
+demo: all tests-faults
 	$(Q)BUILD='$(BUILD)' MAKE='$(MAKE)' exec tests/demo.sh
 
 install: all

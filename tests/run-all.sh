@@ -127,7 +127,7 @@ tier() {
 	bpf) build bpf all && run_script bpf 900 tests/bpf/run.sh ;;
 	faults) build faults all tests-faults && run_script faults 3600 tests/e2e/run.sh ;;
 	asan)
-		build asan asan-build
+		build asan asan-build tests-faults
 		run_unit asan "$BUILD/asan"
 		run_corpora asan "$BUILD/asan"
 		run_script asan 900 tests/asan.sh
