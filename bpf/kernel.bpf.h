@@ -42,6 +42,14 @@ typedef atomic64_t atomic_long_t;
 
 #define NULL ((void *)0)
 
+struct bpf_spin_lock {
+	u32 val;
+};
+
+struct in6_addr {
+	u8 u6_addr8[16];
+};
+
 /* include/uapi/linux/bpf.h, the few we use */
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
@@ -105,6 +113,7 @@ struct ns_common {
 
 struct net {
 	struct ns_common ns;
+	u64 net_cookie;
 };
 
 struct nsproxy {
@@ -118,16 +127,55 @@ struct sched_info {
 	unsigned long long last_queued;
 };
 
+struct rq {
+	u64 clock;
+};
+
+struct cfs_bandwidth {
+	s64 period;
+	u64 quota;
+};
+
+struct task_group {
+	struct cgroup_subsys_state css;
+	struct sched_entity **se;
+	struct task_group *parent;
+	struct cfs_bandwidth cfs_bandwidth;
+};
+
+struct cfs_rq {
+	struct rq *rq;
+	struct task_group *tg;
+	u64 throttled_clock_self;
+	u64 throttled_clock_self_time;
+	bool throttled : 1;
+	int throttle_count;
+};
+
 struct sched_entity {
 	u64 exec_start;
 	u64 sum_exec_runtime;
 	struct cfs_rq *cfs_rq;
 };
 
+/* The kernel's thread_info has more; preempt.count is arm64's. */
+struct thread_info {
+	u32 cpu;
+	struct {
+		u32 count;
+	} preempt;
+};
+
+struct irqaction {
+	const char *name;
+};
+
 struct task_struct {
+	struct thread_info thread_info;
 	unsigned int __state;
 	unsigned int flags;
 	int on_cpu;
+	int on_rq;
 	int prio;
 	int static_prio;
 	unsigned int policy;
@@ -144,8 +192,223 @@ struct task_struct {
 	struct sched_entity se;
 	struct sched_info sched_info;
 	unsigned int in_iowait : 1;
+	unsigned int frozen : 1;
 	bool throttled;
+	unsigned long blocker;
+	unsigned long nvcsw;
+	unsigned long nivcsw;
 	struct mm_struct *mm;
+	struct mem_cgroup *active_memcg;
+	struct signal_struct *signal;
+	struct sighand_struct *sighand;
+};
+
+/* memory */
+
+struct page_counter {
+	atomic_long_t usage;
+	unsigned long high;
+	unsigned long max;
+};
+
+struct mem_cgroup {
+	struct cgroup_subsys_state css;
+	struct page_counter memory;
+};
+
+struct percpu_counter {
+	s64 count;
+};
+
+struct mm_struct {
+	struct percpu_counter rss_stat[4];
+};
+
+/* before 6.2 (f1a7941243c1, "mm: convert mm's rss stats into percpu_counter") */
+struct mm_rss_stat___old {
+	atomic_long_t count[4];
+};
+
+struct mm_struct___old {
+	struct mm_rss_stat___old rss_stat;
+};
+
+/* signals */
+
+struct signal_struct {
+	atomic_t live;
+	short oom_score_adj;
+};
+
+struct sigaction {
+	void *sa_handler;
+};
+
+struct k_sigaction {
+	struct sigaction sa;
+};
+
+struct sighand_struct {
+	struct k_sigaction action[64];
+};
+
+struct kernel_siginfo {
+	int si_signo;
+	int si_errno;
+	int si_code;
+};
+
+/* block */
+
+struct blkcg {
+	struct cgroup_subsys_state css;
+};
+
+struct blkcg_gq {
+	struct blkcg *blkcg;
+};
+
+struct bio {
+	struct blkcg_gq *bi_blkg;
+};
+
+struct gendisk {
+	int major;
+	int first_minor;
+	char disk_name[32];
+};
+
+struct request_queue {
+	struct gendisk *disk;
+};
+
+struct request {
+	struct request_queue *q;
+	unsigned int cmd_flags;
+	unsigned int __data_len;
+	sector_t __sector;
+	struct bio *bio;
+};
+
+/* before 5.17 (f3fa33acca9f, "block: remove the ->rq_disk field in struct request") */
+struct request___old {
+	struct gendisk *rq_disk;
+};
+
+/* network */
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num;
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	struct sock_cgroup_data sk_cgrp_data;
+};
+
+struct inet_connection_sock {
+	__u8 icsk_retransmits;
+};
+
+struct tcp_sock {
+	u32 srtt_us;
+	u32 total_retrans;
+};
+
+struct net_device {
+	char name[16];
+	int ifindex;
+	possible_net_t nd_net;
+};
+
+struct sk_buff {
+	struct net_device *dev;
+	struct sock *sk;
+	unsigned int len;
+	__be16 protocol;
+	__u16 transport_header;
+	__u16 network_header;
+	unsigned char *head;
+};
+
+enum skb_drop_reason {
+	SKB_NOT_DROPPED_YET,
+	SKB_CONSUMED,
+	SKB_DROP_REASON_NOT_SPECIFIED,
+	SKB_DROP_REASON_SOCKET_FILTER,
+	SKB_DROP_REASON_OTHERHOST,
+	SKB_DROP_REASON_TCP_OLD_DATA,
+	SKB_DROP_REASON_TCP_OLD_ACK,
+	SKB_DROP_REASON_TCP_OLD_SEQUENCE,
+	SKB_DROP_REASON_TCP_RESET,
+	SKB_DROP_REASON_TCP_CLOSE,
+	SKB_DROP_REASON_SOCKET_CLOSE,
+	SKB_DROP_REASON_UNIX_DISCONNECT,
+	SKB_DROP_REASON_UNIX_SKIP_OOB,
+	SKB_DROP_REASON_QUEUE_PURGE,
+	SKB_DROP_REASON_TAP_TXFILTER,
+};
+
+struct mutex {
+	atomic_long_t owner;
+};
+
+struct rw_semaphore {
+	atomic_long_t count;
+	atomic_long_t owner;
+};
+
+struct percpu_rw_semaphore {
+	atomic_t block;
+};
+
+struct file_system_type {
+	const char *name;
+};
+
+struct sb_writers {
+	unsigned short frozen;
+	struct percpu_rw_semaphore rw_sem[3];
+};
+
+struct super_block {
+	dev_t s_dev;
+	struct file_system_type *s_type;
+	struct sb_writers s_writers;
+	char s_id[32];
+};
+
+struct xfs_mount {
+	struct super_block *m_super;
+};
+
+struct btrfs_fs_info {
+	struct super_block *sb;
+};
+
+struct bpf_iter_meta {
+	u64 seq_num;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 };
 
 #pragma clang attribute pop
@@ -160,5 +423,15 @@ struct task_struct {
 #define TASK_NOLOAD 0x400
 #define TASK_FROZEN 0x8000
 #define PF_KTHREAD 0x00200000
+/* include/uapi/linux/if_ether.h, in.h, socket.h; include/net/tcp_states.h */
+#define ETH_P_IP 0x0800
+#define ETH_P_ARP 0x0806
+#define ETH_P_IPV6 0x86dd
+#define AF_INET 2
+#define AF_INET6 10
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define TCP_TIME_WAIT 6
+#define TCP_NEW_SYN_RECV 12
 
 #endif

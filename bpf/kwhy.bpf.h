@@ -84,6 +84,44 @@ struct {
 	__type(value, u8);
 } kw_own_pids SEC(".maps");
 
+/*
+ * What is known of a task's present wait, shared by all probes so that nothing is counted twice: the scan adds an
+ * unfinished wait to the sums each tick and notes up to when in ..._accounted; who ends the wait adds the rest.
+ * Times are boot time unless they say run-queue clock.  All 0 when nothing is pending.
+ */
+struct kw_task_state {
+	u64 off_since;          /* left the CPU uninterruptible or frozen */
+	u64 off_accounted;
+	u64 lock_since;         /* contention_begin of a sleeping lock */
+	u64 lock_accounted;
+	u64 reclaim_since;      /* set and cleared by the reclaim probe: its span includes sleeps and locks inside */
+	u64 runq_total_ns;      /* run-queue waits counted so far: lock and reclaim subtract what fell into their span */
+	u64 runq_accounted;     /* run-queue clock */
+	u64 throttle_since;     /* run-queue clock; valid only while equal to sched_info.last_queued */
+	u64 throttle_accounted; /* run-queue clock */
+	u64 throttle_cfs_rq;    /* address, to know that it came back to the same one */
+	u64 throttle_self_ns;   /* throttled_clock_self_time at the start, less what was over before */
+	u64 throttle_quota_ns;
+	u64 throttle_period_ns;
+	struct kw_cg throttle_cg; /* of the task group whose quota it is */
+	u64 switches;           /* nvcsw + nivcsw at the last scan */
+	u32 off_state;
+	u32 sleep_reported;     /* this sleep has its record */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct kw_task_state);
+} kw_task_states SEC(".maps");
+
+/* NULL: nothing known (create false), or no memory, or the storage is busy on this CPU. */
+static __always_inline struct kw_task_state *kw_task_state(struct task_struct *task, bool create)
+{
+	return bpf_task_storage_get(&kw_task_states, task, NULL, create ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
+}
+
 static __always_inline bool kw_is_own(u32 tgid)
 {
 	return bpf_map_lookup_elem(&kw_own_pids, &tgid) != NULL;
@@ -142,13 +180,10 @@ static __always_inline void kw_cg_of_cgroup(struct cgroup *cgrp, struct kw_cg *r
  * Identity of any task, trusted or not.  The v1 part is the first of cpu, memory, freezer, pids, io in which the task is
  * below the root: on hosts where only some controllers are delegated the most specific one known decides.
  */
-static __noinline int kw_cg_of_task(struct task_struct *task, struct kw_cg *ret)
+static __noinline int kw_cg_of_set(struct css_set *set, struct kw_cg *ret)
 {
-	struct css_set *set;
-
 	if (!ret)
 		return 0;
-	set = BPF_CORE_READ(task, cgroups);
 	ret->v2 = BPF_CORE_READ(set, dfl_cgrp, kn, id);
 	ret->v1 = KW_SUBSYS_V1(set, cpu);
 	if (!ret->v1)
@@ -160,6 +195,11 @@ static __noinline int kw_cg_of_task(struct task_struct *task, struct kw_cg *ret)
 	if (!ret->v1)
 		ret->v1 = KW_SUBSYS_V1(set, io);
 	return 0;
+}
+
+static __always_inline int kw_cg_of_task(struct task_struct *task, struct kw_cg *ret)
+{
+	return kw_cg_of_set(BPF_CORE_READ(task, cgroups), ret);
 }
 
 /* Fills a party from any task pointer, NULL gives nobody. */
@@ -266,6 +306,14 @@ static __always_inline void kw_submit(void *record, bool urgent)
 	if (urgent || bpf_ringbuf_query(&kw_events, BPF_RB_AVAIL_DATA) > kw_settings.ring_size / 4)
 		flags = BPF_RB_FORCE_WAKEUP;
 	bpf_ringbuf_submit(record, flags);
+}
+
+/* Kernel stack of current (2 us) into a record's frames; returns their number. */
+static __always_inline u16 kw_stack(void *ctx, u64 *ret_frames)
+{
+	long bytes = bpf_get_stack(ctx, ret_frames, KW_STACK_FRAMES_MAX * sizeof(u64), 0);
+
+	return bytes > 0 ? bytes / sizeof(u64) : 0;
 }
 
 static __always_inline u32 kw_epoch(void)

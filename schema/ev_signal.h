@@ -14,7 +14,7 @@ struct kw_signal {
 	__u32 group;
 	__u32 result;
 	__u32 by_kernel;
-	__u32 _pad;
+	__u32 handled;
 };
 
 _Static_assert(sizeof(struct kw_signal) == 24, "kw_signal");
@@ -25,6 +25,7 @@ _Static_assert(sizeof(struct kw_signal) == 24, "kw_signal");
 	F(code, S32, NONE, "si_code") \
 	F(group, U32, NONE, "1 to the whole process") \
 	F(result, U32, NONE, "TRACE_SIGNAL_*: 0 delivered") \
-	F(by_kernel, U32, NONE, "1 the kernel itself sent it")
+	F(by_kernel, U32, NONE, "1 the kernel itself sent it") \
+	F(handled, U32, NONE, "1 the target has a handler for it, so it need not die")
 
 #endif

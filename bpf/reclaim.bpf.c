@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reclaim done by the task that needs the memory: under the limit of a memcg,
+ * or because the node is short.  The worker is always current; both kinds
+ * begin and end in process context and nest only when a memcg charge happens
+ * inside node reclaim, so the outermost counts.
+ */
+#include "bpf/memcg.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+enum { SCOPE_MEMCG = 1, SCOPE_NODE = 2 };
+
+struct reclaim_begin {
+	u64 begin_ns;
+	u32 scope;
+	u32 order;
+	u32 gfp;
+	u32 depth;
+	struct kw_memcg_limit limit;
+};
+
+/* By thread; entries of threads killed inside reclaim age out. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u32);
+	__type(value, struct reclaim_begin);
+} reclaiming SEC(".maps");
+
+KW_RECORD_STACK(reclaim);
+
+static __always_inline int begin(u32 scope, int order, u32 gfp)
+{
+	u64 self = bpf_get_current_pid_tgid();
+	struct reclaim_begin fresh = { .scope = scope, .order = order, .gfp = gfp, .depth = 1 };
+	struct reclaim_begin *now;
+	u32 tid = self;
+
+	if (kw_is_own(self >> 32) || kw_is_off())
+		return 0;
+	now = bpf_map_lookup_elem(&reclaiming, &tid);
+	if (now && now->depth) {
+		now->depth++;
+		return 0;
+	}
+	fresh.begin_ns = bpf_ktime_get_boot_ns();
+	if (scope == SCOPE_MEMCG)
+		kw_memcg_find((struct task_struct *)bpf_get_current_task(), &fresh.limit);
+	if (bpf_map_update_elem(&reclaiming, &tid, &fresh, BPF_ANY))
+		kw_count_lost_other(KW_KIND_reclaim);
+	return 0;
+}
+
+static __always_inline void emit(void *ctx, const struct kw_party *self, const struct reclaim_begin *b, u64 reclaimed,
+				 u64 duration_ns)
+{
+	struct kw_reclaim_record *r = kw_begin(KW_KIND_reclaim, &self->cg, sizeof(*r), sizeof(r->p));
+
+	if (!r)
+		return;
+	r->e.subject = *self;
+	r->e.peer.cg = b->limit.cg;
+	r->e.flags = b->limit.own ? KW_FLAG_PEER_SELF : 0;
+	r->e.duration_ns = duration_ns;
+	r->p.scope = b->scope;
+	r->p.order = b->order;
+	r->p.gfp = b->gfp;
+	r->p.own_limit = b->limit.own;
+	r->p.reclaimed_pages = reclaimed;
+	r->p.usage_bytes = b->limit.usage_bytes;
+	r->p.limit_bytes = b->limit.limit_bytes;
+	r->e.frames = kw_stack(ctx, r->stack);
+	kw_submit(r, false);
+}
+
+static __always_inline int end(void *ctx, u64 reclaimed)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+	struct reclaim_begin *b = bpf_map_lookup_elem(&reclaiming, &tid);
+	struct kw_party self, culprit = {};
+	u64 duration_ns;
+
+	if (!b || !b->depth || --b->depth)
+		return 0;
+	duration_ns = bpf_ktime_get_boot_ns() - b->begin_ns;
+	kw_party_of((struct task_struct *)bpf_get_current_task(), &self);
+	kw_sum_wait(&self.cg, KW_WAIT_RECLAIM, duration_ns);
+	if (b->limit.limit_bytes) {
+		culprit.cg = b->limit.cg;
+		kw_sum_blame(KW_RES_MEMORY, &self.cg, &culprit, KW_SINK_CONTAINER, 0, duration_ns);
+	} else {
+		kw_sum_blame(KW_RES_MEMORY, &self.cg, NULL, KW_SINK_UNKNOWN, 0, duration_ns);
+	}
+	if (duration_ns >= kw_settings.reclaim_threshold_ns)
+		emit(ctx, &self, b, reclaimed, duration_ns);
+	bpf_map_delete_elem(&reclaiming, &tid);
+	return 0;
+}
+
+SEC("tp_btf/mm_vmscan_memcg_reclaim_begin")
+int BPF_PROG(reclaim_memcg_begin, int order, u32 gfp)
+{
+	return begin(SCOPE_MEMCG, order, gfp);
+}
+
+SEC("tp_btf/mm_vmscan_memcg_reclaim_end")
+int BPF_PROG(reclaim_memcg_end, unsigned long reclaimed)
+{
+	return end(ctx, reclaimed);
+}
+
+SEC("tp_btf/mm_vmscan_direct_reclaim_begin")
+int BPF_PROG(reclaim_direct_begin, int order, u32 gfp)
+{
+	return begin(SCOPE_NODE, order, gfp);
+}
+
+SEC("tp_btf/mm_vmscan_direct_reclaim_end")
+int BPF_PROG(reclaim_direct_end, unsigned long reclaimed)
+{
+	return end(ctx, reclaimed);
+}
