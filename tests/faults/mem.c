@@ -2,7 +2,6 @@
 /* Memory: killed at one's own limit, or busy reclaiming below it. */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +18,6 @@
 #define MIB ((int64_t)1 << 20)
 #define PAGE 4096
 #define PIECE (64 << 10)
-#define THREADS_MAX 5
 
 struct mem_state {
 	struct tally requests[PHASES];
@@ -29,12 +27,10 @@ struct mem_state {
 	/* reclaim only */
 	char dir[128];
 	int64_t file_size, failcnt, pressure_us;
-	int threads, writes_of_8;
-	_Atomic uint64_t seeds;
+	int writes_of_8;
 };
 
-struct reclaimer {
-	struct sandbox *sb;
+struct mapped_file {
 	char *map, *piece;
 	int fd;
 };
@@ -198,59 +194,46 @@ static uint64_t step(uint64_t *seed)
  * Reads pages of the mapped file and overwrites pieces of it: what that brings in must push something else out at
  * the limit, and a dirty page only goes once it was written back.
  */
-static void touch_pages(struct mem_state *st, const struct reclaimer *r, int64_t size, uint64_t *seed)
+static void touch_pages(struct mem_state *st, const struct mapped_file *f, int64_t size, uint64_t *seed)
 {
 	uint64_t pieces = (uint64_t)(size / PIECE);
 
 	for (int i = 0; i < 8; i++) {
 		int64_t at = (int64_t)(step(seed) % pieces) * PIECE;
 
-		if (i < st->writes_of_8 && pwrite(r->fd, r->piece, PIECE, at) != PIECE)
+		if (i < st->writes_of_8 && pwrite(f->fd, f->piece, PIECE, at) != PIECE)
 			return;
 		if (i >= st->writes_of_8)
-			read_pages(r->map + at, PIECE);
+			read_pages(f->map + at, PIECE);
 	}
 }
 
-static void *reclaim_thread(void *arg)
-{
-	struct reclaimer *r = arg;
-	struct mem_state *st = r->sb->state;
-	uint64_t seed = 1 + atomic_fetch_add(&st->seeds, 7919);
-	enum phase phase;
-
-	while ((phase = sandbox_phase(r->sb)) < PHASE_STOP) {
-		int64_t began = clock_ns();
-
-		touch_pages(st, r, phase == PHASE_FAULT ? st->file_size : st->limit / 8, &seed);
-		tally_add(st->requests, phase, sandbox_phase(r->sb), clock_ns() - began);
-		if (phase != PHASE_FAULT)
-			nap_ns(10 * MS);
-	}
-	return NULL;
-}
-
+/* One thread: more would wait for each other's CPU time, which is another story. */
 static void reclaim_body(struct sandbox *sb, void *arg)
 {
 	struct mem_state *st = arg;
-	pthread_t ids[THREADS_MAX];
 	AUTO_FREE char *piece = calloc(1, PIECE);
-	struct reclaimer r = { .sb = sb, .piece = piece };
 	char path[160], *anon = map_memory(st->used);
 	AUTO_CLOSE int fd = -1;
-	int n = 0;
+	struct mapped_file f = { .piece = piece };
+	uint64_t seed = (uint64_t)getpid();
+	enum phase phase;
 
 	snprintf(path, sizeof(path), "%s/data.db", st->dir);
-	fd = r.fd = open(path, O_RDWR | O_CLOEXEC);
-	r.map = fd < 0 ? MAP_FAILED : mmap(NULL, (size_t)st->file_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (!anon || !piece || r.map == MAP_FAILED)
+	fd = f.fd = open(path, O_RDWR | O_CLOEXEC);
+	f.map = fd < 0 ? MAP_FAILED : mmap(NULL, (size_t)st->file_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (!anon || !piece || f.map == MAP_FAILED)
 		return;
 	for (int64_t at = 0; at < st->used; at += PAGE)
 		anon[at] = 1;
-	while (n < st->threads && pthread_create(&ids[n], NULL, reclaim_thread, &r) == 0)
-		n++;
-	while (n-- > 0)
-		pthread_join(ids[n], NULL);
+	while ((phase = sandbox_phase(sb)) < PHASE_STOP) {
+		int64_t began = clock_ns();
+
+		touch_pages(st, &f, phase == PHASE_FAULT ? st->file_size : st->limit / 8, &seed);
+		tally_add(st->requests, phase, sandbox_phase(sb), clock_ns() - began);
+		if (phase != PHASE_FAULT)
+			nap_ns(10 * MS);
+	}
 }
 
 /* Past the page cache, or its pages would be charged to us and not to who reads them first. */
@@ -277,12 +260,10 @@ static int reclaim_setup(struct sandbox *sb)
 	st->limit = sandbox_random(sb, 48, 96) * MIB;
 	st->used = st->limit * sandbox_random(sb, 50, 65) / 100;
 	st->file_size = st->limit / MIB * sandbox_random(sb, 3, 4) * MIB;
-	st->threads = sandbox_random(sb, 3, THREADS_MAX);
-	st->writes_of_8 = sandbox_random(sb, 3, 5);
+	st->writes_of_8 = sandbox_random(sb, 5, 8);
 	facts_int(&sb->params, "limit_bytes", st->limit);
 	facts_int(&sb->params, "anon_bytes", st->used);
 	facts_int(&sb->params, "file_bytes", st->file_size);
-	facts_int(&sb->params, "threads", st->threads);
 	facts_int(&sb->params, "writes_of_8", st->writes_of_8);
 	sb->culprit = sb->victim;
 	if (r == 0)

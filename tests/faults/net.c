@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Packets that get lost: on the path, or at a rule. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "tests/faults/faults.h"
+#include "tests/faults/wire.h"
+
+struct net_state {
+	struct tally requests[PHASES], stream[PHASES], bystander[PHASES];
+	_Atomic uint64_t lost, other_lost, retransmits, stream_retransmits, bystander_retransmits;
+	struct talk talk, stream_talk, other;
+};
+
+/* Not started by sandbox_spawn() in one go: the server must not share the client's cgroup. */
+static int spawn_pair(struct sandbox *sb, struct container *client, struct container *server, struct talk *t)
+{
+	int r = sandbox_spawn(sb, server, talk_server, t);
+
+	if (r > 0)
+		r = sandbox_spawn(sb, client, talk_client, t);
+	return r < 0 ? r : 0;
+}
+
+static struct talk draw_talk(struct sandbox *sb, const char *address, struct tally *tally)
+{
+	struct talk t = { .port = sandbox_random(sb, 2000, 30000), .period_ms = sandbox_random(sb, 10, 25),
+			  .reply_size = sandbox_random(sb, 500, 8000), .timeout_ns = 3000 * MS, .tally = tally };
+
+	snprintf(t.address, sizeof(t.address), "%s", address);
+	return t;
+}
+
+/* A bystander that talks to a server of its own over veth and loses nothing. */
+static int talking_bystander(struct sandbox *sb, struct net_state *st)
+{
+	struct container *server;
+	struct wire w;
+	int r = container_new(sb, &sb->bystander);
+
+	if (r == 0)
+		r = container_new(sb, &server);
+	if (r == 0)
+		r = wire_veth(sb, sb->bystander, server, &w);
+	if (r < 0)
+		return r;
+	st->other = draw_talk(sb, w.server, st->bystander);
+	st->other.reconnect = true;
+	st->other.retransmits = &st->bystander_retransmits;
+	return spawn_pair(sb, sb->bystander, server, &st->other);
+}
+
+static int loss_setup(struct sandbox *sb)
+{
+	struct net_state *st = sb->state;
+	int lost = sandbox_random(sb, 100, 300), r;
+	struct container *server;
+	struct wire w;
+
+	r = container_new(sb, &sb->victim);
+	if (r == 0)
+		r = container_new(sb, &server);
+	if (r == 0)
+		r = wire_forwarder(sb, sb->victim, server, lost, &st->lost, &w);
+	if (r < 0)
+		return r;
+	st->talk = draw_talk(sb, w.server, st->requests);
+	st->talk.retransmits = &st->retransmits;
+	st->talk.timeout_ns = 5000 * MS;
+	snprintf(sb->culprit_what, sizeof(sb->culprit_what), "path");
+	facts_int(&sb->params, "lost_per_1000", lost);
+	facts_str(&sb->params, "peer", server->path);
+	facts_str(&sb->params, "peer_address", w.server);
+	facts_int(&sb->params, "port", st->talk.port);
+	facts_int(&sb->params, "reply_bytes", st->talk.reply_size);
+	facts_int(&sb->params, "request_period_ms", st->talk.period_ms);
+	r = spawn_pair(sb, sb->victim, server, &st->talk);
+	return r < 0 ? r : talking_bystander(sb, st);
+}
+
+static int loss_proof(struct sandbox *sb)
+{
+	struct net_state *st = sb->state;
+
+	facts_tally(&sb->proof, "request", st->requests);
+	facts_int(&sb->proof, "packets_lost", (int64_t)st->lost);
+	facts_int(&sb->proof, "retransmits", (int64_t)st->retransmits);
+	facts_int(&sb->proof, "bystander_retransmits", (int64_t)st->bystander_retransmits);
+	return st->lost >= 5 && st->retransmits >= 5 ? 0 : -ENODATA;
+}
+
+static int drop_setup(struct sandbox *sb)
+{
+	struct net_state *st = sb->state;
+	struct container *server;
+	struct wire w;
+	int r = container_new(sb, &sb->victim);
+
+	if (!sandbox_has_program("nft"))
+		return sandbox_fail(sb, -EOPNOTSUPP, "the program nft is not installed");
+	if (r == 0)
+		r = container_new(sb, &server);
+	if (r == 0)
+		r = wire_veth(sb, sb->victim, server, &w);
+	if (r < 0)
+		return r;
+	st->talk = draw_talk(sb, w.server, st->requests);
+	st->talk.reconnect = sandbox_chance(sb, 0.7);
+	st->talk.timeout_ns = sandbox_random(sb, 300, 800) * MS;
+	st->talk.retransmits = &st->retransmits;
+	snprintf(sb->culprit_what, sizeof(sb->culprit_what), "netfilter");
+	facts_str(&sb->params, "peer", server->path);
+	facts_int(&sb->params, "port", st->talk.port);
+	facts_str(&sb->params, "reconnects", st->talk.reconnect ? "yes" : "no");
+	facts_ns(&sb->params, "timeout_ns", st->talk.timeout_ns);
+	/* Several at once, so that a timeout does not leave long silences. */
+	r = spawn_pair(sb, sb->victim, server, &st->talk);
+	for (int i = 0; i < 3 && r >= 0; i++)
+		r = sandbox_spawn(sb, sb->victim, talk_client, &st->talk);
+	return r < 0 ? r : talking_bystander(sb, st);
+}
+
+static int drop_onset(struct sandbox *sb)
+{
+	struct net_state *st = sb->state;
+	char rules[256];
+
+	snprintf(rules, sizeof(rules),
+		 "table inet filter { chain output { type filter hook output priority 0; policy accept; "
+		 "tcp dport %d counter drop; }; }", st->talk.port);
+	return sandbox_exec(sb, sb->victim->netns_fd, (const char *const[]){ "nft", rules, NULL });
+}
+
+static int drop_end(struct sandbox *sb)
+{
+	return sandbox_exec(sb, sb->victim->netns_fd, (const char *const[]){ "nft", "delete table inet filter", NULL });
+}
+
+static int drop_proof(struct sandbox *sb)
+{
+	struct net_state *st = sb->state;
+
+	facts_tally(&sb->proof, "request", st->requests);
+	facts_int(&sb->proof, "retransmits", (int64_t)st->retransmits);
+	facts_int(&sb->proof, "bystander_failed", (int64_t)st->bystander[1].failed);
+	return st->requests[1].failed >= 5 && !st->requests[0].failed ? 0 : -ENODATA;
+}
+
+const struct fault fault_net_loss = {
+	.name = "net_loss",
+	.cause = "net.loss",
+	.text = "The path between a client and its server loses packets where the kernel cannot see it.",
+	.needs = "root, network namespaces, tun, ip",
+	.setup = loss_setup,
+	.proof = loss_proof,
+};
+
+const struct fault fault_net_drop_policy = {
+	.name = "net_drop_policy",
+	.cause = "net.drop.policy",
+	.text = "A packet filter rule begins to drop what a container sends to its server.",
+	.needs = "root, network namespaces, veth, nft, ip",
+	.setup = drop_setup,
+	.onset = drop_onset,
+	.end = drop_end,
+	.proof = drop_proof,
+};
