@@ -7,12 +7,11 @@
 #include "tests/faults/wire.h"
 
 struct net_state {
-	struct tally requests[PHASES], stream[PHASES], bystander[PHASES];
-	_Atomic uint64_t lost, other_lost, retransmits, stream_retransmits, bystander_retransmits;
-	struct talk talk, stream_talk, other;
+	struct tally requests[PHASES], bystander[PHASES];
+	_Atomic uint64_t lost, retransmits, bystander_retransmits;
+	struct talk talk, other;
 };
 
-/* Not started by sandbox_spawn() in one go: the server must not share the client's cgroup. */
 static int spawn_pair(struct sandbox *sb, struct container *client, struct container *server, struct talk *t)
 {
 	int r = sandbox_spawn(sb, server, talk_server, t);
@@ -25,6 +24,7 @@ static int spawn_pair(struct sandbox *sb, struct container *client, struct conta
 static struct talk draw_talk(struct sandbox *sb, const char *address, struct tally *tally)
 {
 	struct talk t = { .port = sandbox_random(sb, 2000, 30000), .period_ms = sandbox_random(sb, 10, 25),
+			  .request_size = sandbox_random(sb, 200, 2000),
 			  .reply_size = sandbox_random(sb, 500, 8000), .timeout_ns = 3000 * MS, .tally = tally };
 
 	snprintf(t.address, sizeof(t.address), "%s", address);
@@ -67,12 +67,14 @@ static int loss_setup(struct sandbox *sb)
 	st->talk = draw_talk(sb, w.server, st->requests);
 	st->talk.retransmits = &st->retransmits;
 	st->talk.timeout_ns = 5000 * MS;
+	st->talk.request_size = sandbox_random(sb, 20000, 60000); /* the victim is the one who sends */
+	st->talk.reply_size = sandbox_random(sb, 20, 200);
 	snprintf(sb->culprit_what, sizeof(sb->culprit_what), "path");
 	facts_int(&sb->params, "lost_per_1000", lost);
 	facts_str(&sb->params, "peer", server->path);
 	facts_str(&sb->params, "peer_address", w.server);
 	facts_int(&sb->params, "port", st->talk.port);
-	facts_int(&sb->params, "reply_bytes", st->talk.reply_size);
+	facts_int(&sb->params, "request_bytes", st->talk.request_size);
 	facts_int(&sb->params, "request_period_ms", st->talk.period_ms);
 	r = spawn_pair(sb, sb->victim, server, &st->talk);
 	return r < 0 ? r : talking_bystander(sb, st);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A small request and answer protocol over TCP: 8 bytes ask for as many bytes as the last four of them say. */
+/* A small protocol over TCP: two numbers, how many bytes follow as the request and how many shall be the answer. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -13,7 +13,7 @@
 #include "tests/faults/wire.h"
 
 #define CLIENTS_MAX 16
-#define REPLY_MAX (1 << 20)
+#define MESSAGE_MAX (1 << 20)
 
 static int left_ms(int64_t until)
 {
@@ -59,14 +59,17 @@ static struct sockaddr_in address_of(const struct talk *t)
 	return a;
 }
 
-static int answer(int fd, char *reply)
+static int answer(int fd, char *buf)
 {
+	int64_t until = clock_ns() + 2000 * MS;
 	uint32_t ask[2];
-	int r = move_all(fd, (char *)ask, sizeof(ask), false, clock_ns() + 1000 * MS);
+	int r = move_all(fd, (char *)ask, sizeof(ask), false, until);
 
-	if (r < 0 || ask[1] > REPLY_MAX)
-		return r < 0 ? r : -EINVAL;
-	return move_all(fd, reply, ask[1], true, clock_ns() + 2000 * MS);
+	if (r == 0 && (ask[0] > MESSAGE_MAX || ask[1] > MESSAGE_MAX))
+		r = -EINVAL;
+	if (r == 0)
+		r = move_all(fd, buf, ask[0], false, until);
+	return r < 0 ? r : move_all(fd, buf, ask[1], true, until);
 }
 
 static void accept_one(int listener, struct pollfd polls[], int *count)
@@ -87,19 +90,19 @@ void talk_server(struct sandbox *sb, void *arg)
 {
 	const struct talk *t = arg;
 	struct sockaddr_in a = address_of(t);
-	AUTO_FREE char *reply = calloc(1, REPLY_MAX);
+	AUTO_FREE char *buf = calloc(1, MESSAGE_MAX);
 	AUTO_CLOSE int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	struct pollfd polls[CLIENTS_MAX] = { { .fd = listener, .events = POLLIN } };
 	int count = 1, one = 1;
 
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (!reply || bind(listener, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(listener, 16) < 0)
+	if (!buf || bind(listener, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(listener, 16) < 0)
 		return;
 	while (sandbox_phase(sb) < PHASE_STOP) {
 		if (poll(polls, (nfds_t)count, 50) <= 0)
 			continue;
 		for (int i = count - 1; i > 0; i--) {
-			if (!polls[i].revents || answer(polls[i].fd, reply) == 0)
+			if (!polls[i].revents || answer(polls[i].fd, buf) == 0)
 				continue;
 			close(polls[i].fd);
 			polls[i] = polls[--count];
@@ -139,7 +142,7 @@ static void count_retransmits(const struct talk *t, int fd)
 static int one_request(const struct talk *t, int *fd, char *buf)
 {
 	int64_t until = clock_ns() + t->timeout_ns;
-	uint32_t ask[2] = { 0, (uint32_t)t->reply_size };
+	uint32_t ask[2] = { (uint32_t)t->request_size, (uint32_t)t->reply_size };
 	int r;
 
 	if (*fd < 0)
@@ -148,7 +151,9 @@ static int one_request(const struct talk *t, int *fd, char *buf)
 		return *fd;
 	r = move_all(*fd, (char *)ask, sizeof(ask), true, until);
 	if (r == 0)
-		r = move_all(*fd, buf, (size_t)t->reply_size, false, until);
+		r = move_all(*fd, buf, ask[0], true, until);
+	if (r == 0)
+		r = move_all(*fd, buf, ask[1], false, until);
 	if (r < 0 || t->reconnect) {
 		count_retransmits(t, *fd);
 		close(*fd);
@@ -160,7 +165,7 @@ static int one_request(const struct talk *t, int *fd, char *buf)
 void talk_client(struct sandbox *sb, void *arg)
 {
 	const struct talk *t = arg;
-	AUTO_FREE char *buf = calloc(1, REPLY_MAX);
+	AUTO_FREE char *buf = calloc(1, MESSAGE_MAX);
 	enum phase phase;
 	int fd = -1;
 

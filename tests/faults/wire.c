@@ -35,7 +35,7 @@ static void forward(struct sandbox *sb, struct forwarder *f, int from)
 		n = read(f->fds[from], packet, sizeof(packet));
 		if (n <= 0)
 			return;
-		if (sandbox_phase(sb) == PHASE_FAULT && loses(f))
+		if (from == 0 && sandbox_phase(sb) == PHASE_FAULT && loses(f))
 			atomic_fetch_add(f->lost, 1);
 		else if (write(f->fds[!from], packet, (size_t)n) < 0 && errno != EIO)
 			return;
@@ -129,7 +129,7 @@ int wire_veth(struct sandbox *sb, struct container *client, struct container *se
 
 	if (r < 0)
 		return r;
-	/* ip(8) takes /proc/PID/fd/N nowhere, but a namespace may be named by a path below /run/netns or by a pid. */
+	/* ip(8) takes a namespace by path. */
 	snprintf(target, sizeof(target), "/proc/%d/fd/%d", getpid(), server->netns_fd);
 	snprintf(dev, sizeof(dev), "eth%d", sandbox_random(sb, 0, 3));
 	r = sandbox_exec(sb, client->netns_fd, (const char *const[]){ "ip", "link", "add", dev, "type", "veth", "peer",

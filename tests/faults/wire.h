@@ -5,8 +5,6 @@
 
 #include "tests/faults/sandbox.h"
 
-#define WIRE_PORTS 2
-
 /* One client and one server, each with an address; the client's is .1, the server's .2 of a random 10.x.y.0/30. */
 struct wire {
 	char client[20], server[20];
@@ -14,17 +12,17 @@ struct wire {
 
 /*
  * A forwarder process between two tun devices.  While the phase is PHASE_FAULT it loses that many in 1000 packets
- * each way, unseen by the kernel, to which a packet read from a tun device was delivered.
+ * from the client, unseen by the kernel, to which a packet read from a tun device was delivered.
  */
 int wire_forwarder(struct sandbox *sb, struct container *client, struct container *server, int lost_per_1000,
 		   _Atomic uint64_t *ret_lost, struct wire *ret_wire);
 /* The two ends of a veth pair. */
 int wire_veth(struct sandbox *sb, struct container *client, struct container *server, struct wire *ret_wire);
 
-/* Traffic.  Requests of a few bytes, answers of reply_size bytes, over one connection or one for each. */
+/* Traffic: requests and answers of such sizes, over one connection or one for each. */
 struct talk {
 	char address[20];
-	int port, period_ms, reply_size;
+	int port, period_ms, request_size, reply_size;
 	bool reconnect;
 	int64_t timeout_ns;    /* a request that takes longer has failed */
 	struct tally *tally;   /* [PHASES] */
