@@ -1,0 +1,569 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Block requests from insertion to completion, and who had the device
+ * meanwhile.
+ *
+ * A request belongs to the blkcg of its bio, not to current, which is often a
+ * kernel worker.  For each disk a running integral is kept per cgroup: while n
+ * requests are in the device, of which k belong to a cgroup, that cgroup's
+ * integral grows by k/n of the time.  A request notes all integrals when it
+ * arrives; when it completes, the differences are the exact shares of its wait,
+ * whatever came and went in between, at a cost that does not depend on it.
+ */
+#include "bpf/kwhy.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define SLOTS 16             /* cgroups a disk tells apart; the last one is "all further" */
+#define OVERFLOW (SLOTS - 1)
+#define DISKS_MAX 256
+#define REQUESTS_MAX 8192
+#define BLAME_NS 1000000ULL  /* waits from here on are blamed */
+#define OCCUPANTS 4          /* occ1 to occ4 of the record */
+#define REQ_OP_BITS 8        /* include/linux/blk_types.h */
+
+struct slot {
+	struct kw_cg cg;
+	u64 acc_ns;          /* integral of its share of the device */
+	u64 alone_ns;        /* time its only request was the only one in the device */
+	u64 bytes;           /* completed */
+	u64 born_ns;         /* 0: free.  Integrals begin at 0 here */
+	u64 used_ns;
+	u32 inflight;
+	u32 pid;             /* who submitted last, if a process did */
+	u64 start_ns;
+	char comm[KW_COMM_LEN];
+};
+
+struct disk {
+	struct bpf_spin_lock lock;
+	u32 inflight;
+	u64 last_ns;
+	u64 busy_ns;         /* time anything was in the device */
+	struct slot slot[SLOTS];
+};
+
+struct snapshot {
+	u64 busy_ns;
+	u64 alone_ns;
+	u64 acc_ns[SLOTS];
+	u64 bytes[SLOTS];
+};
+
+struct request_state {
+	u64 begin_ns;        /* insert, or issue when there was no insert */
+	u64 issue_ns;        /* 0: not in the device */
+	u32 dev;
+	u32 slot;
+	u32 inflight;        /* when it arrived */
+	u32 inflight_other;
+	u32 requeued;        /* the driver gave it back: the same wait goes on */
+	u32 reserved;
+	struct kw_party owner;
+	struct snapshot at;
+};
+
+struct share {
+	struct kw_party party;
+	u64 ns;
+	u64 bytes;
+	u64 taken;           /* 1: already named in the record */
+};
+
+struct shares {
+	struct snapshot now;
+	struct share of[SLOTS];
+	u64 self_ns;
+	u64 other_ns;
+	u64 unknown_ns;      /* the part of other_ns whose cgroup lost its slot meanwhile */
+	u64 alone_ns;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, DISKS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u32);
+	__type(value, struct disk);
+} disks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, REQUESTS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u64);
+	__type(value, struct request_state);
+} requests SEC(".maps");
+
+/* Scratch: these do not fit the stack.  One per program, as an interrupt may issue a request while a task inserts one. */
+enum { SCRATCH_INSERT, SCRATCH_ISSUE, SCRATCH_MAX };
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SCRATCH_MAX);
+	__type(key, u32);
+	__type(value, struct request_state);
+} fresh_requests SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct shares);
+} scratch_shares SEC(".maps");
+
+/* A new disk's value; of another type because a lock may not be read. */
+struct empty_disk {
+	u8 bytes[sizeof(struct disk)];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct empty_disk);
+} empty_disk SEC(".maps");
+
+KW_RECORD(block);
+
+static __always_inline struct gendisk *disk_of(struct request *rq)
+{
+	struct request_queue *q;
+
+	if (bpf_core_field_exists(struct request___old, rq_disk))
+		return BPF_CORE_READ((struct request___old *)rq, rq_disk);
+	q = BPF_CORE_READ(rq, q);
+	return BPF_CORE_READ(q, disk);
+}
+
+static __always_inline struct disk *disk_get(u32 dev)
+{
+	struct disk *d = bpf_map_lookup_elem(&disks, &dev);
+	struct empty_disk *empty;
+	u32 zero = 0;
+
+	if (d)
+		return d;
+	empty = bpf_map_lookup_elem(&empty_disk, &zero);
+	if (!empty)
+		return NULL;
+	bpf_map_update_elem(&disks, &dev, empty, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&disks, &dev);
+}
+
+/* With the lock held: brings the integrals to now. */
+static __always_inline void advance(struct disk *d, u64 now)
+{
+	u64 dt = now > d->last_ns ? now - d->last_ns : 0;
+
+	if (dt && d->inflight && d->last_ns) {
+		d->busy_ns += dt;
+		for (u32 i = 0; i < SLOTS; i++) {
+			struct slot *s = &d->slot[i];
+
+			if (!s->inflight)
+				continue;
+			s->acc_ns += dt * s->inflight / d->inflight;
+			if (d->inflight == 1)
+				s->alone_ns += dt;
+		}
+	}
+	if (dt)
+		d->last_ns = now;
+}
+
+/* With the lock held: the slot of cg; takes the one that was idle longest when it has none. */
+static __always_inline u32 slot_get(struct disk *d, const struct kw_cg *cg, u64 now)
+{
+	u32 best = OVERFLOW;
+	u64 oldest = ~0ULL;
+
+	for (u32 i = 0; i < OVERFLOW; i++) {
+		struct slot *s = &d->slot[i];
+
+		if (s->born_ns && s->cg.v1 == cg->v1 && s->cg.v2 == cg->v2)
+			return i;
+		if (!s->inflight && s->used_ns < oldest) {
+			oldest = s->used_ns;
+			best = i;
+		}
+	}
+	if (best < OVERFLOW) {
+		d->slot[best].cg = *cg;
+		d->slot[best].acc_ns = 0;
+		d->slot[best].alone_ns = 0;
+		d->slot[best].bytes = 0;
+		d->slot[best].pid = 0;
+		d->slot[best].born_ns = now;
+	}
+	return best;
+}
+
+/* With the lock held. */
+static __always_inline void note(const struct disk *d, struct snapshot *ret, u32 slot)
+{
+	ret->busy_ns = d->busy_ns;
+	ret->alone_ns = d->slot[slot & OVERFLOW].alone_ns;
+	for (u32 i = 0; i < SLOTS; i++) {
+		ret->acc_ns[i] = d->slot[i].acc_ns;
+		ret->bytes[i] = d->slot[i].bytes;
+	}
+}
+
+/* With the lock held: a request leaves the device. */
+static __always_inline void leave(struct disk *d, u32 slot, u64 bytes)
+{
+	struct slot *s = &d->slot[slot & OVERFLOW];
+
+	if (d->inflight)
+		d->inflight--;
+	if (s->inflight)
+		s->inflight--;
+	s->bytes += bytes;
+}
+
+/*
+ * The submitter is current when current is a process in the very blkcg of the bio: a worker, or a task that an
+ * interrupt hit, is not.  Then it also gives the cgroup of the default hierarchy.
+ */
+static __always_inline void owner_of(struct request *rq, struct kw_party *ret)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct cgroup *cgrp = BPF_CORE_READ(rq, bio, bi_blkg, blkcg, css.cgroup), *own;
+	struct cgroup_subsys_state *css = NULL;
+	struct css_set *set;
+
+	__builtin_memset(ret, 0, sizeof(*ret));
+	kw_cg_of_cgroup(cgrp, &ret->cg);
+	if (!cgrp || BPF_CORE_READ(task, flags) & PF_KTHREAD ||
+	    !bpf_core_enum_value_exists(enum cgroup_subsys_id, io_cgrp_id))
+		return;
+	set = BPF_CORE_READ(task, cgroups);
+	bpf_core_read(&css, sizeof(css), &set->subsys[bpf_core_enum_value(enum cgroup_subsys_id, io_cgrp_id)]);
+	own = BPF_CORE_READ(css, cgroup);
+	if (own != cgrp)
+		return;
+	ret->cg.v2 = BPF_CORE_READ(set, dfl_cgrp, kn, id);
+	ret->pid = BPF_CORE_READ(task, tgid);
+	ret->tid = BPF_CORE_READ(task, pid);
+	ret->start_ns = BPF_CORE_READ(task, start_boottime);
+	BPF_CORE_READ_STR_INTO(&ret->comm, task, comm);
+}
+
+/* Occupants are told apart by what the bio carries, which is there for every request. */
+static __always_inline struct kw_cg occupant_key(const struct kw_cg *cg)
+{
+	struct kw_cg key = *cg;
+
+	if (key.v1)
+		key.v2 = 0;
+	return key;
+}
+
+/* First sight of a request; a former one at the same address never completed before our eyes. */
+static __always_inline struct request_state *arrive(struct request *rq, u64 now, u32 scratch)
+{
+	struct gendisk *gd = disk_of(rq);
+	u64 id = (u64)rq;
+	struct request_state *st = bpf_map_lookup_elem(&fresh_requests, &scratch);
+	struct kw_cg key;
+	struct disk *d;
+
+	if (!gd || !st)
+		return NULL;
+	__builtin_memset(st, 0, sizeof(*st));
+	st->begin_ns = now;
+	st->dev = (u32)BPF_CORE_READ(gd, major) << 20 | (u32)BPF_CORE_READ(gd, first_minor);
+	owner_of(rq, &st->owner);
+	key = occupant_key(&st->owner.cg);
+	d = disk_get(st->dev);
+	if (!d) {
+		kw_count_lost_other(KW_KIND_block);
+		return NULL;
+	}
+	bpf_spin_lock(&d->lock);
+	advance(d, now);
+	st->slot = slot_get(d, &key, now);
+	st->inflight = d->inflight;
+	st->inflight_other = d->inflight - d->slot[st->slot & OVERFLOW].inflight;
+	d->slot[st->slot & OVERFLOW].used_ns = now;
+	if (st->owner.pid) {
+		d->slot[st->slot & OVERFLOW].pid = st->owner.pid;
+		d->slot[st->slot & OVERFLOW].start_ns = st->owner.start_ns;
+		__builtin_memcpy(d->slot[st->slot & OVERFLOW].comm, st->owner.comm, KW_COMM_LEN);
+	}
+	note(d, &st->at, st->slot);
+	bpf_spin_unlock(&d->lock);
+	if (bpf_map_update_elem(&requests, &id, st, BPF_ANY)) {
+		kw_count_lost_other(KW_KIND_block);
+		return NULL;
+	}
+	return bpf_map_lookup_elem(&requests, &id);
+}
+
+/* A request we believed to be in the device is seen anew, or goes back to the queue. */
+static __always_inline void take_back(struct request_state *st, u64 now)
+{
+	struct disk *d;
+
+	if (!st->issue_ns)
+		return;
+	st->issue_ns = 0;
+	d = bpf_map_lookup_elem(&disks, &st->dev);
+	if (!d)
+		return;
+	bpf_spin_lock(&d->lock);
+	advance(d, now);
+	leave(d, st->slot, 0);
+	bpf_spin_unlock(&d->lock);
+}
+
+static __always_inline int inserted(struct request *rq)
+{
+	u64 id = (u64)rq, now = bpf_ktime_get_boot_ns();
+	struct request_state *st;
+
+	if (kw_is_off())
+		return 0;
+	st = bpf_map_lookup_elem(&requests, &id);
+	if (st && st->requeued)
+		return 0;
+	if (st)
+		take_back(st, now);
+	arrive(rq, now, SCRATCH_INSERT);
+	return 0;
+}
+
+static __always_inline int issued(struct request *rq)
+{
+	u64 id = (u64)rq, now = bpf_ktime_get_boot_ns();
+	struct request_state *st;
+	struct kw_cg key;
+	struct disk *d;
+
+	if (kw_is_off())
+		return 0;
+	st = bpf_map_lookup_elem(&requests, &id);
+	if (st && st->issue_ns) {
+		take_back(st, now);
+		st = NULL;
+	}
+	if (!st)
+		st = arrive(rq, now, SCRATCH_ISSUE);
+	if (!st)
+		return 0;
+	d = bpf_map_lookup_elem(&disks, &st->dev);
+	if (!d)
+		return 0;
+	st->issue_ns = now;
+	st->requeued = 0;
+	key = occupant_key(&st->owner.cg);
+	bpf_spin_lock(&d->lock);
+	advance(d, now);
+	/* Its slot may have been given away while it was queued. */
+	st->slot = slot_get(d, &key, now);
+	d->inflight++;
+	d->slot[st->slot & OVERFLOW].inflight++;
+	d->slot[st->slot & OVERFLOW].used_ns = now;
+	bpf_spin_unlock(&d->lock);
+	return 0;
+}
+
+/* What slot i gained since the request arrived; a slot that was born later gained all it has. */
+static __always_inline void divide(const struct request_state *st, struct shares *sh, u64 wait_ns)
+{
+	u64 seen = 0, busy = sh->now.busy_ns - st->at.busy_ns, own;
+
+	for (u32 i = 0; i < SLOTS; i++)
+		seen += sh->of[i].ns;
+	sh->unknown_ns = busy > seen ? busy - seen : 0;
+	own = sh->of[st->slot & OVERFLOW].ns;
+	sh->other_ns = seen - own + sh->unknown_ns;
+	sh->alone_ns = sh->now.alone_ns - st->at.alone_ns;
+	if (sh->alone_ns > own)
+		sh->alone_ns = own;
+	sh->self_ns = own - sh->alone_ns;
+	/* Nothing was in the device at all: the queue or the driver held the request. */
+	if (wait_ns > busy)
+		sh->alone_ns += wait_ns - busy;
+}
+
+static __always_inline void gain(const struct slot *s, const struct request_state *st, struct share *ret, u32 i)
+{
+	bool younger = s->born_ns > st->begin_ns;
+
+	ret->party.cg = s->cg;
+	ret->party.pid = s->pid;
+	ret->party.tid = s->pid;
+	ret->party.start_ns = s->start_ns;
+	__builtin_memcpy(ret->party.comm, s->comm, KW_COMM_LEN);
+	ret->taken = 0;
+	ret->ns = younger ? s->acc_ns : s->acc_ns - st->at.acc_ns[i];
+	ret->bytes = younger ? s->bytes : s->bytes - st->at.bytes[i];
+}
+
+/* Rounding of k/n leaves a few ns a step; below 1 us nobody is named. */
+#define WORTH_NS 1000
+
+static __always_inline void blame(const struct request_state *st, struct shares *sh)
+{
+	struct kw_cg victim = occupant_key(&st->owner.cg);
+	struct kw_party self = st->owner;
+
+	self.cg = victim;
+	for (u32 i = 0; i < OVERFLOW; i++) {
+		if (i != st->slot && sh->of[i].ns >= WORTH_NS)
+			kw_sum_blame(KW_RES_BLOCK, &victim, &sh->of[i].party, KW_SINK_CONTAINER, st->dev,
+				     sh->of[i].ns);
+	}
+	if (sh->self_ns >= WORTH_NS)
+		kw_sum_blame(KW_RES_BLOCK, &victim, &self, KW_SINK_CONTAINER, st->dev, sh->self_ns);
+	if (sh->alone_ns >= WORTH_NS)
+		kw_sum_blame(KW_RES_BLOCK, &victim, NULL, KW_SINK_DEVICE, st->dev, sh->alone_ns);
+	if (sh->unknown_ns >= WORTH_NS)
+		kw_sum_blame(KW_RES_BLOCK, &victim, NULL, KW_SINK_UNKNOWN, st->dev, sh->unknown_ns);
+}
+
+/*
+ * The largest share not yet taken; takes it.  SLOTS when there is none left worth naming.  A function of its own, verified
+ * once, because the four calls multiply the verifier's paths.
+ */
+__noinline int largest_share(void)
+{
+	u32 zero = 0;
+	struct shares *sh = bpf_map_lookup_elem(&scratch_shares, &zero);
+	u64 most = WORTH_NS;
+	u32 best = SLOTS;
+
+	if (!sh)
+		return SLOTS;
+	for (u32 i = 0; i < OVERFLOW; i++) {
+		if (sh->of[i].ns >= most && !sh->of[i].taken) {
+			most = sh->of[i].ns;
+			best = i;
+		}
+	}
+	if (best < SLOTS)
+		sh->of[best].taken = 1;
+	return best;
+}
+
+#define OCCUPANT(n)                                                                                             \
+	do {                                                                                                    \
+		u32 at_ = largest_share();                                                                      \
+		if (at_ < SLOTS) {                                                                              \
+			r->p.occ##n = sh->of[at_].party.cg;                                                     \
+			r->p.occ##n##_ns = sh->of[at_].ns;                                                      \
+			r->p.occ##n##_bytes = sh->of[at_].bytes;                                                \
+			if (at_ != st->slot && !r->e.peer.cg.v1 && !r->e.peer.cg.v2)                            \
+				r->e.peer = sh->of[at_].party;                                                  \
+		}                                                                                               \
+	} while (0)
+
+static __always_inline void emit(struct request *rq, const struct request_state *st, struct shares *sh, u64 now,
+				 s32 error)
+{
+	struct kw_block_record *r = kw_begin(KW_KIND_block, &st->owner.cg, sizeof(*r), sizeof(r->p));
+	struct gendisk *gd;
+
+	if (!r)
+		return;
+	__builtin_memset(&r->p, 0, sizeof(r->p));
+	r->e.ts_ns = now;
+	r->e.subject = st->owner;
+	r->e.duration_ns = now - st->begin_ns;
+	r->e.error = error;
+	r->p.dev = st->dev;
+	r->p.op = BPF_CORE_READ(rq, cmd_flags) & ((1U << REQ_OP_BITS) - 1);
+	r->p.sector = BPF_CORE_READ(rq, __sector);
+	r->p.bytes = BPF_CORE_READ(rq, __data_len);
+	r->p.queue_ns = st->issue_ns - st->begin_ns;
+	r->p.device_ns = now - st->issue_ns;
+	r->p.inflight = st->inflight;
+	r->p.inflight_other = st->inflight_other;
+	r->p.self_ns = sh->self_ns;
+	r->p.other_ns = sh->other_ns;
+	r->p.alone_ns = sh->alone_ns;
+	OCCUPANT(1);
+	OCCUPANT(2);
+	OCCUPANT(3);
+	OCCUPANT(4);
+	gd = disk_of(rq);
+	BPF_CORE_READ_STR_INTO(&r->p.disk, gd, disk_name);
+	kw_submit(r, error != 0);
+}
+
+static __always_inline void finish(struct request *rq, struct request_state *st, u32 bytes, s32 error)
+{
+	u64 now = bpf_ktime_get_boot_ns(), wait_ns;
+	struct disk *d = bpf_map_lookup_elem(&disks, &st->dev);
+	u32 zero = 0;
+	struct shares *sh = bpf_map_lookup_elem(&scratch_shares, &zero);
+
+	if (!d || !sh)
+		return;
+	bpf_spin_lock(&d->lock);
+	advance(d, now);
+	sh->now.busy_ns = d->busy_ns;
+	sh->now.alone_ns = d->slot[st->slot & OVERFLOW].alone_ns;
+	for (u32 i = 0; i < SLOTS; i++)
+		gain(&d->slot[i], st, &sh->of[i], i);
+	leave(d, st->slot, bytes);
+	bpf_spin_unlock(&d->lock);
+
+	wait_ns = now - st->begin_ns;
+	if (wait_ns < BLAME_NS && wait_ns < kw_settings.block_threshold_ns && !error)
+		return;
+	divide(st, sh, wait_ns);
+	if (wait_ns >= BLAME_NS)
+		blame(st, sh);
+	if (wait_ns >= kw_settings.block_threshold_ns || error)
+		emit(rq, st, sh, now, error);
+}
+
+/* A completion may be of a part only, with the rest still in the device; a failed one is final. */
+static __always_inline int completed(struct request *rq, s32 error, u32 bytes)
+{
+	u64 id = (u64)rq;
+	struct request_state *st = bpf_map_lookup_elem(&requests, &id);
+
+	if (!st)
+		return 0;
+	if (!error && bytes < BPF_CORE_READ(rq, __data_len))
+		return 0;
+	if (st->issue_ns)
+		finish(rq, st, bytes, error);
+	bpf_map_delete_elem(&requests, &id);
+	return 0;
+}
+
+SEC("tp_btf/block_rq_insert")
+int BPF_PROG(block_insert, struct request *rq)
+{
+	return inserted(rq);
+}
+
+SEC("tp_btf/block_rq_issue")
+int BPF_PROG(block_issue, struct request *rq)
+{
+	return issued(rq);
+}
+
+SEC("tp_btf/block_rq_requeue")
+int BPF_PROG(block_requeue, struct request *rq)
+{
+	u64 id = (u64)rq;
+	struct request_state *st = bpf_map_lookup_elem(&requests, &id);
+
+	if (st) {
+		take_back(st, bpf_ktime_get_boot_ns());
+		st->requeued = 1;
+	}
+	return 0;
+}
+
+/* error: blk_status_t since 5.16, before that a negative errno; user space tells them apart by the sign. */
+SEC("tp_btf/block_rq_complete")
+int BPF_PROG(block_complete, struct request *rq, int error, unsigned int bytes)
+{
+	return completed(rq, error, bytes);
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Drops and retransmits: one object because they share who owns which network namespace and address. */
+#include "bpf/drop.bpf.h"
+#include "bpf/retransmit.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* rx_sk since 6.11 (c53795d48ee8, "net: add rx_sk to trace_kfree_skb"); NULL for most callers. */
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(drop_rx_sk, struct sk_buff *skb, void *location, u32 reason, struct sock *rx_sk)
+{
+	return drop_handle(ctx, skb, location, reason, rx_sk);
+}
+
+/* reason since 5.17 (c504e5c2f964, "net: skb: introduce kfree_skb_reason()") */
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(drop_reason, struct sk_buff *skb, void *location, u32 reason)
+{
+	return drop_handle(ctx, skb, location, reason, NULL);
+}
+
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(drop_plain, struct sk_buff *skb, void *location)
+{
+	return drop_handle(ctx, skb, location, DROP_REASON_NONE, NULL);
+}
+
+SEC("tp_btf/tcp_retransmit_skb")
+int BPF_PROG(retransmit_skb, struct sock *sk)
+{
+	return retransmit_handle(sk);
+}
+
+/* Whoever opens TCP sockets in a network namespace owns it, and their addresses. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(net_owner, struct sock *sk)
+{
+	struct kw_cg cg;
+
+	if (!kw_sock_full(sk) || kw_is_off())
+		return 0;
+	kw_cg_of_sock(sk, &cg);
+	kw_learn_owner(sk, &cg);
+	return 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "collect/probe.h"
+
+static const struct attach_choice hooks[] = {
+	{ "generate", "signal_fatal", true, "who sent a fatal signal" },
+	{ 0 },
+};
+
+static const uint16_t kinds[] = { KW_KIND_signal, 0 };
+
+const struct probe probe_signal = {
+	.name = "signal",
+	.title = "Signals that end their target, with sender",
+	.cost = "signal_generate: every signal sent, 20 ns; about 2 us for one that kills",
+	.causes = "proc.killed,proc.crash",
+	.object = "signal",
+	.attach = hooks,
+	.kinds = kinds,
+};
