@@ -38,6 +38,7 @@ UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_SUPPORT := $(sort $(filter-out $(UNIT_SRCS),$(wildcard tests/unit/*.c)))
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FAULT_SRCS := $(sort $(wildcard tests/faults/*.c))
+BPFTEST_SRCS := $(sort $(wildcard tests/bpf/*.c))
 BENCH_SRCS := $(sort $(wildcard tests/bench/*.c))
 
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
@@ -47,6 +48,7 @@ BPF_OBJS := $(BPF_SRCS:bpf/%.bpf.c=$(BUILD)/bpf/%.bpf.o)
 EMBED_OBJS := $(BUILD)/gen/embed.o $(BUILD)/gen/bpf_objects.o
 UNIT_BINS := $(UNIT_SRCS:%.c=$(BUILD)/%)
 FUZZ_BINS := $(FUZZ_SRCS:%.c=$(BUILD)/%)
+BPFTEST_BINS := $(BPFTEST_SRCS:%.c=$(BUILD)/%)
 
 # ---- flags ---------------------------------------------------------------------------------------------------------
 
@@ -75,7 +77,7 @@ FUSE_LIBS = $(shell $(PKG_CONFIG) --libs fuse3)
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .PHONY: all run demo test check check-bpf check-faults check-web asan fuzz lint bench install clean format FORCE \
-	deps-run deps-test service-user tests-unit tests-fuzz tests-faults lint-cppcheck lint-tidy asan-build
+	deps-run deps-test service-user tests-unit tests-fuzz tests-bpf tests-faults lint-cppcheck lint-tidy asan-build
 
 ifneq ($(MAIN),)
 all: $(BUILD)/kwhy
@@ -162,6 +164,12 @@ $(BUILD)/$(1:.c=): $(BUILD)/obj/$(1:.c=.o) $(UNIT_SUPPORT:%.c=$(BUILD)/obj/%.o) 
 endef
 $(foreach t,$(UNIT_SRCS),$(eval $(call unit_test,$(t))))
 
+# Programs that try the running kernel, as root (tests/bpf/run.sh).
+$(BUILD)/tests/bpf/%: $(BUILD)/obj/tests/bpf/%.o $(patsubst %,$(BUILD)/lib%.a,base schema collect) $(EMBED_OBJS)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(TEST_LINK) $(KWHY_LDLIBS)
+
 # A harness is linked with libFuzzer by "make fuzz"; otherwise with a main() that runs the files of its corpus.
 FUZZ_MAIN := $(if $(filter fuzz,$(SAN)),,$(BUILD)/obj/tests/fuzz/standalone.o)
 define fuzz_harness
@@ -183,6 +191,7 @@ $(BUILD)/tests/bench: $(BENCH_SRCS:%.c=$(BUILD)/obj/%.o) $(LIBS) $(EMBED_OBJS)
 	$(TEST_LINK) $(KWHY_LDLIBS)
 
 tests-unit: $(UNIT_BINS)
+tests-bpf: $(BPFTEST_BINS)
 tests-fuzz: $(FUZZ_BINS)
 tests-faults: $(if $(FAULT_SRCS),$(BUILD)/tests/faults)
 
@@ -224,7 +233,7 @@ CPPCHECK_MACROS := -D'json_array_foreach(a,i,v)=for(i=0;(v=json_array_get(a,i));
 	-D'bpf_object__for_each_program(p,o)=for(p=NULL;(p=bpf_object__next_program(o,p));)' \
 	-D'bpf_object__for_each_map(m,o)=for(m=NULL;(m=bpf_object__next_map(o,m));)'
 
-LINT_SRCS := $(SRCS) $(UNIT_SRCS) $(UNIT_SUPPORT) $(FAULT_SRCS) $(BENCH_SRCS) $(wildcard tests/fuzz/*.c)
+LINT_SRCS := $(SRCS) $(UNIT_SRCS) $(UNIT_SUPPORT) $(BPFTEST_SRCS) $(FAULT_SRCS) $(BENCH_SRCS) $(wildcard tests/fuzz/*.c)
 
 lint:
 	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/lint/run.sh
@@ -279,5 +288,5 @@ clean:
 
 DEPS := $(OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_SRCS:%.c=$(BUILD)/obj/%.d) $(UNIT_SUPPORT:%.c=$(BUILD)/obj/%.d) \
 	$(FUZZ_SRCS:%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/tests/fuzz/standalone.d $(FAULT_SRCS:%.c=$(BUILD)/obj/%.d) \
-	$(BENCH_SRCS:%.c=$(BUILD)/obj/%.d) $(LINT_SRCS:%=$(BUILD)/lint/%.cppcheck.d) $(LINT_SRCS:%=$(BUILD)/lint/%.tidy.d)
+	$(BENCH_SRCS:%.c=$(BUILD)/obj/%.d) $(BPFTEST_SRCS:%.c=$(BUILD)/obj/%.d) $(LINT_SRCS:%=$(BUILD)/lint/%.cppcheck.d) $(LINT_SRCS:%=$(BUILD)/lint/%.tidy.d)
 -include $(wildcard $(DEPS))

@@ -40,6 +40,9 @@ void collect_free(struct collect *c);
 int collect_poll(struct collect *c, int timeout_ms);
 int collect_fd(const struct collect *c); /* readable when there are records; -1 without BPF */
 
+/* One more process of kwhy, known only later (the server half).  0, -ENOSPC, negative errno. */
+int collect_add_own_pid(struct collect *c, pid_t pid);
+
 /* Lines for people: per probe name, state, hooks, what is missing and what that costs in diagnoses. */
 void collect_describe(const struct collect *c, struct strbuf *out);
 bool collect_degraded(const struct collect *c);

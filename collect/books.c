@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Books that balance.  Programs count in kw_books, the collector counts what it took; the two are read at different
+ * moments, so the cut is made where both agree: ring empty, kernel books the same before and after.  On a host that never
+ * pauses, what is between the two counts belongs to the next tick.
+ */
+#include <bpf/bpf.h>
+#include <string.h>
+
+#include "collect/state.h"
+#include "schema/ev_probe.h"
+
+#define SETTLE_ROUNDS 4
+#define SETTLE_RECORDS 65536 /* per round: a flood must not keep the tick from coming */
+
+static void read_kind(struct collect *c, unsigned int kind, struct kw_book *per_cpu)
+{
+	struct kw_book *sum = &c->books.kernel[kind];
+	uint32_t key = kind;
+
+	if (bpf_map_lookup_elem(objects_map_fd(c->objects, SHARED_BOOKS), &key, per_cpu) < 0)
+		return;
+	*sum = (struct kw_book){ 0 };
+	for (unsigned int cpu = 0; cpu < objects_cpus(c->objects); cpu++) {
+		sum->emitted += per_cpu[cpu].emitted;
+		sum->suppressed += per_cpu[cpu].suppressed;
+		sum->lost_ring += per_cpu[cpu].lost_ring;
+		sum->lost_other += per_cpu[cpu].lost_other;
+	}
+}
+
+void books_read(struct collect *c)
+{
+	AUTO_FREE struct kw_book *per_cpu = NULL;
+	const struct kw_kind_info *info;
+
+	if (!c->objects)
+		return;
+	per_cpu = calloc(objects_cpus(c->objects), sizeof(*per_cpu));
+	for (size_t i = 0; per_cpu && (info = kw_kind_at(i)); i++)
+		if (info->number < KW_KINDS_MAX)
+			read_kind(c, info->number, per_cpu);
+}
+
+void books_settle(struct collect *c)
+{
+	struct kw_book before[KW_KINDS_MAX];
+
+	c->settled = false;
+	for (unsigned int i = 0; i < SETTLE_ROUNDS && !c->settled; i++) {
+		unsigned int taken;
+
+		books_read(c);
+		memcpy(before, c->books.kernel, sizeof(before));
+		taken = ring_take(c, SETTLE_RECORDS);
+		books_read(c);
+		c->settled = taken < SETTLE_RECORDS && !memcmp(before, c->books.kernel, sizeof(before));
+	}
+}
+
+/* Taken from the ring or made here, as far as it came. */
+static uint64_t seen(const struct books *b, unsigned int kind)
+{
+	return b->stored[kind] + b->lost[kind];
+}
+
+static void add_kind(const struct collect *c, unsigned int kind, struct kw_probe *ret)
+{
+	const struct books *b = &c->books;
+	const struct kw_book *k = &b->kernel[kind];
+	uint64_t accounted = seen(b, kind) + k->lost_ring + k->suppressed + k->lost_other;
+
+	/* own records were emitted and taken, and are of no interest; what a map had no room for was never counted as emitted */
+	if (c->settled)
+		ret->emitted += k->emitted + k->lost_other + b->made[kind] - b->own[kind];
+	else
+		ret->emitted += accounted;
+	ret->stored += b->stored[kind];
+	ret->lost_ring += k->lost_ring;
+	ret->suppressed += k->suppressed;
+	ret->lost_other += k->lost_other + b->lost[kind];
+}
+
+void books_of(const struct collect *c, const struct source *s, struct kw_probe *ret)
+{
+	int index = s - c->sources;
+
+	for (const uint16_t *kind = s->kinds; kind && *kind; kind++)
+		if (*kind < KW_KINDS_MAX && c->owner[*kind] == index)
+			add_kind(c, *kind, ret);
+}

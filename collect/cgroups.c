@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "collect/cgroups.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fileutil.h"
+#include "base/hashmap.h"
+#include "base/timeutil.h"
+#include "schema/kinds.h"
+
+#define DEPTH_MAX 64
+#define UNKNOWN_MAX 8192                   /* ids that could not be resolved, remembered so as not to ask again at once */
+#define UNKNOWN_RETRY_NS (10 * NSEC_PER_SEC)
+#define RESCAN_NS (30 * NSEC_PER_SEC)
+#define RESCAN_POLLED_NS (2 * NSEC_PER_SEC)
+#define YOUNG_TICKS 5 /* a container's first process joins its network namespace within this many ticks */
+
+enum { OP_SEEN = 1, OP_MADE = 2, OP_REMOVED = 3, OP_RENAMED = 4 }; /* kw_cgroup.op */
+
+struct cgroup_key {
+	uint64_t hierarchy;
+	uint64_t id;
+};
+
+struct cgroup_entry {
+	uint32_t slot; /* in hierarchies[] */
+	uint32_t scan; /* the last walk that met it */
+	uint64_t id;
+	uint64_t netns;
+	uint64_t created_ns;
+	int32_t netns_pid;
+	uint32_t age_ticks;
+	char path[];
+};
+
+struct unknown {
+	struct cgroup_key key;
+	uint64_t retry_ns;
+};
+
+struct cgroups {
+	char proc[256];
+	cgroups_emit_fn emit;
+	void *emit_ctx;
+	struct cgroup_hierarchy hierarchies[CGROUP_HIERARCHIES_MAX];
+	unsigned int hierarchy_count;
+	struct hashmap *table; /* cgroup_key -> cgroup_entry */
+	struct hashmap *unknown; /* cgroup_key -> struct unknown */
+	uint32_t scan;
+	bool scan_incomplete; /* this walk met an error or its bounds: absence proves nothing */
+	bool rescan_soon;
+	uint64_t scanned_ns;
+	uint64_t overflow;
+};
+
+/* ---- table ----------------------------------------------------------------------------------------------------------- */
+
+static int slot_of(const struct cgroups *c, unsigned int hierarchy)
+{
+	for (unsigned int i = 0; i < c->hierarchy_count; i++)
+		if (c->hierarchies[i].number == hierarchy)
+			return i;
+	return -1;
+}
+
+static struct cgroup_entry *find(const struct cgroups *c, unsigned int hierarchy, uint64_t id)
+{
+	return hashmap_get(c->table, &(struct cgroup_key){ hierarchy, id });
+}
+
+static void set_controllers(const struct cgroups *c, unsigned int hierarchy, struct kw_cgroup *p)
+{
+	int slot = slot_of(c, hierarchy);
+
+	if (slot >= 0)
+		memcpy(p->controllers, c->hierarchies[slot].controllers, sizeof(p->controllers));
+}
+
+/* Innermost parts tell what a cgroup is, so a path that is too long loses its beginning. */
+static void set_path(struct kw_cgroup *p, const char *path)
+{
+	size_t len = strlen(path);
+
+	if (len < sizeof(p->path))
+		memcpy(p->path, path, len);
+	else
+		snprintf(p->path, sizeof(p->path), "...%s", path + len - (sizeof(p->path) - 4));
+}
+
+static void announce(struct cgroups *c, const struct cgroup_entry *e, uint32_t op, uint64_t now_ns)
+{
+	unsigned int hierarchy = c->hierarchies[e->slot].number;
+	struct {
+		struct kw_event e;
+		struct kw_cgroup p;
+	} r = {
+		.e = { .kind = KW_KIND_cgroup, .payload_size = sizeof(r.p), .flags = KW_FLAG_POLLED, .ts_ns = now_ns },
+		.p = { .op = op, .hierarchy = hierarchy, .id = e->id, .netns = e->netns, .created_ns = e->created_ns },
+	};
+
+	if (hierarchy)
+		r.e.subject.cg.v1 = (uint64_t)hierarchy << KW_CG_V1_SHIFT | (e->id & KW_CG_ID_MASK);
+	else
+		r.e.subject.cg.v2 = e->id;
+	set_controllers(c, hierarchy, &r.p);
+	set_path(&r.p, e->path);
+	c->emit(c->emit_ctx, &r.e);
+}
+
+/* Adds or replaces; NULL when full or out of memory. */
+static struct cgroup_entry *put(struct cgroups *c, unsigned int slot, uint64_t id, const char *path)
+{
+	struct cgroup_key key = { c->hierarchies[slot].number, id };
+	size_t len = strlen(path) + 1;
+	struct cgroup_entry *e = calloc(1, sizeof(*e) + len);
+	void *old = NULL;
+
+	if (!e)
+		return NULL;
+	e->slot = slot;
+	e->id = id;
+	e->scan = c->scan;
+	memcpy(e->path, path, len);
+	if (hashmap_count(c->table) >= CGROUPS_MAX && !hashmap_get(c->table, &key)) {
+		c->overflow++;
+		free(e);
+		return NULL;
+	}
+	if (hashmap_put(c->table, &key, e, &old) < 0) {
+		c->overflow++;
+		free(e);
+		return NULL;
+	}
+	free(old);
+	free(hashmap_remove(c->unknown, &key));
+	return e;
+}
+
+static void remember_unknown(struct cgroups *c, const struct cgroup_key *key, uint64_t now_ns)
+{
+	struct unknown *u = hashmap_get(c->unknown, key);
+	const void *at;
+
+	if (u) {
+		u->retry_ns = now_ns + UNKNOWN_RETRY_NS;
+		return;
+	}
+	if (hashmap_count(c->unknown) >= UNKNOWN_MAX)
+		for (size_t i = 0; (u = hashmap_next(c->unknown, &i, &at));)
+			free(hashmap_remove(c->unknown, &u->key));
+	u = malloc(sizeof(*u));
+	if (!u)
+		return;
+	*u = (struct unknown){ *key, now_ns + UNKNOWN_RETRY_NS };
+	if (hashmap_put(c->unknown, key, u, NULL) < 0)
+		free(u);
+}
+
+/* ---- network namespaces ---------------------------------------------------------------------------------------------- */
+
+static int32_t first_process(const struct cgroups *c, const struct cgroup_entry *e)
+{
+	char path[PATH_MAX + 64], text[64];
+
+	snprintf(path, sizeof(path), "%s%s/cgroup.procs", c->hierarchies[e->slot].mount, e->path);
+	return file_read(AT_FDCWD, path, text, sizeof(text)) == 0 || !text[0] ? 0 : atoi(text);
+}
+
+static uint64_t netns_of(const struct cgroups *c, int32_t pid)
+{
+	char path[300], text[64];
+	unsigned long long inode;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/%d/ns/net", c->proc, pid);
+	n = readlink(path, text, sizeof(text) - 1);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	return sscanf(text, "net:[%llu]", &inode) == 1 ? inode : 0;
+}
+
+/* true when it became known or another one.  The root's processes are the host's: nothing to learn there. */
+static bool look_at_netns(const struct cgroups *c, struct cgroup_entry *e)
+{
+	int32_t pid = strcmp(e->path, "/") != 0 ? first_process(c, e) : 0;
+	uint64_t netns = pid > 0 ? netns_of(c, pid) : 0;
+
+	if (!netns)
+		return false;
+	e->netns_pid = pid;
+	if (netns == e->netns)
+		return false;
+	e->netns = netns;
+	return true;
+}
+
+/* ---- walk ------------------------------------------------------------------------------------------------------------ */
+
+static void meet(struct cgroups *c, unsigned int slot, uint64_t id, const char *path, uint64_t now_ns)
+{
+	struct cgroup_entry *e = find(c, c->hierarchies[slot].number, id);
+
+	if (e && !strcmp(e->path, path)) {
+		e->scan = c->scan;
+		return;
+	}
+	e = put(c, slot, id, path);
+	if (!e)
+		return;
+	look_at_netns(c, e);
+	announce(c, e, OP_SEEN, now_ns);
+}
+
+static void walk(struct cgroups *c, unsigned int slot, int parent, char *path, size_t len, unsigned int depth,
+		 uint64_t now_ns);
+
+/* d_ino is the kernfs id (fs/kernfs/dir.c); directories never change theirs. */
+static void walk_entry(struct cgroups *c, unsigned int slot, int dir, const struct dirent *d, char *path, size_t len,
+		       unsigned int depth, uint64_t now_ns)
+{
+	size_t base = len > 1 ? len : 0, name = strlen(d->d_name);
+	AUTO_CLOSE int fd = -1;
+
+	if (depth == DEPTH_MAX || base + 1 + name >= PATH_MAX) {
+		c->scan_incomplete = true;
+		return;
+	}
+	path[base] = '/';
+	memcpy(path + base + 1, d->d_name, name + 1);
+	meet(c, slot, d->d_ino, path, now_ns);
+	fd = openat(dir, d->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0)
+		walk(c, slot, TAKE_FD(fd), path, base + 1 + name, depth + 1, now_ns);
+	else if (errno != ENOENT)
+		c->scan_incomplete = true;
+	path[len] = '\0';
+}
+
+/* Takes dir over. */
+static void walk(struct cgroups *c, unsigned int slot, int dir, char *path, size_t len, unsigned int depth,
+		 uint64_t now_ns)
+{
+	DIR *stream = fdopendir(dir);
+	const struct dirent *d;
+
+	if (!stream) {
+		close(dir);
+		c->scan_incomplete = true;
+		return;
+	}
+	while ((d = readdir(stream)))
+		if (d->d_type == DT_DIR && strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			walk_entry(c, slot, dirfd(stream), d, path, len, depth, now_ns);
+	closedir(stream);
+}
+
+static void walk_hierarchy(struct cgroups *c, unsigned int slot, uint64_t now_ns)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int fd = open(c->hierarchies[slot].mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		c->scan_incomplete = true;
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	snprintf(path, sizeof(path), "/");
+	meet(c, slot, st.st_ino, path, now_ns);
+	walk(c, slot, fd, path, 1, 0, now_ns);
+}
+
+int cgroups_scan(struct cgroups *c, uint64_t now_ns)
+{
+	struct cgroup_entry *e;
+	const void *key;
+
+	c->scan++;
+	c->scan_incomplete = false;
+	for (unsigned int i = 0; i < c->hierarchy_count; i++)
+		walk_hierarchy(c, i, now_ns);
+	for (size_t i = 0; !c->scan_incomplete && (e = hashmap_next(c->table, &i, &key));) {
+		if (e->scan == c->scan)
+			continue;
+		announce(c, e, OP_REMOVED, now_ns);
+		free(hashmap_remove(c->table, &(struct cgroup_key){ c->hierarchies[e->slot].number, e->id }));
+	}
+	c->scanned_ns = now_ns;
+	c->rescan_soon = false;
+	return hashmap_count(c->table);
+}
+
+/* Young ones each second tick, the rest when the slow rescan comes. */
+static void look_at_young(struct cgroups *c, bool all, uint64_t now_ns)
+{
+	struct cgroup_entry *e;
+	const void *key;
+
+	for (size_t i = 0; (e = hashmap_next(c->table, &i, &key));) {
+		bool young = e->age_ticks < YOUNG_TICKS;
+
+		if (young)
+			e->age_ticks++;
+		if ((young && (e->age_ticks <= 2 || e->age_ticks == YOUNG_TICKS)) || (all && !e->netns))
+			if (look_at_netns(c, e))
+				announce(c, e, OP_SEEN, now_ns);
+	}
+}
+
+void cgroups_tick(struct cgroups *c, uint64_t now_ns, bool polled)
+{
+	uint64_t period = polled ? RESCAN_POLLED_NS : RESCAN_NS;
+	bool due = now_ns - c->scanned_ns >= period;
+
+	if (due || c->rescan_soon)
+		cgroups_scan(c, now_ns);
+	look_at_young(c, due && !polled, now_ns);
+}
+
+/* ---- records and unknown ids ------------------------------------------------------------------------------------------ */
+
+void cgroups_on_record(struct cgroups *c, const struct kw_event *event, struct kw_cgroup *payload)
+{
+	struct cgroup_key key = { payload->hierarchy, payload->id };
+	int slot = slot_of(c, payload->hierarchy);
+	struct cgroup_entry *e;
+
+	payload->path[sizeof(payload->path) - 1] = '\0';
+	set_controllers(c, payload->hierarchy, payload);
+	if (slot < 0)
+		return; /* a hierarchy mounted nowhere we see */
+	if (payload->op == OP_REMOVED) {
+		free(hashmap_remove(c->table, &key));
+		remember_unknown(c, &key, event->ts_ns);
+		return;
+	}
+	e = put(c, slot, payload->id, payload->path);
+	if (e)
+		e->created_ns = payload->created_ns;
+}
+
+/* The path of an id without a search: a kernfs file handle is the id itself (fs/kernfs/mount.c, FILEID_KERNFS). */
+static int resolve(const struct cgroup_hierarchy *h, uint64_t id, char *ret, size_t size)
+{
+	union {
+		struct file_handle handle;
+		char space[sizeof(struct file_handle) + sizeof(uint64_t)];
+	} u = { .handle = { .handle_bytes = sizeof(id), .handle_type = 0xfe } };
+	AUTO_CLOSE int mount = open(h->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSE int fd = -1;
+	size_t prefix = strlen(h->mount);
+	char link[64], full[PATH_MAX];
+	ssize_t n;
+
+	if (mount < 0)
+		return -errno;
+	memcpy(u.handle.f_handle, &id, sizeof(id));
+	fd = open_by_handle_at(mount, &u.handle, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, full, sizeof(full) - 1);
+	if (n < (ssize_t)prefix || strncmp(full, h->mount, prefix) != 0)
+		return -ESTALE;
+	full[n] = '\0';
+	if (strstr(full, " (deleted)") || (full[prefix] && full[prefix] != '/'))
+		return -ESTALE;
+	snprintf(ret, size, "%s", full[prefix] ? full + prefix : "/");
+	return 0;
+}
+
+static void ensure(struct cgroups *c, unsigned int hierarchy, uint64_t id, uint64_t now_ns)
+{
+	struct cgroup_key key = { hierarchy, id };
+	const struct unknown *u;
+	struct cgroup_entry *e;
+	char path[PATH_MAX];
+	int slot;
+
+	if (!id || hashmap_get(c->table, &key))
+		return;
+	u = hashmap_get(c->unknown, &key);
+	if (u && now_ns < u->retry_ns)
+		return;
+	slot = slot_of(c, hierarchy);
+	if (slot < 0 || resolve(&c->hierarchies[slot], id, path, sizeof(path)) < 0) {
+		remember_unknown(c, &key, now_ns);
+		return;
+	}
+	e = put(c, slot, id, path);
+	if (!e)
+		return;
+	look_at_netns(c, e);
+	announce(c, e, OP_SEEN, now_ns);
+	c->rescan_soon = true; /* its parents may be as unknown */
+}
+
+void cgroups_ensure(struct cgroups *c, const struct kw_cg *cg, uint64_t now_ns)
+{
+	ensure(c, 0, cg->v2, now_ns);
+	if (cg->v1)
+		ensure(c, cg->v1 >> KW_CG_V1_SHIFT, cg->v1 & KW_CG_ID_MASK, now_ns);
+}
+
+/* ---- life and reading -------------------------------------------------------------------------------------------------- */
+
+static int read_hierarchies(struct cgroups *c)
+{
+	AUTO_FREE char *mountinfo = NULL;
+	AUTO_FREE char *self = NULL;
+	char path[300];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/self/mountinfo", c->proc);
+	r = file_read_alloc(AT_FDCWD, path, 16 << 20, &mountinfo, NULL);
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), "%s/self/cgroup", c->proc);
+	r = file_read_alloc(AT_FDCWD, path, 1 << 20, &self, NULL);
+	if (r < 0)
+		return r;
+	c->hierarchy_count = cgroup_hierarchies_parse(mountinfo, self, c->hierarchies, CGROUP_HIERARCHIES_MAX);
+	return c->hierarchy_count ? 0 : -ENODEV;
+}
+
+int cgroups_new(const char *proc, cgroups_emit_fn emit, void *emit_ctx, struct cgroups **ret_cgroups)
+{
+	struct cgroups *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	snprintf(c->proc, sizeof(c->proc), "%s", proc);
+	c->emit = emit;
+	c->emit_ctx = emit_ctx;
+	c->table = hashmap_new(sizeof(struct cgroup_key), CGROUPS_MAX + 1);
+	c->unknown = hashmap_new(sizeof(struct cgroup_key), UNKNOWN_MAX + 1);
+	r = c->table && c->unknown ? read_hierarchies(c) : -ENOMEM;
+	if (r < 0) {
+		cgroups_free(c);
+		return r;
+	}
+	*ret_cgroups = c;
+	return 0;
+}
+
+static void free_values(struct hashmap *m)
+{
+	const void *key;
+	void *value;
+
+	for (size_t i = 0; m && (value = hashmap_next(m, &i, &key));)
+		free(value);
+	hashmap_free(m);
+}
+
+void cgroups_free(struct cgroups *c)
+{
+	if (!c)
+		return;
+	free_values(c->table);
+	free_values(c->unknown);
+	for (unsigned int i = 0; i < c->hierarchy_count; i++) {
+		free(c->hierarchies[i].mount);
+		free(c->hierarchies[i].root);
+	}
+	free(c);
+}
+
+static void info_of(const struct cgroups *c, const struct cgroup_entry *e, struct cgroup_info *ret)
+{
+	const struct cgroup_hierarchy *h = &c->hierarchies[e->slot];
+
+	*ret = (struct cgroup_info){
+		.hierarchy = h->number,
+		.id = e->id,
+		.path = e->path,
+		.mount = h->mount,
+		.controllers = h->controllers,
+		.netns = e->netns,
+		.netns_pid = e->netns_pid,
+	};
+}
+
+bool cgroups_next(const struct cgroups *c, size_t *iter, struct cgroup_info *ret_info)
+{
+	const void *key;
+	const struct cgroup_entry *e = hashmap_next(c->table, iter, &key);
+
+	if (!e)
+		return false;
+	info_of(c, e, ret_info);
+	return true;
+}
+
+bool cgroups_find(const struct cgroups *c, unsigned int hierarchy, uint64_t id, struct cgroup_info *ret_info)
+{
+	const struct cgroup_entry *e = find(c, hierarchy, id);
+
+	if (!e)
+		return false;
+	info_of(c, e, ret_info);
+	return true;
+}
+
+const struct cgroup_hierarchy *cgroups_hierarchy(const struct cgroups *c, size_t i)
+{
+	return i < c->hierarchy_count ? &c->hierarchies[i] : NULL;
+}
+
+uint64_t cgroups_overflow(const struct cgroups *c)
+{
+	return c->overflow;
+}

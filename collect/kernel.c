@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "collect/kernel.h"
+
+#include <bpf/btf.h>
+#include <errno.h>
+#include <malloc.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/fileutil.h"
+#include "base/hashmap.h"
+#include "base/timeutil.h"
+#include "collect/kallsyms.h"
+
+#define ENUMS_MAX 32
+#define DISKS_MAX 1024
+#define RELOAD_NS (60 * NSEC_PER_SEC) /* a module loaded since; reading kallsyms takes some 50 ms */
+
+struct enum_value {
+	int64_t value;
+	char *name;
+};
+
+struct enum_names {
+	char name[64];
+	struct enum_value *values; /* none: this kernel has no such enum */
+	unsigned int count;
+};
+
+/* Read on first use, which may be through a const pointer: the caller sees names that never change. */
+struct lazy {
+	struct kallsyms *symbols; /* NULL: not read, or hidden */
+	int64_t symbols_read_ns;  /* 0: never tried */
+	struct enum_names enums[ENUMS_MAX];
+	unsigned int enum_count;
+	struct hashmap *disks; /* dev -> name */
+};
+
+struct kernel {
+	struct lazy *lazy;
+};
+
+int kernel_new(struct kernel **ret_kernel)
+{
+	struct kernel *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return -ENOMEM;
+	k->lazy = calloc(1, sizeof(*k->lazy));
+	if (k->lazy)
+		k->lazy->disks = hashmap_new(sizeof(uint32_t), DISKS_MAX);
+	if (!k->lazy || !k->lazy->disks) {
+		kernel_free(k);
+		return -ENOMEM;
+	}
+	*ret_kernel = k;
+	return 0;
+}
+
+static void forget_disks(struct lazy *l)
+{
+	const void *key;
+	char *name;
+
+	for (size_t i = 0; (name = hashmap_next(l->disks, &i, &key));) {
+		hashmap_remove(l->disks, key);
+		free(name);
+	}
+}
+
+void kernel_free(struct kernel *k)
+{
+	if (!k)
+		return;
+	if (k->lazy) {
+		kallsyms_free(k->lazy->symbols);
+		for (unsigned int i = 0; i < k->lazy->enum_count; i++) {
+			for (unsigned int j = 0; j < k->lazy->enums[i].count; j++)
+				free(k->lazy->enums[i].values[j].name);
+			free(k->lazy->enums[i].values);
+		}
+		if (k->lazy->disks)
+			forget_disks(k->lazy);
+		hashmap_free(k->lazy->disks);
+	}
+	free(k->lazy);
+	free(k);
+}
+
+/* ---- symbols ------------------------------------------------------------------------------------------------------- */
+
+static struct kallsyms *read_symbols(void)
+{
+	AUTO_FCLOSE FILE *f = fopen("/proc/kallsyms", "re");
+	struct kallsyms *s = f ? kallsyms_new() : NULL;
+	char line[1024];
+
+	while (s && fgets(line, sizeof(line), f)) {
+		int r;
+
+		line[strcspn(line, "\n")] = '\0';
+		r = kallsyms_add_line(s, line);
+		if (r < 0 && r != -EBADMSG)
+			break;
+	}
+	if (s && kallsyms_finish(s) < 0) {
+		kallsyms_free(s);
+		s = NULL;
+	}
+	return s;
+}
+
+/* Again only when something was not found and the last reading is old. */
+static bool load_symbols(struct lazy *l)
+{
+	int64_t now = time_boot_ns();
+	struct kallsyms *fresh;
+
+	if (l->symbols_read_ns && now - l->symbols_read_ns < RELOAD_NS)
+		return false;
+	fresh = read_symbols();
+	l->symbols_read_ns = now;
+	if (!fresh)
+		return false;
+	kallsyms_free(l->symbols);
+	l->symbols = fresh;
+	malloc_trim(0);
+	return true;
+}
+
+static const char *find_symbol(const struct kernel *k, uint64_t address, uint64_t *ret_offset, const char **ret_module)
+{
+	struct lazy *l = k->lazy;
+	const char *name = l->symbols ? kallsyms_find(l->symbols, address, ret_offset, ret_module) : NULL;
+
+	if (!name && load_symbols(l))
+		name = kallsyms_find(l->symbols, address, ret_offset, ret_module);
+	return name;
+}
+
+const char *kernel_symbol(const struct kernel *k, uint64_t address, uint64_t *ret_offset)
+{
+	return find_symbol(k, address, ret_offset, NULL);
+}
+
+const char *kernel_module(const struct kernel *k, uint64_t address)
+{
+	const char *module = NULL;
+
+	return find_symbol(k, address, NULL, &module) ? module : NULL;
+}
+
+uint64_t kernel_address(const struct kernel *k, const char *symbol)
+{
+	if (!k->lazy->symbols)
+		load_symbols(k->lazy);
+	return k->lazy->symbols ? kallsyms_address(k->lazy->symbols, symbol) : 0;
+}
+
+/* ---- enums --------------------------------------------------------------------------------------------------------- */
+
+static void take_values(const struct btf *btf, const struct btf_type *type, struct enum_names *ret)
+{
+	const struct btf_enum *values = btf_enum(type);
+
+	ret->values = calloc(btf_vlen(type), sizeof(*ret->values));
+	if (!ret->values)
+		return;
+	for (unsigned int i = 0; i < btf_vlen(type); i++) {
+		const char *name = btf__name_by_offset(btf, values[i].name_off);
+
+		ret->values[i].value = btf_kflag(type) ? (int64_t)values[i].val : (int64_t)(uint32_t)values[i].val;
+		ret->values[i].name = strdup(name ? name : "");
+		ret->count++;
+	}
+}
+
+/* The kernel's BTF is some 6 MiB: parsed for the one enum, and let go. */
+static struct enum_names *load_enum(struct lazy *l, const char *enum_name)
+{
+	struct enum_names *e;
+	struct btf *btf;
+	int id;
+
+	if (l->enum_count == ENUMS_MAX)
+		return NULL;
+	e = &l->enums[l->enum_count++];
+	snprintf(e->name, sizeof(e->name), "%s", enum_name);
+	btf = btf__load_vmlinux_btf();
+	if (!btf)
+		return e;
+	id = btf__find_by_name_kind(btf, enum_name, BTF_KIND_ENUM);
+	if (id > 0)
+		take_values(btf, btf__type_by_id(btf, id), e);
+	btf__free(btf);
+	malloc_trim(0);
+	return e;
+}
+
+const char *kernel_enum_name(const struct kernel *k, const char *enum_name, int64_t value)
+{
+	struct enum_names *e = NULL;
+
+	for (unsigned int i = 0; i < k->lazy->enum_count && !e; i++)
+		if (!strcmp(k->lazy->enums[i].name, enum_name))
+			e = &k->lazy->enums[i];
+	if (!e)
+		e = load_enum(k->lazy, enum_name);
+	for (unsigned int i = 0; e && i < e->count; i++)
+		if (e->values[i].value == value)
+			return e->values[i].name;
+	return NULL;
+}
+
+/* ---- disks --------------------------------------------------------------------------------------------------------- */
+
+static char *read_disk_name(uint32_t dev)
+{
+	char path[64], text[1024], *name;
+
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/uevent", dev >> 20, dev & 0xfffff);
+	if (file_read(-1, path, text, sizeof(text)) <= 0)
+		return NULL;
+	name = strstr(text, "DEVNAME=");
+	if (!name)
+		return NULL;
+	name += strlen("DEVNAME=");
+	name[strcspn(name, "\n")] = '\0';
+	return strdup(name);
+}
+
+void kernel_disk_name(const struct kernel *k, uint32_t dev, char *ret, size_t size)
+{
+	struct lazy *l = k->lazy;
+	char *name = hashmap_get(l->disks, &dev);
+
+	if (!name) {
+		name = read_disk_name(dev);
+		if (name && hashmap_put(l->disks, &dev, name, NULL) == -ENOSPC) {
+			forget_disks(l); /* hosts that make disks all day */
+			hashmap_put(l->disks, &dev, name, NULL);
+		}
+	}
+	if (name)
+		snprintf(ret, size, "%s", name);
+	else
+		snprintf(ret, size, "%u:%u", dev >> 20, dev & 0xfffff);
+}

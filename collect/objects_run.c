@@ -1,0 +1,730 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "collect/objects_run.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "collect/objects.h"
+#include "schema/kernel_maps.h"
+
+#define HOOKS_MAX 256
+#define CHOICES_MAX 6
+#define OBJECTS_MAX 32
+#define PROBES_MAX 64
+#define LINKS_MAX 48     /* programs of one object */
+#define ATTEMPTS_MAX 48  /* loads of one object until its choices are found */
+#define BAD_MAPS_MAX 4
+#define LOG_TAIL 8192
+
+struct hook {
+	unsigned int probe; /* index in the list */
+	const struct attach_choice *choice[CHOICES_MAX];
+	unsigned int count;
+	unsigned int current; /* count: none works */
+	char why[112];
+};
+
+struct link_slot {
+	const struct bpf_program *program;
+	struct bpf_link *link;
+	unsigned int owner; /* first probe that lists it */
+	bool iterator;
+};
+
+struct object_run {
+	const char *name;
+	struct bpf_object *object;
+	struct link_slot links[LINKS_MAX];
+	unsigned int link_count;
+	char bad_maps[BAD_MAPS_MAX][32]; /* that this kernel cannot make: left out, with the programs that use them */
+	unsigned int bad_map_count;
+};
+
+struct objects {
+	const struct config *config;
+	struct probe_run runs[PROBES_MAX];
+	unsigned int run_count;
+	struct hook hooks[HOOKS_MAX];
+	unsigned int hook_count;
+	struct object_run list[OBJECTS_MAX];
+	unsigned int object_count;
+	int maps[SHARED_MAPS];
+	int stats_fd; /* run-time statistics are on as long as this is open */
+	unsigned int cpus;
+};
+
+struct attempt {
+	char culprit[64]; /* program */
+	char bad_map[32];
+	char why[112];
+};
+
+/* ---- what libbpf says ---------------------------------------------------------------------------------------------- */
+
+/* libbpf's print callback has no context of its own; this points to the tail of the load at hand, or is NULL. */
+static __thread struct strbuf *libbpf_log;
+
+static int keep_log(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[2048];
+	int n;
+
+	if (level != LIBBPF_WARN || !libbpf_log)
+		return 0;
+	n = vsnprintf(line, sizeof(line), format, args);
+	if (n <= 0)
+		return n;
+	if (libbpf_log->len > LOG_TAIL)
+		strbuf_reset(libbpf_log);
+	strbuf_add(libbpf_log, line, MIN((size_t)n, sizeof(line) - 1));
+	return n;
+}
+
+/* Copies the name between the quotes of the last "word 'NAME'" in the log. */
+static bool last_named(const char *log, const char *word, char *ret, size_t size)
+{
+	char pattern[32];
+	const char *at = NULL, *end;
+
+	snprintf(pattern, sizeof(pattern), "%s '", word);
+	for (const char *p = log; (p = strstr(p, pattern)); p++)
+		at = p;
+	if (!at)
+		return false;
+	at += strlen(pattern);
+	end = strchr(at, '\'');
+	if (!end || end == at || (size_t)(end - at) >= size)
+		return false;
+	memcpy(ret, at, end - at);
+	ret[end - at] = '\0';
+	return true;
+}
+
+/* The verifier's last word stands in the line before "processed N insns". */
+static void verifier_reason(const char *verifier_log, char *ret, size_t size)
+{
+	const char *end = strstr(verifier_log, "\nprocessed "), *begin;
+
+	if (!end)
+		return;
+	for (begin = end; begin > verifier_log && begin[-1] != '\n'; begin--)
+		;
+	snprintf(ret, size, "%.*s", (int)(end - begin), begin);
+}
+
+static void explain(const char *log, const char *verifier_log, int error, struct attempt *ret)
+{
+	char text[96] = "";
+
+	verifier_reason(verifier_log, text, sizeof(text));
+	if (text[0])
+		snprintf(ret->why, sizeof(ret->why), "verifier: %s", text);
+	else if (strstr(log, "failed to find kernel BTF type ID"))
+		snprintf(ret->why, sizeof(ret->why), "this kernel has no such tracepoint or function");
+	else if (strstr(log, "BTF is required"))
+		snprintf(ret->why, sizeof(ret->why), "this kernel has no BTF");
+	else if (strstr(log, "relo"))
+		snprintf(ret->why, sizeof(ret->why), "this kernel lacks a field it reads");
+	else
+		snprintf(ret->why, sizeof(ret->why), "%s", strerror(-error));
+}
+
+/* ---- shared maps and settings --------------------------------------------------------------------------------------- */
+
+struct map_spec {
+	const char *name;
+	enum bpf_map_type type;
+	unsigned int key_size, value_size, max_entries, flags;
+};
+
+/* As in bpf/kwhy.bpf.h; a definition that differs there is refused when the object is opened. */
+static const struct map_spec map_specs[SHARED_MAPS] = {
+	[SHARED_EVENTS] = { "kw_events", BPF_MAP_TYPE_RINGBUF, 0, 0, 0, 0 },
+	[SHARED_BOOKS] = { "kw_books", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct kw_book), KW_KINDS_MAX, 0 },
+	[SHARED_CONTROL] = { "kw_control", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct kw_control), 1, 0 },
+	[SHARED_WAIT_SUMS] = { "kw_wait_sums", BPF_MAP_TYPE_HASH, sizeof(struct kw_wait_key),
+			       sizeof(struct kw_wait_sum), KW_WAIT_SUMS_MAX, BPF_F_NO_PREALLOC },
+	[SHARED_BLAME_SUMS] = { "kw_blame_sums", BPF_MAP_TYPE_HASH, sizeof(struct kw_blame_key),
+				sizeof(struct kw_blame_sum), KW_BLAME_SUMS_MAX, BPF_F_NO_PREALLOC },
+	[SHARED_BUCKETS] = { "kw_buckets", BPF_MAP_TYPE_LRU_HASH, sizeof(struct kw_bucket_key),
+			     sizeof(struct kw_bucket), KW_BUCKETS_MAX, 0 },
+	[SHARED_OWN_PIDS] = { "kw_own_pids", BPF_MAP_TYPE_HASH, 4, 1, 16, 0 },
+};
+
+/* The kernel takes powers of two of at least a page. */
+static unsigned int ring_size(const struct config *config)
+{
+	int64_t wanted = config_bytes(config, "collect.ring_size");
+	unsigned int size = 65536;
+
+	while (size < wanted && size < 1U << 30)
+		size *= 2;
+	return size;
+}
+
+static int make_maps(struct objects *o, struct strbuf *ret_error)
+{
+	for (unsigned int i = 0; i < SHARED_MAPS; i++) {
+		const struct map_spec *s = &map_specs[i];
+		LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = s->flags);
+		unsigned int entries = s->max_entries ? s->max_entries : ring_size(o->config);
+
+		o->maps[i] = bpf_map_create(s->type, s->name, s->key_size, s->value_size, entries, &opts);
+		if (o->maps[i] >= 0)
+			continue;
+		strbuf_addf(ret_error, "cannot make BPF map %s: %s", s->name, strerror(errno));
+		return -errno;
+	}
+	return 0;
+}
+
+static int share_maps(struct objects *o, struct bpf_object *object)
+{
+	for (unsigned int i = 0; i < SHARED_MAPS; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(object, map_specs[i].name);
+		int r;
+
+		if (!map)
+			continue;
+		if (bpf_map__type(map) != map_specs[i].type || bpf_map__key_size(map) != map_specs[i].key_size ||
+		    bpf_map__value_size(map) != map_specs[i].value_size)
+			return -EPROTO;
+		r = bpf_map__reuse_fd(map, o->maps[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static bool wanted(const struct objects *o, const char *probe)
+{
+	for (unsigned int i = 0; i < o->run_count; i++)
+		if (!strcmp(o->runs[i].probe->name, probe))
+			return o->runs[i].state != PROBE_OFF;
+	return false;
+}
+
+static void fill_settings(const struct objects *o, struct kw_settings *s)
+{
+	const struct config *c = o->config;
+
+	s->rate = config_int(c, "collect.rate");
+	s->ring_size = ring_size(c);
+	s->runq_threshold_ns = config_ns(c, "probe.runq.threshold");
+	s->runq_blame_ns = config_ns(c, "probe.runq.blame");
+	s->throttle_threshold_ns = config_ns(c, "probe.throttle.threshold");
+	s->offcpu_threshold_ns = config_ns(c, "probe.offcpu.threshold");
+	s->offcpu_sleep_threshold_ns = config_ns(c, "probe.offcpu.sleep_threshold");
+	s->lock_threshold_ns = config_ns(c, "probe.lock.threshold");
+	s->reclaim_threshold_ns = config_ns(c, "probe.reclaim.threshold");
+	s->block_threshold_ns = config_ns(c, "probe.block.threshold");
+	s->runq_on = wanted(o, "runq");
+	s->throttle_on = wanted(o, "throttle");
+	s->offcpu_on = wanted(o, "offcpu");
+	s->lock_on = wanted(o, "lock");
+	s->freeze_on = wanted(o, "freeze");
+}
+
+/* Where kw_settings lies in .rodata, from the object's own BTF; its place depends on what else is constant there. */
+static int settings_offset(const struct bpf_object *object)
+{
+	const struct btf *btf = bpf_object__btf(object);
+	int id = btf ? btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC) : -ENOENT;
+	const struct btf_type *section;
+	const struct btf_var_secinfo *vars;
+
+	if (id < 0)
+		return id;
+	section = btf__type_by_id(btf, id);
+	vars = btf_var_secinfos(section);
+	for (unsigned int i = 0; i < btf_vlen(section); i++) {
+		const struct btf_type *var = btf__type_by_id(btf, vars[i].type);
+
+		if (!strcmp(btf__name_by_offset(btf, var->name_off), "kw_settings"))
+			return vars[i].size == sizeof(struct kw_settings) ? (int)vars[i].offset : -EPROTO;
+	}
+	return -ENOENT;
+}
+
+static int set_settings(const struct objects *o, struct bpf_object *object)
+{
+	struct bpf_map *rodata = bpf_object__find_map_by_name(object, ".rodata");
+	struct kw_settings settings = { 0 };
+	int offset = settings_offset(object);
+	AUTO_FREE char *data = NULL;
+	const void *initial;
+	size_t size;
+
+	if (offset == -ENOENT)
+		return 0; /* a program that needs no setting */
+	if (offset < 0)
+		return offset;
+	initial = rodata ? bpf_map__initial_value(rodata, &size) : NULL;
+	if (!initial || size < offset + sizeof(settings))
+		return -EPROTO;
+	data = malloc(size);
+	if (!data)
+		return -ENOMEM;
+	memcpy(data, initial, size);
+	fill_settings(o, &settings);
+	memcpy(data + offset, &settings, sizeof(settings));
+	return bpf_map__set_initial_value(rodata, data, size);
+}
+
+/* ---- one attempt to load and attach an object -------------------------------------------------------------------------- */
+
+static const char *hook_program(const struct hook *h)
+{
+	return h->current < h->count ? h->choice[h->current]->program : NULL;
+}
+
+static bool hook_in(const struct objects *o, const struct hook *h, const struct object_run *obj)
+{
+	return !strcmp(o->runs[h->probe].probe->object, obj->name);
+}
+
+static void object_close(struct object_run *obj)
+{
+	for (unsigned int i = 0; i < obj->link_count; i++)
+		bpf_link__destroy(obj->links[i].link);
+	obj->link_count = 0;
+	bpf_object__close(obj->object);
+	obj->object = NULL;
+}
+
+/* Turns on the current choice of every hook.  A program may serve several. */
+static int choose_programs(struct objects *o, struct object_run *obj, struct attempt *ret)
+{
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, obj->object)
+		bpf_program__set_autoload(program, false);
+	for (unsigned int i = 0; i < o->hook_count; i++) {
+		struct hook *h = &o->hooks[i];
+		const char *name = hook_program(h);
+
+		if (!name || !hook_in(o, h, obj))
+			continue;
+		program = bpf_object__find_program_by_name(obj->object, name);
+		if (!program || obj->link_count == LINKS_MAX) {
+			snprintf(ret->culprit, sizeof(ret->culprit), "%s", name);
+			snprintf(ret->why, sizeof(ret->why), "no such program in object %s", obj->name);
+			return -ENOENT;
+		}
+		if (bpf_program__autoload(program))
+			continue;
+		bpf_program__set_autoload(program, true);
+		obj->links[obj->link_count++] = (struct link_slot){
+			.program = program,
+			.owner = h->probe,
+			.iterator = bpf_program__expected_attach_type(program) == BPF_TRACE_ITER,
+		};
+	}
+	return obj->link_count ? 0 : -ENOENT;
+}
+
+static int object_open(struct objects *o, struct object_run *obj, char *verifier_log, size_t size, struct attempt *ret)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = obj->name, .kernel_log_buf = verifier_log,
+		    .kernel_log_size = size);
+	const struct bpf_object_image *image = NULL;
+	int r;
+
+	for (unsigned int i = 0; i < bpf_object_images_count; i++)
+		if (!strcmp(bpf_object_images[i].name, obj->name))
+			image = &bpf_object_images[i];
+	if (!image) {
+		snprintf(ret->why, sizeof(ret->why), "built without BPF object %s", obj->name);
+		return -ENOENT;
+	}
+	obj->object = bpf_object__open_mem(image->data, image->size, &opts);
+	if (!obj->object)
+		return -errno;
+	r = share_maps(o, obj->object);
+	if (r == 0)
+		r = set_settings(o, obj->object);
+	for (unsigned int i = 0; r == 0 && i < obj->bad_map_count; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(obj->object, obj->bad_maps[i]);
+
+		r = map ? bpf_map__set_autocreate(map, false) : -ENOENT;
+	}
+	if (r < 0)
+		snprintf(ret->why, sizeof(ret->why), "object %s does not fit this program: %s", obj->name, strerror(-r));
+	return r;
+}
+
+static int attach_programs(struct object_run *obj, struct attempt *ret)
+{
+	for (unsigned int i = 0; i < obj->link_count; i++) {
+		struct link_slot *slot = &obj->links[i];
+
+		slot->link = bpf_program__attach(slot->program);
+		if (slot->link)
+			continue;
+		snprintf(ret->culprit, sizeof(ret->culprit), "%s", bpf_program__name(slot->program));
+		snprintf(ret->why, sizeof(ret->why), "attach: %s", strerror(errno));
+		return -errno;
+	}
+	return 0;
+}
+
+/* 0, or an error with the program or map to blame in *ret; both empty: the object as a whole. */
+static int object_attempt(struct objects *o, struct object_run *obj, struct attempt *ret)
+{
+	size_t size = 256 * 1024;
+	AUTO_FREE char *verifier_log = calloc(1, size);
+	AUTO(strbuf) struct strbuf log = STRBUF_INIT;
+	int r;
+
+	if (!verifier_log)
+		return -ENOMEM;
+	*ret = (struct attempt){ 0 };
+	libbpf_log = &log;
+	r = object_open(o, obj, verifier_log, size, ret);
+	if (r == 0)
+		r = choose_programs(o, obj, ret);
+	if (r == 0) {
+		r = bpf_object__load(obj->object);
+		if (r < 0) {
+			explain(strbuf_str(&log), verifier_log, r, ret);
+			if (!last_named(strbuf_str(&log), "prog", ret->culprit, sizeof(ret->culprit)))
+				last_named(strbuf_str(&log), "map", ret->bad_map, sizeof(ret->bad_map));
+		} else {
+			r = attach_programs(obj, ret);
+		}
+	}
+	libbpf_log = NULL;
+	if (r < 0 && !ret->why[0])
+		snprintf(ret->why, sizeof(ret->why), "%s", strerror(-r));
+	return r;
+}
+
+/* ---- choices ------------------------------------------------------------------------------------------------------------ */
+
+/* The next choice for every hook that stands at program (NULL: at anything).  Number of hooks moved. */
+static unsigned int give_up_program(struct objects *o, const struct object_run *obj, const char *program, const char *why)
+{
+	unsigned int moved = 0;
+
+	for (unsigned int i = 0; i < o->hook_count; i++) {
+		struct hook *h = &o->hooks[i];
+		const char *name = hook_program(h);
+
+		if (!name || !hook_in(o, h, obj) || (program && strcmp(name, program) != 0))
+			continue;
+		if (!h->why[0])
+			snprintf(h->why, sizeof(h->why), "%s", why);
+		h->current = program ? h->current + 1 : h->count;
+		moved++;
+	}
+	return moved;
+}
+
+static void object_start(struct objects *o, struct object_run *obj)
+{
+	struct attempt attempt;
+
+	for (unsigned int i = 0; i < ATTEMPTS_MAX; i++) {
+		if (object_attempt(o, obj, &attempt) == 0)
+			return;
+		object_close(obj);
+		if (attempt.culprit[0] && give_up_program(o, obj, attempt.culprit, attempt.why))
+			continue;
+		if (attempt.bad_map[0] && obj->bad_map_count < BAD_MAPS_MAX) {
+			memcpy(obj->bad_maps[obj->bad_map_count++], attempt.bad_map, sizeof(attempt.bad_map));
+			continue;
+		}
+		break;
+	}
+	give_up_program(o, obj, NULL, attempt.why);
+}
+
+/* ---- what became of each probe ------------------------------------------------------------------------------------------ */
+
+/* Cuts off what does not fit. */
+static void append(char *text, size_t size, const char *separator, const char *more)
+{
+	const char *const parts[] = { text[0] ? separator : "", more };
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		size_t n = MIN(strlen(parts[i]), size - 1 - len);
+
+		memcpy(text + len, parts[i], n);
+		len += n;
+	}
+	text[len] = '\0';
+}
+
+static const struct link_slot *find_link(const struct objects *o, const struct hook *h)
+{
+	const char *name = hook_program(h);
+
+	for (unsigned int i = 0; name && i < o->object_count; i++) {
+		const struct object_run *obj = &o->list[i];
+
+		for (unsigned int j = 0; hook_in(o, h, obj) && j < obj->link_count; j++)
+			if (!strcmp(bpf_program__name(obj->links[j].program), name))
+				return &obj->links[j];
+	}
+	return NULL;
+}
+
+static void judge_hook(const struct objects *o, const struct hook *h, struct probe_run *run)
+{
+	const struct link_slot *slot = find_link(o, h);
+	char text[160];
+
+	if (slot && slot->link) {
+		const char *section = bpf_program__section_name(slot->program);
+
+		if (!strstr(run->attach, section))
+			append(run->attach, sizeof(run->attach), " ", section);
+		if (h->current > 0 && run->state == PROBE_ATTACHED)
+			run->state = PROBE_DEGRADED;
+		return;
+	}
+	snprintf(text, sizeof(text), "%s: %s", h->choice[0]->hook, h->why);
+	append(run->why, sizeof(run->why), "; ", text);
+	if (h->choice[0]->lost)
+		append(run->lost, sizeof(run->lost), "; ", h->choice[0]->lost);
+	if (h->choice[0]->required)
+		run->state = PROBE_FAILED;
+	else if (run->state == PROBE_ATTACHED)
+		run->state = PROBE_DEGRADED;
+}
+
+static void judge_probes(struct objects *o)
+{
+	for (unsigned int i = 0; i < o->run_count; i++) {
+		struct probe_run *run = &o->runs[i];
+
+		if (run->state == PROBE_OFF)
+			continue;
+		run->state = PROBE_ATTACHED;
+		for (unsigned int j = 0; j < o->hook_count; j++)
+			if (o->hooks[j].probe == i)
+				judge_hook(o, &o->hooks[j], run);
+	}
+}
+
+static bool program_needed(const struct objects *o, const struct object_run *obj, const char *name)
+{
+	for (unsigned int i = 0; i < o->hook_count; i++) {
+		const struct hook *h = &o->hooks[i];
+		const char *program = hook_program(h);
+
+		if (program && hook_in(o, h, obj) && !strcmp(program, name) && o->runs[h->probe].state != PROBE_FAILED)
+			return true;
+	}
+	return false;
+}
+
+/* A probe without a hook it requires would only cost: its other programs are detached again. */
+static void drop_needless(struct objects *o)
+{
+	for (unsigned int i = 0; i < o->object_count; i++) {
+		struct object_run *obj = &o->list[i];
+
+		for (unsigned int j = 0; j < obj->link_count; j++) {
+			if (program_needed(o, obj, bpf_program__name(obj->links[j].program)))
+				continue;
+			bpf_link__destroy(obj->links[j].link);
+			obj->links[j].link = NULL;
+		}
+	}
+}
+
+/* ---- set-up ------------------------------------------------------------------------------------------------------------- */
+
+bool setting_lists(const char *setting, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = setting; *p; p += strcspn(p, ",")) {
+		p += strspn(p, ", ");
+		if (!strncmp(p, name, len) && (p[len] == '\0' || p[len] == ',' || p[len] == ' '))
+			return true;
+	}
+	return false;
+}
+
+static void add_hooks(struct objects *o, unsigned int probe)
+{
+	const struct attach_choice *choice = o->runs[probe].probe->attach;
+
+	for (; choice && choice->hook; choice++) {
+		struct hook *h = NULL;
+
+		for (unsigned int i = 0; i < o->hook_count && !h; i++)
+			if (o->hooks[i].probe == probe && !strcmp(o->hooks[i].choice[0]->hook, choice->hook))
+				h = &o->hooks[i];
+		if (!h && o->hook_count < HOOKS_MAX) {
+			h = &o->hooks[o->hook_count++];
+			h->probe = probe;
+		}
+		if (h && h->count < CHOICES_MAX)
+			h->choice[h->count++] = choice;
+	}
+}
+
+static void add_object(struct objects *o, const struct probe *probe)
+{
+	if (!probe->object || !probe->attach)
+		return;
+	for (unsigned int i = 0; i < o->object_count; i++)
+		if (!strcmp(o->list[i].name, probe->object))
+			return;
+	if (o->object_count < OBJECTS_MAX)
+		o->list[o->object_count++].name = probe->object;
+}
+
+static void add_probes(struct objects *o, const struct probe *const *list)
+{
+	const char *disabled = config_string(o->config, "collect.disabled");
+
+	for (; *list && o->run_count < PROBES_MAX; list++) {
+		struct probe_run *run = &o->runs[o->run_count++];
+
+		run->probe = *list;
+		run->state = PROBE_FAILED;
+		if (setting_lists(disabled, (*list)->name)) {
+			run->state = PROBE_OFF;
+			snprintf(run->why, sizeof(run->why), "turned off by collect.disabled");
+			continue;
+		}
+		add_hooks(o, o->run_count - 1);
+		add_object(o, *list);
+	}
+}
+
+int objects_new(const struct config *config, const struct probe *const *list, struct objects **ret_objects,
+		struct strbuf *ret_error)
+{
+	struct objects *o = calloc(1, sizeof(*o));
+	int cpus, r;
+
+	if (!o)
+		return -ENOMEM;
+	o->config = config;
+	o->stats_fd = -1;
+	for (unsigned int i = 0; i < SHARED_MAPS; i++)
+		o->maps[i] = -1;
+	libbpf_set_print(keep_log);
+	cpus = libbpf_num_possible_cpus();
+	o->cpus = cpus > 0 ? cpus : 1;
+	r = make_maps(o, ret_error);
+	if (r < 0) {
+		objects_free(o);
+		return r;
+	}
+	add_probes(o, list);
+	*ret_objects = o;
+	return 0;
+}
+
+void objects_free(struct objects *o)
+{
+	if (!o)
+		return;
+	for (unsigned int i = 0; i < o->object_count; i++)
+		object_close(&o->list[i]);
+	for (unsigned int i = 0; i < SHARED_MAPS; i++)
+		if (o->maps[i] >= 0)
+			close(o->maps[i]);
+	if (o->stats_fd >= 0)
+		close(o->stats_fd);
+	free(o);
+}
+
+unsigned int objects_start(struct objects *o)
+{
+	for (unsigned int i = 0; i < o->object_count; i++)
+		object_start(o, &o->list[i]);
+	judge_probes(o);
+	drop_needless(o);
+	o->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	return objects_attached(o);
+}
+
+unsigned int objects_attached(const struct objects *o)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < o->object_count; i++)
+		for (unsigned int j = 0; j < o->list[i].link_count; j++)
+			n += o->list[i].links[j].link != NULL;
+	return n;
+}
+
+int objects_map_fd(const struct objects *o, enum shared_map map)
+{
+	return o->maps[map];
+}
+
+unsigned int objects_cpus(const struct objects *o)
+{
+	return o->cpus;
+}
+
+int objects_set_own_pid(struct objects *o, pid_t pid)
+{
+	uint32_t key = pid;
+	uint8_t one = 1;
+
+	return bpf_map_update_elem(o->maps[SHARED_OWN_PIDS], &key, &one, BPF_ANY) < 0 ? -errno : 0;
+}
+
+const struct probe_run *objects_probe(const struct objects *o, unsigned int i)
+{
+	return i < o->run_count ? &o->runs[i] : NULL;
+}
+
+void objects_probe_cost(const struct objects *o, unsigned int i, uint64_t *ret_run_ns, uint64_t *ret_run_count)
+{
+	uint64_t ns = 0, count = 0;
+
+	for (unsigned int j = 0; j < o->object_count; j++) {
+		for (unsigned int k = 0; k < o->list[j].link_count; k++) {
+			const struct link_slot *slot = &o->list[j].links[k];
+			struct bpf_prog_info info = { 0 };
+			unsigned int len = sizeof(info);
+
+			if (slot->owner != i || !slot->link ||
+			    bpf_obj_get_info_by_fd(bpf_program__fd(slot->program), &info, &len) < 0)
+				continue;
+			ns += info.run_time_ns;
+			count += info.run_cnt;
+		}
+	}
+	*ret_run_ns = ns;
+	*ret_run_count = count;
+}
+
+unsigned int objects_run_iterators(struct objects *o)
+{
+	unsigned int ran = 0;
+	char text[4096];
+
+	for (unsigned int i = 0; i < o->object_count; i++) {
+		for (unsigned int j = 0; j < o->list[i].link_count; j++) {
+			const struct link_slot *slot = &o->list[i].links[j];
+			AUTO_CLOSE int fd = -1;
+
+			if (!slot->iterator || !slot->link)
+				continue;
+			fd = bpf_iter_create(bpf_link__fd(slot->link));
+			if (fd < 0)
+				continue;
+			while (read(fd, text, sizeof(text)) > 0)
+				;
+			ran++;
+		}
+	}
+	return ran;
+}

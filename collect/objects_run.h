@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Life cycle of all BPF objects: opened from memory, settings filled in,
+ * shared maps given, loaded, programs attached one by one.
+ *
+ * A program that the kernel refuses, or whose hook does not exist, takes only
+ * its own choice down: the object is loaded again with the next choice of that
+ * hook, or without the hook.
+ */
+#ifndef KWHY_COLLECT_OBJECTS_RUN_H
+#define KWHY_COLLECT_OBJECTS_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/config.h"
+#include "base/strbuf.h"
+#include "collect/probe.h"
+
+struct objects;
+
+/* Maps that all objects share, by the name they have in bpf/kwhy.bpf.h. */
+enum shared_map {
+	SHARED_EVENTS,
+	SHARED_BOOKS,
+	SHARED_CONTROL,
+	SHARED_WAIT_SUMS,
+	SHARED_BLAME_SUMS,
+	SHARED_BUCKETS,
+	SHARED_OWN_PIDS,
+	SHARED_MAPS,
+};
+
+enum probe_run_state { PROBE_ATTACHED = 1, PROBE_DEGRADED = 2, PROBE_OFF = 3, PROBE_FAILED = 4 }; /* kw_probe.state */
+
+struct probe_run {
+	const struct probe *probe;
+	enum probe_run_state state;
+	char attach[64]; /* hooks in use */
+	char why[128];   /* what is missing and why */
+	char lost[256];  /* what that costs in diagnoses */
+};
+
+/*
+ * Makes the shared maps.  -EPERM and the like when BPF is not allowed here: *ret_error says what is missing.
+ * list: the probes, ends with NULL.
+ */
+int objects_new(const struct config *config, const struct probe *const *list, struct objects **ret_objects,
+		struct strbuf *ret_error);
+void objects_free(struct objects *o);
+
+/* Loads and attaches whatever works.  Number of attached programs. */
+unsigned int objects_start(struct objects *o);
+unsigned int objects_attached(const struct objects *o);
+
+int objects_map_fd(const struct objects *o, enum shared_map map);
+unsigned int objects_cpus(const struct objects *o); /* possible CPUs: values of a per-CPU map */
+int objects_set_own_pid(struct objects *o, pid_t pid);
+
+/* The i-th probe of the list; NULL past the last. */
+const struct probe_run *objects_probe(const struct objects *o, unsigned int i);
+/* Run-time statistics of the programs that the i-th probe is the first to list. */
+void objects_probe_cost(const struct objects *o, unsigned int i, uint64_t *ret_run_ns, uint64_t *ret_run_count);
+
+/* Whether a comma-separated setting such as collect.disabled names this. */
+bool setting_lists(const char *setting, const char *name);
+
+/* Runs every attached iterator program once to its end.  Number of those that ran. */
+unsigned int objects_run_iterators(struct objects *o);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kernel stacks by content: symbolised once, announced before first use, known hashes kept in a bounded cache. */
+#ifndef KWHY_COLLECT_STACKS_H
+#define KWHY_COLLECT_STACKS_H
+
+#include <stdint.h>
+
+#include "base/strbuf.h"
+#include "collect/kernel.h"
+#include "schema/event.h"
+
+struct stacks;
+
+typedef int (*stacks_emit_fn)(void *ctx, const struct kw_event *event);
+
+struct stacks *stacks_new(const struct kernel *kernel, stacks_emit_fn emit, void *emit_ctx); /* NULL: out of memory */
+void stacks_free(struct stacks *s);
+
+/*
+ * Content hash of the frames (innermost first); 0 when count is 0.  The hash is that of the text, so it is the same on
+ * every boot of the same kernel.  Emits a "stack" record before a hash is first returned, and again when it had been
+ * forgotten since, so a consumer sees it at least once.
+ */
+uint64_t stacks_intern(struct stacks *s, const uint64_t *frames, unsigned int count, uint64_t ts_ns);
+
+/* One frame a line, "symbol+0xoffset [module]"; whole lines only, at most max bytes. */
+void stacks_text(const struct kernel *kernel, const uint64_t *frames, unsigned int count, size_t max, struct strbuf *out);
+
+#endif

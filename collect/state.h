@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of the collector, shared by its own files only. */
+#ifndef KWHY_COLLECT_STATE_H
+#define KWHY_COLLECT_STATE_H
+
+#include "collect/cgroups.h"
+#include "collect/collect.h"
+#include "collect/decode.h"
+#include "collect/kernel.h"
+#include "collect/objects_run.h"
+#include "collect/sampler.h"
+#include "collect/stacks.h"
+#include "schema/kernel_maps.h"
+
+#define OWN_PIDS_MAX 16
+#define SOURCES_MAX 96
+#define POLL_STEP_MS 50 /* kw_submit() wakes nobody below a quarter of the ring: look this often */
+
+/* Per kind since start.  Records in = stored + lost; both counted when the callback has returned. */
+struct books {
+	struct kw_book kernel[KW_KINDS_MAX]; /* last reading, summed over CPUs */
+	uint64_t made[KW_KINDS_MAX];         /* by the collector itself: samples, sums, announcements */
+	uint64_t stored[KW_KINDS_MAX];
+	uint64_t lost[KW_KINDS_MAX];         /* refused by the decoder, by refine, or by the callback */
+	uint64_t own[KW_KINDS_MAX];          /* of kwhy's own processes: left out, as if never sent */
+};
+
+/* A row of `kwhy probes`: a probe, a sampler, or the sums. */
+struct source {
+	const char *name;
+	const uint16_t *kinds;
+	int probe;                     /* index in objects; -1 */
+	const struct sampler *sampler; /* or NULL */
+	void *sampler_state;
+	uint32_t state; /* enum probe_run_state; of probes: see objects_probe() */
+	char why[128];
+};
+
+struct collect {
+	const struct config *config;
+	collect_fn fn;
+	void *ctx;
+	pid_t own_pids[OWN_PIDS_MAX];
+	unsigned int own_pid_count;
+
+	struct kernel *kernel;
+	struct cgroups *cgroups; /* NULL: no hierarchy mounted */
+	struct stacks *stacks;
+	struct objects *objects; /* NULL: no BPF */
+	struct ring_buffer *ring;
+	struct strbuf bpf_missing; /* why there is no BPF */
+	unsigned int turn_left;    /* records that this turn of the reader may still take */
+	struct record record;      /* the one at hand */
+
+	struct books books;
+	struct source sources[SOURCES_MAX];
+	unsigned int source_count;
+	int owner[KW_KINDS_MAX]; /* source that answers for a kind; -1 */
+
+	uint64_t started_ns;
+	uint64_t next_tick_ns;
+	uint64_t last_tick_ns;
+	uint64_t last_flip_ns;
+	uint64_t tick_seq;
+	uint64_t handed; /* records handed on since start */
+	uint32_t epoch;
+	bool settled; /* the ring was empty while the books did not move: they must add up */
+};
+
+/* collect.c: counts and hands on.  Both return what the callback returned. */
+int collect_hand_on(struct collect *c, const struct kw_event *event);
+int collect_make(void *collect, const struct kw_event *event); /* made by the collector; fits sampler_ctx.emit */
+
+/* ring.c */
+int ring_open(struct collect *c);
+void ring_close(struct collect *c);
+/* Takes at most max records that are there now.  Number taken. */
+unsigned int ring_take(struct collect *c, unsigned int max);
+/* One record from bytes, as if from the ring.  Counts everything itself. */
+void ring_record(struct collect *c, const void *data, size_t size);
+
+/* sums.c: begins a new epoch; emits and deletes the sums of the former ones. */
+void sums_flip(struct collect *c);
+void sums_drain(struct collect *c, uint64_t now_ns);
+
+/* books.c */
+void books_read(struct collect *c);
+/* Reads books and ring until they agree or have been tried often enough. */
+void books_settle(struct collect *c);
+struct kw_probe;
+/* Totals of one source into the counters of *ret. */
+void books_of(const struct collect *c, const struct source *s, struct kw_probe *ret);
+
+/* tick.c */
+void tick_run(struct collect *c);
+
+/* sources.c */
+void sources_new(struct collect *c);
+void sources_free(struct collect *c);
+void sources_sample(struct collect *c, uint64_t now_ns, uint64_t span_ns);
+/* State, attach and why of one source. */
+void source_state(const struct collect *c, const struct source *s, struct kw_probe *ret);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sums that programs keep in kernel maps, one epoch per tick.  A program that read the epoch just before it was raised
+ * may still add to an entry of the former one; everything else of the tick happens between flip and drain, and what
+ * came later still is taken in the next drain, so nothing is added to an entry that is being deleted.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/timeutil.h"
+#include "collect/state.h"
+
+#define BATCH 512
+
+/* How one map of sums becomes records. */
+struct sums {
+	enum shared_map map;
+	size_t key_size, value_size, epoch_offset;
+	unsigned int max_entries;
+	void (*emit)(struct collect *c, const void *key, const void *value, uint64_t now_ns, uint64_t span_ns);
+};
+
+static void emit_wait(struct collect *c, const void *key, const void *value, uint64_t now_ns, uint64_t span_ns)
+{
+	const struct kw_wait_key *k = key;
+	const struct kw_wait_sum *v = value;
+	struct {
+		struct kw_event e;
+		struct kw_wait p;
+	} r = {
+		.e = { .kind = KW_KIND_wait, .payload_size = sizeof(r.p), .ts_ns = now_ns, .subject.cg = k->cg },
+		.p = { .span_ns = span_ns, .reason = k->reason, .count = v->count, .sum_ns = v->sum_ns, .max_ns = v->max_ns },
+	};
+
+	if (c->cgroups)
+		cgroups_ensure(c->cgroups, &k->cg, now_ns);
+	collect_make(c, &r.e);
+}
+
+static void emit_blame(struct collect *c, const void *key, const void *value, uint64_t now_ns, uint64_t span_ns)
+{
+	const struct kw_blame_key *k = key;
+	const struct kw_blame_sum *v = value;
+	struct {
+		struct kw_event e;
+		struct kw_blame p;
+	} r = {
+		.e = { .kind = KW_KIND_blame, .payload_size = sizeof(r.p), .ts_ns = now_ns, .subject.cg = k->victim },
+		.p = { .span_ns = span_ns, .resource = k->resource, .sink = k->sink, .count = v->count, .ns = v->ns,
+		       .object = k->object },
+	};
+
+	if (k->sink == KW_SINK_CONTAINER) {
+		r.e.peer = v->culprit;
+		r.e.peer.cg = k->culprit;
+		if (k->victim.v2 == k->culprit.v2 && k->victim.v1 == k->culprit.v1)
+			r.e.flags |= KW_FLAG_PEER_SELF;
+	}
+	if (c->cgroups) {
+		cgroups_ensure(c->cgroups, &k->victim, now_ns);
+		cgroups_ensure(c->cgroups, &r.e.peer.cg, now_ns);
+	}
+	collect_make(c, &r.e);
+}
+
+static const struct sums kinds[] = {
+	{ SHARED_WAIT_SUMS, sizeof(struct kw_wait_key), sizeof(struct kw_wait_sum), offsetof(struct kw_wait_key, epoch),
+	  KW_WAIT_SUMS_MAX, emit_wait },
+	{ SHARED_BLAME_SUMS, sizeof(struct kw_blame_key), sizeof(struct kw_blame_sum),
+	  offsetof(struct kw_blame_key, epoch), KW_BLAME_SUMS_MAX, emit_blame },
+};
+
+void sums_flip(struct collect *c)
+{
+	struct kw_control control = { .epoch = ++c->epoch };
+	uint32_t zero = 0;
+
+	bpf_map_update_elem(objects_map_fd(c->objects, SHARED_CONTROL), &zero, &control, BPF_ANY);
+}
+
+/* Emits the finished entries among count and moves their keys to the front of keys.  Number of those. */
+static unsigned int finish(struct collect *c, const struct sums *s, char *keys, const char *values, unsigned int count,
+			   uint64_t now_ns, uint64_t span_ns)
+{
+	unsigned int done = 0;
+	uint32_t epoch;
+
+	for (unsigned int i = 0; i < count; i++) {
+		memcpy(&epoch, keys + i * s->key_size + s->epoch_offset, sizeof(epoch));
+		if (epoch == c->epoch)
+			continue;
+		s->emit(c, keys + i * s->key_size, values + i * s->value_size, now_ns, span_ns);
+		memmove(keys + done++ * s->key_size, keys + i * s->key_size, s->key_size);
+	}
+	return done;
+}
+
+static void drain(struct collect *c, const struct sums *s, uint64_t now_ns, uint64_t span_ns)
+{
+	int fd = objects_map_fd(c->objects, s->map), r = 0;
+	AUTO_FREE char *keys = calloc(BATCH, s->key_size);
+	AUTO_FREE char *values = calloc(BATCH, s->value_size);
+	AUTO_FREE char *done = calloc(s->max_entries, s->key_size);
+	unsigned int done_count = 0;
+	uint32_t token = 0;
+
+	if (!keys || !values || !done)
+		return; /* stays in the map until the next tick */
+	for (bool first = true; r == 0; first = false) {
+		unsigned int count = BATCH, n;
+
+		r = bpf_map_lookup_batch(fd, first ? NULL : &token, &token, keys, values, &count, NULL);
+		if (r < 0 && errno != ENOENT)
+			break;
+		if (done_count + count > s->max_entries)
+			break;
+		n = finish(c, s, keys, values, count, now_ns, span_ns);
+		memcpy(done + done_count * s->key_size, keys, n * s->key_size);
+		done_count += n;
+	}
+	/* Deleted afterwards: deleting inside the walk could move the bucket it continues at. */
+	if (done_count)
+		bpf_map_delete_batch(fd, done, &done_count, NULL);
+}
+
+void sums_drain(struct collect *c, uint64_t now_ns)
+{
+	uint64_t span_ns = now_ns - c->last_flip_ns;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		drain(c, &kinds[i], now_ns, span_ns);
+	c->last_flip_ns = now_ns;
+}

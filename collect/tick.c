@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tick: scan, settle the books, sums, samples, cgroups, probe states, and the heartbeat last. */
+#include "base/timeutil.h"
+#include "collect/state.h"
+#include "schema/ev_probe.h"
+#include "schema/ev_tick.h"
+
+static void add_totals(struct kw_tick *t, const struct kw_probe *p)
+{
+	t->emitted += p->emitted;
+	t->stored += p->stored;
+	t->lost += p->lost_ring + p->suppressed + p->lost_other;
+	t->probes_missing += p->state == PROBE_FAILED;
+}
+
+static void emit_probes(struct collect *c, uint64_t now_ns, struct kw_tick *tick)
+{
+	for (unsigned int i = 0; i < c->source_count; i++) {
+		struct {
+			struct kw_event e;
+			struct kw_probe p;
+		} r = { .e = { .kind = KW_KIND_probe, .payload_size = sizeof(r.p), .ts_ns = now_ns } };
+
+		source_state(c, &c->sources[i], &r.p);
+		books_of(c, &c->sources[i], &r.p);
+		add_totals(tick, &r.p);
+		collect_make(c, &r.e);
+	}
+}
+
+static bool cgroups_polled(const struct collect *c)
+{
+	const struct probe_run *run;
+
+	for (unsigned int i = 0; c->objects && (run = objects_probe(c->objects, i)); i++)
+		if (run->probe->kinds && run->probe->kinds[0] == KW_KIND_cgroup)
+			return run->state == PROBE_FAILED || run->state == PROBE_OFF;
+	return true;
+}
+
+static void emit_tick(struct collect *c, uint64_t now_ns, struct kw_tick *tick)
+{
+	struct {
+		struct kw_event e;
+		struct kw_tick p;
+	} r = { .e = { .kind = KW_KIND_tick, .payload_size = sizeof(r.p), .ts_ns = now_ns }, .p = *tick };
+
+	r.p.seq = ++c->tick_seq;
+	r.p.wall_ns = time_wall_offset_ns();
+	r.p.started_ns = c->started_ns;
+	r.p.bpf = c->objects && objects_attached(c->objects) > 0;
+	collect_make(c, &r.e);
+}
+
+void tick_run(struct collect *c)
+{
+	struct kw_tick tick = { 0 };
+	uint64_t now_ns, span_ns;
+
+	if (c->objects)
+		objects_run_iterators(c->objects);
+	/* Everything that ended before now_ns is in the ring or the sums by now, and taken below. */
+	now_ns = time_boot_ns();
+	span_ns = c->last_tick_ns ? now_ns - c->last_tick_ns : 0;
+	if (c->objects) {
+		sums_flip(c);
+		books_settle(c);
+		sums_drain(c, now_ns);
+	} else {
+		c->settled = true;
+	}
+	if (c->cgroups)
+		cgroups_tick(c->cgroups, now_ns, cgroups_polled(c));
+	sources_sample(c, now_ns, span_ns);
+	emit_probes(c, now_ns, &tick);
+	emit_tick(c, now_ns, &tick);
+	c->last_tick_ns = now_ns;
+}
