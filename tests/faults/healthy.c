@@ -72,7 +72,7 @@ static int healthy_setup(struct sandbox *sb)
 {
 	struct healthy_state *st = sb->state;
 	struct requests rq = { .work_ns = sandbox_random(sb, 15, 40) * MS, .percent = 90, .tally = st->requests };
-	struct container *computing, *copying, *talking;
+	struct container *computing = NULL, *copying = NULL, *talking = NULL;
 	int r = container_new(sb, &computing);
 
 	if (r == 0)

@@ -34,7 +34,7 @@ static struct talk draw_talk(struct sandbox *sb, const char *address, struct tal
 /* A bystander that talks to a server of its own over veth and loses nothing. */
 static int talking_bystander(struct sandbox *sb, struct net_state *st)
 {
-	struct container *server;
+	struct container *server = NULL;
 	struct wire w;
 	int r = container_new(sb, &sb->bystander);
 
@@ -54,7 +54,7 @@ static int loss_setup(struct sandbox *sb)
 {
 	struct net_state *st = sb->state;
 	int lost = sandbox_random(sb, 100, 300), r;
-	struct container *server;
+	struct container *server = NULL;
 	struct wire w;
 
 	r = container_new(sb, &sb->victim);
@@ -94,7 +94,7 @@ static int loss_proof(struct sandbox *sb)
 static int drop_setup(struct sandbox *sb)
 {
 	struct net_state *st = sb->state;
-	struct container *server;
+	struct container *server = NULL;
 	struct wire w;
 	int r = container_new(sb, &sb->victim);
 

@@ -114,24 +114,6 @@ bool sandbox_sleep(struct sandbox *sb, int ms)
 	return !interrupted;
 }
 
-/* "36 31 0:33 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory", see proc_pid_mountinfo(5). */
-static bool parse_mount(const char *line, struct cgroup_tree *t)
-{
-	char root[64], dir[128], type[32], options[120];
-	const char *dash = strstr(line, " - ");
-
-	if (!dash || sscanf(line, "%*d %*d %*s %63s %127s", root, dir) != 2)
-		return false;
-	if (sscanf(dash, " - %31s %*s %119s", type, options) != 2 || strcmp(root, "/") != 0)
-		return false;
-	if (strcmp(type, "cgroup") != 0 && strcmp(type, "cgroup2") != 0)
-		return false;
-	t->v2 = strcmp(type, "cgroup2") == 0;
-	snprintf(t->dir, sizeof(t->dir), "%s", dir);
-	snprintf(t->options, sizeof(t->options), ",%s,", t->v2 ? "" : options);
-	return true;
-}
-
 static bool tree_known(const struct sandbox *sb, const struct cgroup_tree *t)
 {
 	for (unsigned int i = 0; i < sb->tree_count; i++)
@@ -148,7 +130,7 @@ static int find_trees(struct sandbox *sb)
 	while (f && fgets(line, sizeof(line), f) && sb->tree_count < SANDBOX_TREES_MAX) {
 		struct cgroup_tree *t = &sb->trees[sb->tree_count];
 
-		if (parse_mount(line, t) && !tree_known(sb, t))
+		if (cgroup_tree_parse(line, t) && !tree_known(sb, t))
 			sb->tree_count++;
 	}
 	return sb->tree_count ? 0 : sandbox_fail(sb, -EOPNOTSUPP, "no cgroup hierarchy is mounted");

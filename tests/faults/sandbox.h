@@ -42,6 +42,9 @@ struct cgroup_tree {
 	bool v2;
 };
 
+/* A line of /proc/self/mountinfo; false unless it is the root of a cgroup hierarchy. */
+bool cgroup_tree_parse(const char *line, struct cgroup_tree *ret_tree);
+
 struct container {
 	char path[96]; /* the same in every hierarchy, with a leading slash */
 	char comm[16];

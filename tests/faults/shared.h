@@ -17,7 +17,7 @@ struct shared {
 	_Atomic int child_error;
 	_Atomic unsigned int undo_count;
 	struct undo undo[SANDBOX_UNDO_MAX];
-	/* Aligned: an atomic operation across cache lines is a split lock, which the kernel slows down on purpose. */
+	/* An atomic operation across cache lines would be a split lock, which the kernel slows down on purpose. */
 	_Alignas(64) char state[SANDBOX_STATE_MAX];
 };
 
