@@ -246,6 +246,7 @@ static __always_inline bool kw_admit(u16 kind, const struct kw_cg *cg, u64 now)
 	return true;
 }
 
+/* Books are per CPU, yet atomic: an interrupt's program may count the same kind while a task's is at it. */
 /* Counts, asks the bucket, reserves and fills the envelope.  NULL: held back or no room, already counted. */
 static __always_inline void *kw_begin(u16 kind, const struct kw_cg *cg, u64 size, u64 payload_size)
 {
@@ -256,14 +257,14 @@ static __always_inline void *kw_begin(u16 kind, const struct kw_cg *cg, u64 size
 
 	if (!book)
 		return NULL;
-	book->emitted++;
+	__sync_fetch_and_add(&book->emitted, 1);
 	if (!kw_admit(kind, cg, now)) {
-		book->suppressed++;
+		__sync_fetch_and_add(&book->suppressed, 1);
 		return NULL;
 	}
 	e = bpf_ringbuf_reserve(&kw_events, size, 0);
 	if (!e) {
-		book->lost_ring++;
+		__sync_fetch_and_add(&book->lost_ring, 1);
 		return NULL;
 	}
 	__builtin_memset(e, 0, sizeof(*e));
@@ -330,7 +331,7 @@ static __always_inline void kw_count_lost_other(u16 kind)
 	struct kw_book *book = bpf_map_lookup_elem(&kw_books, &key);
 
 	if (book)
-		book->lost_other++;
+		__sync_fetch_and_add(&book->lost_other, 1);
 }
 
 /* Adds one wait to the sums of this tick. */

@@ -59,7 +59,7 @@ static void open_bpf(struct collect *c)
 		strbuf_addstr(&c->bpf_missing, "turned off by collect.bpf");
 		return;
 	}
-	r = objects_new(c->config, probes, &c->objects, &c->bpf_missing);
+	r = objects_new(c->config, probes, bpf_object_images, bpf_object_images_count, &c->objects, &c->bpf_missing);
 	if (r < 0) {
 		if (r == -EPERM || r == -EACCES)
 			strbuf_addstr(&c->bpf_missing, " (BPF needs root, or CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE)");

@@ -6,10 +6,10 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <malloc.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "collect/objects.h"
 #include "schema/kernel_maps.h"
 
 #define HOOKS_MAX 256
@@ -47,6 +47,8 @@ struct object_run {
 
 struct objects {
 	const struct config *config;
+	const struct bpf_object_image *images;
+	unsigned int image_count;
 	struct probe_run runs[PROBES_MAX];
 	unsigned int run_count;
 	struct hook hooks[HOOKS_MAX];
@@ -335,9 +337,9 @@ static int object_open(struct objects *o, struct object_run *obj, char *verifier
 	const struct bpf_object_image *image = NULL;
 	int r;
 
-	for (unsigned int i = 0; i < bpf_object_images_count; i++)
-		if (!strcmp(bpf_object_images[i].name, obj->name))
-			image = &bpf_object_images[i];
+	for (unsigned int i = 0; i < o->image_count; i++)
+		if (!strcmp(o->images[i].name, obj->name))
+			image = &o->images[i];
 	if (!image) {
 		snprintf(ret->why, sizeof(ret->why), "built without BPF object %s", obj->name);
 		return -ENOENT;
@@ -475,16 +477,37 @@ static const struct link_slot *find_link(const struct objects *o, const struct h
 	return NULL;
 }
 
+/* "tp_btf/sched_switch sched_waking raw_tp/x": the type stands before the first of its kind; "..." when there is no room. */
+static void add_attach(struct probe_run *run, const char *section)
+{
+	const char *slash = strchr(section, '/');
+	size_t type = slash ? slash + 1 - section : 0;
+	const char *name = section + type, *last = NULL;
+	size_t used = strlen(run->attach);
+
+	for (const char *p = run->attach; (p = strchr(p, '/')); p++)
+		last = p;
+	if (last) {
+		const char *begin = last;
+
+		while (begin > run->attach && begin[-1] != ' ')
+			begin--;
+		if ((size_t)(last + 1 - begin) == type && !strncmp(begin, section, type))
+			section = name;
+	}
+	if (strstr(run->attach, name) || (used >= 4 && !strcmp(run->attach + used - 4, " ...")))
+		return;
+	append(run->attach, sizeof(run->attach), " ",
+	       used + 1 + strlen(section) + 4 < sizeof(run->attach) ? section : "...");
+}
+
 static void judge_hook(const struct objects *o, const struct hook *h, struct probe_run *run)
 {
 	const struct link_slot *slot = find_link(o, h);
 	char text[160];
 
 	if (slot && slot->link) {
-		const char *section = bpf_program__section_name(slot->program);
-
-		if (!strstr(run->attach, section))
-			append(run->attach, sizeof(run->attach), " ", section);
+		add_attach(run, bpf_program__section_name(slot->program));
 		if (h->current > 0 && run->state == PROBE_ATTACHED)
 			run->state = PROBE_DEGRADED;
 		return;
@@ -603,8 +626,8 @@ static void add_probes(struct objects *o, const struct probe *const *list)
 	}
 }
 
-int objects_new(const struct config *config, const struct probe *const *list, struct objects **ret_objects,
-		struct strbuf *ret_error)
+int objects_new(const struct config *config, const struct probe *const *list, const struct bpf_object_image *images,
+		unsigned int image_count, struct objects **ret_objects, struct strbuf *ret_error)
 {
 	struct objects *o = calloc(1, sizeof(*o));
 	int cpus, r;
@@ -612,6 +635,8 @@ int objects_new(const struct config *config, const struct probe *const *list, st
 	if (!o)
 		return -ENOMEM;
 	o->config = config;
+	o->images = images;
+	o->image_count = image_count;
 	o->stats_fd = -1;
 	for (unsigned int i = 0; i < SHARED_MAPS; i++)
 		o->maps[i] = -1;
@@ -648,7 +673,9 @@ unsigned int objects_start(struct objects *o)
 		object_start(o, &o->list[i]);
 	judge_probes(o);
 	drop_needless(o);
-	o->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	if (config_bool(o->config, "collect.run_stats"))
+		o->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	malloc_trim(0); /* libbpf parses the kernel's whole BTF for each object */
 	return objects_attached(o);
 }
 

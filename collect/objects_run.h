@@ -16,6 +16,7 @@
 
 #include "base/config.h"
 #include "base/strbuf.h"
+#include "collect/objects.h"
 #include "collect/probe.h"
 
 struct objects;
@@ -37,7 +38,7 @@ enum probe_run_state { PROBE_ATTACHED = 1, PROBE_DEGRADED = 2, PROBE_OFF = 3, PR
 struct probe_run {
 	const struct probe *probe;
 	enum probe_run_state state;
-	char attach[64]; /* hooks in use */
+	char attach[64]; /* hooks in use: "tp_btf/sched_switch sched_waking ..." */
 	char why[128];   /* what is missing and why */
 	char lost[256];  /* what that costs in diagnoses */
 };
@@ -46,8 +47,8 @@ struct probe_run {
  * Makes the shared maps.  -EPERM and the like when BPF is not allowed here: *ret_error says what is missing.
  * list: the probes, ends with NULL.
  */
-int objects_new(const struct config *config, const struct probe *const *list, struct objects **ret_objects,
-		struct strbuf *ret_error);
+int objects_new(const struct config *config, const struct probe *const *list, const struct bpf_object_image *images,
+		unsigned int image_count, struct objects **ret_objects, struct strbuf *ret_error);
 void objects_free(struct objects *o);
 
 /* Loads and attaches whatever works.  Number of attached programs. */

@@ -46,13 +46,22 @@ static void mark_self(struct kw_event *e)
 		e->flags |= KW_FLAG_PEER_SELF;
 }
 
+/* Drops the frames of tracing itself; those unused become 0, so a refine that looks for a symbol ends there. */
+static unsigned int trim(const struct collect *c, uint64_t frames[KW_STACK_FRAMES_MAX], unsigned int count)
+{
+	unsigned int skip = stacks_skip(c->kernel, frames, count);
+
+	memmove(frames, frames + skip, (count - skip) * sizeof(*frames));
+	memset(frames + count - skip, 0, (KW_STACK_FRAMES_MAX - count + skip) * sizeof(*frames));
+	return count - skip;
+}
+
 static int complete(struct collect *c, struct record *r)
 {
 	const struct probe *probe = probe_of(c, r->event.kind);
 
-	/* Unused frames are 0, so a refine that looks for a symbol ends there. */
-	memset(r->stack + r->frames, 0, (KW_STACK_FRAMES_MAX - r->frames) * sizeof(r->stack[0]));
-	memset(r->peer_stack + r->peer_frames, 0, (KW_STACK_FRAMES_MAX - r->peer_frames) * sizeof(r->peer_stack[0]));
+	r->frames = trim(c, r->stack, r->frames);
+	r->peer_frames = trim(c, r->peer_stack, r->peer_frames);
 	if (probe && probe->refine) {
 		int ret;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "collect/stacks.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -67,6 +68,24 @@ void stacks_text(const struct kernel *kernel, const uint64_t *frames, unsigned i
 			return;
 		strbuf_add(out, line, n);
 	}
+}
+
+unsigned int stacks_skip(const struct kernel *kernel, const uint64_t *frames, unsigned int count)
+{
+	static const char *const prefixes[] = { "bpf_prog_", "bpf_trace_run", "__bpf_trace_", "__traceiter_", "bpf_trampoline_" };
+	unsigned int skip = 0;
+
+	while (skip < count) {
+		const char *symbol = kernel_symbol(kernel, frames[skip], NULL);
+		bool tracing = false;
+
+		for (size_t i = 0; symbol && i < ARRAY_SIZE(prefixes); i++)
+			tracing |= !strncmp(symbol, prefixes[i], strlen(prefixes[i]));
+		if (!tracing)
+			break;
+		skip++;
+	}
+	return skip < count ? skip : 0;
 }
 
 static void announce(struct stacks *s, uint64_t hash, uint64_t ts_ns)
