@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "web/lists.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/timeutil.h"
+#include "web/rows.h"
+
+/* A tick every second or so; a collector that has not written for this long is taken for dead. */
+#define FRESH_NS (5 * NSEC_PER_SEC)
+/* Probe records come with each tick, ticks may be set to minutes. */
+#define RECENT_NS (10 * 60 * NSEC_PER_SEC)
+
+#define INT_PARAM(n, v) { .name = (n), .type = PARAM_INT, .integer = (v) }
+#define TEXT_PARAM(n, v) { .name = (n), .type = (v) ? PARAM_TEXT : PARAM_NULL, .text = (v) }
+
+#define NAMED_CONTAINERS                                                                                               \
+	"(SELECT container FROM v_container WHERE name = :container OR ref = :container OR cgroup = :container"           \
+	" OR CAST(container AS TEXT) = :container OR (length(:container) >= 6 AND substr(id, 1, length(:container)) = :container))"
+
+#define EVENT_COLUMNS                                                                                                  \
+	"SELECT ts_ns, kind, container, container_name, pid, tid, comm, peer, peer_name, peer_pid, peer_tid, peer_comm,"  \
+	" duration_ns, error, pending, cpu, stack, peer_stack, payload, summary FROM v_event"                             \
+	" WHERE class = 'context' AND ts_ns >= :since AND ts_ns <= :until"
+
+static const char events_all[] = EVENT_COLUMNS " ORDER BY ts_ns DESC LIMIT :limit OFFSET :skip";
+static const char events_kind[] = EVENT_COLUMNS " AND kind = :kind ORDER BY ts_ns DESC LIMIT :limit OFFSET :skip";
+static const char events_container[] = EVENT_COLUMNS " AND (:kind IS NULL OR kind = :kind)"
+	" AND (container IN " NAMED_CONTAINERS " OR peer IN " NAMED_CONTAINERS ")"
+	" ORDER BY ts_ns DESC LIMIT :limit OFFSET :skip";
+
+static int64_t open_end(int64_t ns)
+{
+	return ns ? ns : INT64_MAX;
+}
+
+int64_t list_events(struct reader *r, const struct event_filter *f, json_t **ret_rows, struct strbuf *ret_error)
+{
+	int64_t until = MIN(open_end(f->until_ns), open_end(f->before_ns));
+	const struct query_param params[] = {
+		INT_PARAM(":since", f->since_ns), INT_PARAM(":until", until),
+		INT_PARAM(":limit", f->limit), INT_PARAM(":skip", f->before_ns ? f->skip : 0),
+		TEXT_PARAM(":kind", f->kind), TEXT_PARAM(":container", f->container),
+	};
+	const struct query_limits limits = { .rows = f->limit, .time_ns = 10 * NSEC_PER_SEC };
+	const char *sql = f->container ? events_container : f->kind ? events_kind : events_all;
+	int64_t n = reader_select(r, f->since_ns, until);
+
+	if (n < 0)
+		return n;
+	return rows_query(r, sql, params, ARRAY_SIZE(params), &limits, ret_rows, ret_error);
+}
+
+int list_events_next(const struct event_filter *f, const json_t *rows, struct event_filter *ret_next)
+{
+	size_t n = json_array_size(rows), same = 0;
+	int64_t last;
+
+	if ((int64_t)n < f->limit || !n)
+		return 0;
+	last = json_int(json_array_get(rows, n - 1), "ts_ns", 0);
+	while (same < n && json_int(json_array_get(rows, n - 1 - same), "ts_ns", 0) == last)
+		same++;
+	*ret_next = *f;
+	ret_next->before_ns = last;
+	ret_next->skip = (int64_t)same + (same == n && f->before_ns == last ? f->skip : 0);
+	return 1;
+}
+
+int64_t list_containers(struct reader *r, int64_t at_ns, json_t **ret_rows, struct strbuf *ret_error)
+{
+	static const char sql[] =
+		"SELECT container, ref, name, runtime, id, pod, namespace, image, labels, cgroup, parent, kind, first_ns, last_ns"
+		" FROM v_container WHERE first_ns <= :at AND (last_ns IS NULL OR last_ns >= :at)"
+		" ORDER BY CASE kind WHEN 'host' THEN 0 WHEN 'container' THEN 1 WHEN 'pod' THEN 2 ELSE 3 END, name, container";
+	const struct query_limits limits = { .rows = 20000, .time_ns = 10 * NSEC_PER_SEC };
+	struct query_param param = INT_PARAM(":at", at_ns);
+	int64_t first, last, n;
+
+	n = reader_bounds(r, &first, &last);
+	if (n < 0)
+		return n;
+	if (!param.integer)
+		param.integer = last;
+	n = reader_select(r, param.integer - RECENT_NS, param.integer);
+	return n < 0 ? n : rows_query(r, sql, &param, 1, &limits, ret_rows, ret_error);
+}
+
+/* Selects the end of the store.  *ret_from: span before the newest record. */
+static int64_t select_recent(struct reader *r, int64_t span_ns, int64_t *ret_from)
+{
+	int64_t first, last;
+	int n = reader_bounds(r, &first, &last);
+
+	if (n < 0)
+		return n;
+	n = reader_select(r, last - MAX(span_ns, RECENT_NS), INT64_MAX);
+	if (n < 0)
+		return n;
+	/* Shards may have been added since; the clock of the newest record decides. */
+	if (!reader_bounds(r, &first, &last))
+		*ret_from = last - span_ns;
+	return 0;
+}
+
+static int64_t query_recent(struct reader *r, int64_t span_ns, const char *sql, json_t **ret_rows, struct strbuf *ret_error)
+{
+	const struct query_limits limits = { .rows = 20000, .time_ns = 10 * NSEC_PER_SEC };
+	struct query_param param = INT_PARAM(":from", 0);
+	int64_t n = select_recent(r, span_ns, &param.integer);
+
+	return n < 0 ? n : rows_query(r, sql, &param, 1, &limits, ret_rows, ret_error);
+}
+
+int64_t list_probes(struct reader *r, json_t **ret_rows, struct strbuf *ret_error)
+{
+	/* SQLite takes the other columns of a max() query from the row that has the maximum. */
+	return query_recent(r, RECENT_NS,
+			    "SELECT probe, max(ts_ns) AS ts_ns, state, attach, why, emitted, stored, lost_ring, suppressed,"
+			    " lost_other, run_ns, run_count FROM v_coverage WHERE ts_ns >= :from GROUP BY probe ORDER BY probe",
+			    ret_rows, ret_error);
+}
+
+int64_t list_waits(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error)
+{
+	return query_recent(r, span_ns,
+			    "SELECT w.container, c.name, c.ref, w.reason, sum(w.wait_ns) AS wait_ns, sum(w.count) AS count,"
+			    " max(w.max_ns) AS max_ns FROM v_wait w LEFT JOIN v_container c ON c.container = w.container"
+			    " WHERE w.ts_ns > :from GROUP BY w.container, w.reason ORDER BY wait_ns DESC",
+			    ret_rows, ret_error);
+}
+
+int64_t list_usage(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error)
+{
+	return query_recent(r, span_ns,
+			    "SELECT u.container, c.name, c.ref, c.kind, sum(u.span_ns) AS span_ns, sum(u.cpu_ns) AS cpu_ns,"
+			    " max(u.ts_ns) AS ts_ns, u.memory_bytes, u.memory_limit_bytes, u.pids"
+			    " FROM v_usage u LEFT JOIN v_container c ON c.container = u.container"
+			    " WHERE u.ts_ns > :from GROUP BY u.container ORDER BY cpu_ns DESC",
+			    ret_rows, ret_error);
+}
+
+int64_t list_pressure(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error)
+{
+	return query_recent(r, span_ns,
+			    "SELECT p.container, c.name, c.ref, sum(p.span_ns) AS span_ns, sum(p.cpu_some_ns) AS cpu_some_ns,"
+			    " sum(p.memory_some_ns) AS memory_some_ns, sum(p.io_some_ns) AS io_some_ns"
+			    " FROM v_pressure p LEFT JOIN v_container c ON c.container = p.container"
+			    " WHERE p.ts_ns > :from GROUP BY p.container",
+			    ret_rows, ret_error);
+}
+
+static void add_missing(json_t *missing, const char *what, const char *name, const char *why)
+{
+	json_array_append_new(missing, json_pack("{s:s, s:s, s:s}", "what", what, "name", name, "why", why));
+}
+
+static json_t *newest_tick(struct reader *r, int64_t now_ns)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	json_t *rows = NULL, *tick;
+	char age[24];
+
+	if (query_recent(r, RECENT_NS,
+			 "SELECT ts_ns, seq, emitted, stored, lost, bpf, probes_missing FROM v_tick ORDER BY ts_ns DESC LIMIT 1",
+			 &rows, &err) < 0)
+		return NULL;
+	tick = json_incref(json_array_get(rows, 0));
+	json_decref(rows);
+	if (tick) {
+		snprintf(age, sizeof(age), "%" PRId64, now_ns - json_int(tick, "ts_ns", 0));
+		json_object_set_new(tick, "age_ns", json_string(age));
+	}
+	return tick;
+}
+
+/* Counts probes by state and names those that are not fully attached. */
+static size_t probe_states(struct reader *r, json_t *states, json_t *missing)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	json_t *rows = NULL, *row;
+	size_t i, count;
+
+	if (list_probes(r, &rows, &err) < 0)
+		return 0;
+	json_array_foreach(rows, i, row) {
+		const char *state = json_text(row, "state");
+
+		json_object_set_new(states, state, json_integer(json_int(states, state, 0) + 1));
+		if (strcmp(state, "attached") && strcmp(state, "off"))
+			add_missing(missing, state, json_text(row, "probe"), json_text(row, "why"));
+	}
+	count = json_array_size(rows);
+	json_decref(rows);
+	return count;
+}
+
+json_t *list_readiness(struct reader *r, int64_t now_ns)
+{
+	json_t *missing = json_array(), *states = json_object(), *tick = newest_tick(r, now_ns);
+	bool fresh = tick && json_int(tick, "age_ns", INT64_MAX) < FRESH_NS;
+	size_t probes = probe_states(r, states, missing);
+
+	if (!tick)
+		add_missing(missing, "store", "first flush", "the collector has stored nothing yet");
+	else if (!fresh)
+		add_missing(missing, "collector", "heartbeat", "the newest record is older than 5 s: the collector does not run");
+	else if (!probes)
+		add_missing(missing, "probes", "all", "no probe has reported its state yet");
+	return json_pack("{s:b, s:o, s:o, s:o}", "ready", fresh && probes, "tick", tick ? tick : json_null(), "probes",
+			 states, "missing", missing);
+}

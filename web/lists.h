@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The lists that a page, an API resource and a verb of the command line all
+ * show: one place for each query.  Every function selects its shards itself.
+ * Errors are those of reader_query(), with a line in *ret_error.
+ */
+#ifndef KWHY_WEB_LISTS_H
+#define KWHY_WEB_LISTS_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "analyze/reader.h"
+
+struct event_filter {
+	int64_t since_ns, until_ns; /* 0: open */
+	const char *kind;           /* NULL: any */
+	const char *container;      /* NULL: any; name, ref, number, cgroup path or the beginning of an id; as subject or peer */
+	int64_t limit;
+	/* Cursor: events up to this moment, the newest `skip` of exactly that moment left out; 0: from the newest. */
+	int64_t before_ns;
+	int64_t skip;
+};
+
+/* Newest first. */
+int64_t list_events(struct reader *r, const struct event_filter *filter, json_t **ret_rows, struct strbuf *ret_error);
+/* Where the next page begins, given what list_events() returned; 0 when it was the last. */
+int list_events_next(const struct event_filter *filter, const json_t *rows, struct event_filter *ret_next);
+
+/* Identities valid at that moment (0: as of the newest record), containers before plain cgroups. */
+int64_t list_containers(struct reader *r, int64_t at_ns, json_t **ret_rows, struct strbuf *ret_error);
+/* Newest record of each probe. */
+int64_t list_probes(struct reader *r, json_t **ret_rows, struct strbuf *ret_error);
+/* Per container over the span before the newest tick: waits by reason, pressure, CPU used. */
+int64_t list_waits(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
+int64_t list_usage(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
+int64_t list_pressure(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
+
+/*
+ * Whether kwhy is up: { ready, tick: {ts_ns, age_ns, seq, ...}|null, probes: {attached, degraded, off, failed},
+ * missing: [ { what, name, why } ] }.  A new reference.
+ */
+json_t *list_readiness(struct reader *r, int64_t now_ns);
+
+#endif

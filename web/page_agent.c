@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kwhy about itself: /agent and /api/v1/probes. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/timeutil.h"
+#include "web/html.h"
+#include "web/lists.h"
+#include "web/page.h"
+#include "web/routes.h"
+#include "web/rows.h"
+
+static int probes_rows(const struct http_request *req, struct http_response *res, json_t **ret_rows)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	int64_t n = list_probes(req->reader, ret_rows, &err);
+
+	if (n == -ENODATA)
+		*ret_rows = json_array();
+	return n < 0 && n != -ENODATA ? rows_problem(res, n, &err) : 0;
+}
+
+int api_probes(const struct http_request *req, struct http_response *res)
+{
+	json_t *rows;
+	int r = probes_rows(req, res, &rows);
+
+	return r ? r : http_json(res, json_pack("{s:o, s:n}", "items", rows, "next"));
+}
+
+static const char *state_badge(const char *state)
+{
+	static const char *const badges[][2] = {
+		{ "attached", "<span class=\"badge supported\"><span class=\"shape\" aria-hidden=\"true\">✓</span> attached</span>" },
+		{ "degraded", "<span class=\"badge warning\"><span class=\"shape\" aria-hidden=\"true\">◐</span> degraded</span>" },
+		{ "off", "<span class=\"badge plain\"><span class=\"shape\" aria-hidden=\"true\">○</span> off</span>" },
+		{ "failed", "<span class=\"badge critical\"><span class=\"shape\" aria-hidden=\"true\">✕</span> failed</span>" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(badges); i++)
+		if (!strcmp(state, badges[i][0]))
+			return badges[i][1];
+	return "<span class=\"badge plain\">?</span>";
+}
+
+static void number_cell(struct strbuf *b, const json_t *row, const char *key)
+{
+	strbuf_addf(b, "<td class=\"num\">%" PRId64 "</td>", json_int(row, key, 0));
+}
+
+static void probe_row(struct strbuf *b, const json_t *p)
+{
+	int64_t runs = json_int(p, "run_count", 0), run_ns = json_int(p, "run_ns", 0);
+
+	strbuf_addstr(b, "<tr><th scope=\"row\"><code>");
+	strbuf_add_html(b, json_text(p, "probe"));
+	strbuf_addf(b, "</code></th><td>%s</td><td>", state_badge(json_text(p, "state")));
+	strbuf_add_html(b, json_text(p, "attach"));
+	if (*json_text(p, "why")) {
+		strbuf_addstr(b, "<br><small>");
+		strbuf_add_html(b, json_text(p, "why"));
+		strbuf_addstr(b, "</small>");
+	}
+	strbuf_addstr(b, "</td>");
+	number_cell(b, p, "emitted");
+	number_cell(b, p, "stored");
+	strbuf_addf(b, "<td class=\"num\">%" PRId64 "</td>", json_int(p, "lost_ring", 0) + json_int(p, "lost_other", 0));
+	number_cell(b, p, "suppressed");
+	strbuf_addstr(b, "<td class=\"num\">");
+	if (runs > 0 && run_ns > 0) {
+		html_span(b, run_ns);
+		strbuf_addf(b, "<br><small>%" PRId64 " ns each</small>", run_ns / runs);
+	} else {
+		strbuf_addstr(b, "–");
+	}
+	strbuf_addstr(b, "</td></tr>\n");
+}
+
+static void probes_table(struct strbuf *b, const json_t *rows)
+{
+	json_t *row;
+	size_t i;
+
+	strbuf_addstr(b, "<section aria-labelledby=\"h-probes\"><h2 id=\"h-probes\">Probes and their books</h2>\n"
+			 "<p class=\"note\">Emitted = stored + lost. Suppressed: held back by the rate limit of one kind and container.</p>\n");
+	if (!json_array_size(rows)) {
+		page_empty(b, "No probe has reported yet.");
+		strbuf_addstr(b, "</section>\n");
+		return;
+	}
+	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Probes\"><table><thead><tr>"
+			 "<th scope=\"col\">Probe</th><th scope=\"col\">State</th><th scope=\"col\">Hooks</th>"
+			 "<th scope=\"col\" class=\"num\">Emitted</th><th scope=\"col\" class=\"num\">Stored</th>"
+			 "<th scope=\"col\" class=\"num\">Lost</th><th scope=\"col\" class=\"num\">Suppressed</th>"
+			 "<th scope=\"col\" class=\"num\">Kernel time</th></tr></thead><tbody>\n");
+	json_array_foreach((json_t *)rows, i, row)
+		probe_row(b, row);
+	strbuf_addstr(b, "</tbody></table></div></section>\n");
+}
+
+static void heartbeat(struct strbuf *b, const json_t *readiness)
+{
+	const json_t *tick = json_object_get(readiness, "tick");
+	bool ready = json_is_true(json_object_get(readiness, "ready"));
+
+	strbuf_addf(b, "<p class=\"verdict %s\"><span class=\"shape\" aria-hidden=\"true\">%s</span> %s</p>\n<dl class=\"facts\">",
+		    ready ? "good" : "bad", ready ? "✓" : "▲",
+		    ready ? "Collector and server are at work" : "The collector is not at work");
+	if (json_is_object(tick)) {
+		strbuf_addstr(b, "<div><dt>Last heartbeat</dt><dd>");
+		html_time(b, json_int(tick, "ts_ns", 0));
+		strbuf_addf(b, "</dd></div><div><dt>Records</dt><dd>%" PRId64 " emitted<br>%" PRId64 " stored<br>%" PRId64
+			       " lost</dd></div><div><dt>BPF</dt><dd>%s</dd></div>",
+			    json_int(tick, "emitted", 0), json_int(tick, "stored", 0), json_int(tick, "lost", 0),
+			    json_int(tick, "bpf", 0) ? "attached" : "not attached: samplers only");
+	}
+}
+
+static void server_facts(struct strbuf *b, const struct http_request *req)
+{
+	const struct web_options *options = web_options(req->web);
+	int64_t first, last;
+
+	strbuf_addstr(b, "<div><dt>Store</dt><dd><span class=\"path\">");
+	strbuf_add_html(b, options->state_dir);
+	strbuf_addstr(b, "</span>");
+	if (!reader_bounds(req->reader, &first, &last)) {
+		strbuf_addstr(b, "<br>from ");
+		html_time(b, first);
+	}
+	strbuf_addstr(b, "</dd></div><div><dt>Address</dt><dd>");
+	strbuf_add_html(b, options->listen);
+	strbuf_addstr(b, "</dd></div><div><dt>Server up since</dt><dd>");
+	html_time(b, web_started_ns(req->web));
+	strbuf_addstr(b, "</dd></div><div><dt>Version</dt><dd>" KWHY_VERSION "</dd></div></dl>\n");
+	if (*reader_warnings(req->reader)) {
+		strbuf_addstr(b, "<p class=\"warn\">");
+		strbuf_add_html(b, reader_warnings(req->reader));
+		strbuf_addstr(b, "</p>\n");
+	}
+}
+
+static void missing_list(struct strbuf *b, const json_t *missing)
+{
+	json_t *item;
+	size_t i;
+
+	if (!json_array_size(missing))
+		return;
+	strbuf_addstr(b, "<section aria-labelledby=\"h-missing\"><h2 id=\"h-missing\">Missing</h2>\n<ul class=\"plain\">");
+	json_array_foreach((json_t *)missing, i, item) {
+		strbuf_addstr(b, "<li><strong>");
+		strbuf_add_html(b, json_text(item, "name"));
+		strbuf_addstr(b, "</strong> (");
+		strbuf_add_html(b, json_text(item, "what"));
+		strbuf_addstr(b, "): ");
+		strbuf_add_html(b, json_text(item, "why"));
+		strbuf_addstr(b, "</li>\n");
+	}
+	strbuf_addstr(b, "</ul></section>\n");
+}
+
+int page_agent(const struct http_request *req, struct http_response *res)
+{
+	const struct page page = { .title = "Agent", .section = "/agent", .refresh = 5 };
+	struct strbuf *b = &res->body;
+	json_t *readiness, *rows;
+	int r = probes_rows(req, res, &rows);
+
+	if (r)
+		return r;
+	readiness = list_readiness(req->reader, req->now_ns);
+	if (page_wants_json(req))
+		return http_json(res, json_pack("{s:o, s:o, s:s}", "readiness", readiness, "probes", rows, "version", KWHY_VERSION));
+	page_begin(res, &page);
+	strbuf_addstr(b, "<h1>Agent</h1>\n");
+	heartbeat(b, readiness);
+	server_facts(b, req);
+	missing_list(b, json_object_get(readiness, "missing"));
+	probes_table(b, rows);
+	strbuf_addstr(b, "<section aria-labelledby=\"h-settings\"><h2 id=\"h-settings\">Settings</h2>\n"
+			 "<details id=\"settings\"><summary>All settings of the server</summary><pre><code>");
+	strbuf_add_html(b, web_options(req->web)->config);
+	strbuf_addstr(b, "</code></pre></details></section>\n");
+	page_end(res);
+	json_decref(readiness);
+	json_decref(rows);
+	return 0;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The list of incidents: /incidents and /api/v1/incidents. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "analyze/reports.h"
+#include "web/html.h"
+#include "web/page.h"
+#include "web/routes.h"
+#include "web/rows.h"
+
+#define LIMIT_DEFAULT 50
+#define LIMIT_MAX 500
+
+static const char *const statuses[] = { "open", "resolved", NULL };
+static const char *const severities[] = { "info", "warning", "critical", NULL };
+
+/* ULIDs are 26 characters of Crockford's alphabet; anything else never was an id. */
+static bool is_id(const char *text)
+{
+	return strlen(text) == 26 && strspn(text, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") == 26;
+}
+
+static int read_filter(const struct http_request *req, struct http_response *res, struct incident_filter *f)
+{
+	*f = (struct incident_filter){
+		.cause = http_param(req, "cause"),
+		.container = http_param(req, "container"),
+		.before_id = http_param(req, "cursor"),
+		.limit = LIMIT_DEFAULT,
+	};
+	if (http_param_time(req, res, "since", &f->since_ns) || http_param_time(req, res, "until", &f->until_ns) ||
+	    http_param_choice(req, res, "status", statuses, &f->status) ||
+	    http_param_choice(req, res, "severity", severities, &f->severity) ||
+	    http_param_int(req, res, "limit", 1, LIMIT_MAX, &f->limit))
+		return -EINVAL;
+	if (f->before_id && !is_id(f->before_id)) {
+		snprintf(res->param, sizeof(res->param), "cursor");
+		return http_problem(res, 400, "The parameter \"cursor\" must be the \"next\" of an earlier answer.");
+	}
+	return 0;
+}
+
+static int collect_report(void *ctx, const json_t *report)
+{
+	return json_array_append(ctx, (json_t *)report) ? -ENOMEM : 0;
+}
+
+/* { items, next }: one row more than asked for is read to know whether there is a next page. */
+static int incidents_model(const struct http_request *req, struct http_response *res, json_t **ret_model)
+{
+	struct incident_filter filter;
+	json_t *items, *next = json_null();
+	int64_t n, limit;
+
+	if (read_filter(req, res, &filter))
+		return -EINVAL;
+	limit = filter.limit++;
+	n = reader_select(req->reader, filter.since_ns, filter.until_ns ? filter.until_ns : INT64_MAX);
+	items = json_array();
+	if (n >= 0)
+		n = reports_each(req->reader, &filter, collect_report, items);
+	if (n < 0) {
+		json_decref(items);
+		return http_problem(res, 503, "The store of incidents could not be read: %s", strerror((int)-n));
+	}
+	if ((int64_t)json_array_size(items) > limit) {
+		json_array_remove(items, (size_t)limit);
+		next = json_string(json_text(json_array_get(items, (size_t)limit - 1), "id"));
+	}
+	*ret_model = json_pack("{s:o, s:o}", "items", items, "next", next);
+	return *ret_model ? 0 : http_problem(res, 503, "Out of memory.");
+}
+
+int api_incidents(const struct http_request *req, struct http_response *res)
+{
+	json_t *model;
+	int r = incidents_model(req, res, &model);
+
+	return r ? r : http_json(res, model);
+}
+
+static void filter_form(struct strbuf *b, const struct http_request *req)
+{
+	strbuf_addstr(b, "<form class=\"filter\" method=\"get\" role=\"search\" aria-label=\"Filter\">\n");
+	page_field(b, req, "container", "Container", "name, cgroup");
+	page_field(b, req, "cause", "Cause", "cpu, io.neighbor");
+	page_select(b, req, "severity", "Severity", severities);
+	page_select(b, req, "status", "Status", statuses);
+	page_field(b, req, "since", "Since", "-1h, 10:01");
+	page_field(b, req, "until", "Until", "now");
+	strbuf_addstr(b, "<p class=\"actions\"><button>Show</button> <a href=\"/incidents\">All</a></p></form>\n");
+}
+
+int page_incidents(const struct http_request *req, struct http_response *res)
+{
+	const struct page page = { .title = "Incidents", .section = "/incidents" };
+	struct strbuf *b = &res->body;
+	const char *next;
+	json_t *model;
+	int r;
+
+	if (!page_wants_json(req) && page_absolute_times(req, res))
+		return 0;
+	r = incidents_model(req, res, &model);
+	if (r || page_wants_json(req))
+		return r ? r : http_json(res, model);
+	page_begin(res, &page);
+	strbuf_addstr(b, "<h1>Incidents</h1>\n");
+	filter_form(b, req);
+	if (json_array_size(json_object_get(model, "items")))
+		page_incident_rows(b, json_object_get(model, "items"));
+	else
+		page_empty(b, req->param_count ? "No incident matches this." : "No incident so far.");
+	next = json_text(model, "next");
+	if (*next) {
+		AUTO(strbuf) struct strbuf query = STRBUF_INIT;
+
+		page_query_without(&query, req, "cursor");
+		strbuf_addstr(b, "<p class=\"pager\"><a rel=\"next\" href=\"/incidents?");
+		strbuf_add_html(b, strbuf_str(&query));
+		strbuf_addf(b, "cursor=%s\">Older incidents →</a></p>\n", next);
+	}
+	page_end(res);
+	json_decref(model);
+	return 0;
+}

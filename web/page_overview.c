@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The first page: is anything wrong, what happened lately, who waits now. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "analyze/reports.h"
+#include "base/timeutil.h"
+#include "web/html.h"
+#include "web/lists.h"
+#include "web/page.h"
+#include "web/routes.h"
+#include "web/rows.h"
+
+#define SPAN_NS (60 * NSEC_PER_SEC)
+#define CONTAINERS_MAX 25
+#define INCIDENTS_MAX 8
+
+static int collect_report(void *ctx, const json_t *report)
+{
+	return json_array_append(ctx, (json_t *)report) ? -ENOMEM : 0;
+}
+
+static json_t *incidents(struct reader *r, const char *status, int64_t limit)
+{
+	const struct incident_filter filter = { .status = status, .limit = limit };
+	json_t *items = json_array();
+
+	if (reader_select(r, 0, INT64_MAX) >= 0)
+		reports_each(r, &filter, collect_report, items);
+	return items;
+}
+
+/* One object per container from three lists of rows that name it. */
+static json_t *container_entry(json_t *by_number, const json_t *row)
+{
+	char key[24];
+	json_t *entry;
+
+	snprintf(key, sizeof(key), "%" PRId64, json_int(row, "container", -1));
+	entry = json_object_get(by_number, key);
+	if (entry)
+		return entry;
+	entry = json_pack("{s:O?, s:O?, s:O?, s:{}, s:I}", "container", json_object_get(row, "container"), "name",
+			  json_object_get(row, "name"), "ref", json_object_get(row, "ref"), "waits", "wait_sum", (json_int_t)0);
+	json_object_set_new(by_number, key, entry);
+	return json_object_get(by_number, key);
+}
+
+static void add_waits(json_t *by_number, const json_t *rows)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach((json_t *)rows, i, row) {
+		json_t *entry = container_entry(by_number, row), *sum = json_object_get(entry, "wait_sum");
+
+		json_object_set(json_object_get(entry, "waits"), json_text(row, "reason"), json_object_get(row, "wait_ns"));
+		if (sum)
+			json_integer_set(sum, json_integer_value(sum) + json_int(row, "wait_ns", 0));
+	}
+}
+
+static void add_row(json_t *by_number, const json_t *rows, const char *name)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach((json_t *)rows, i, row)
+		json_object_set(container_entry(by_number, row), name, row);
+}
+
+static json_t *loads(struct reader *r)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	json_t *by_number = json_object(), *rows = NULL;
+
+	if (list_waits(r, SPAN_NS, &rows, &err) >= 0)
+		add_waits(by_number, rows);
+	json_decref(rows);
+	rows = NULL;
+	if (list_usage(r, SPAN_NS, &rows, &err) >= 0)
+		add_row(by_number, rows, "usage");
+	json_decref(rows);
+	rows = NULL;
+	if (list_pressure(r, SPAN_NS, &rows, &err) >= 0)
+		add_row(by_number, rows, "pressure");
+	json_decref(rows);
+	return by_number;
+}
+
+static int64_t weight(const json_t *entry)
+{
+	const json_t *usage = json_object_get(entry, "usage");
+
+	/* Who waits comes first, then who works. */
+	return json_int(entry, "wait_sum", 0) * 16 + json_int(usage, "cpu_ns", 0);
+}
+
+static int by_weight(const void *a, const void *b)
+{
+	int64_t left = weight(*(json_t *const *)a), right = weight(*(json_t *const *)b);
+
+	return left < right ? 1 : left > right ? -1 : 0;
+}
+
+/* The busiest containers as an array. */
+static json_t *busiest(struct reader *r)
+{
+	json_t *by_number = loads(r), *out = json_array(), *entry;
+	size_t n = json_object_size(by_number), i = 0;
+	AUTO_FREE json_t **list = calloc(n ? n : 1, sizeof(*list));
+	const char *key;
+
+	json_object_foreach(by_number, key, entry)
+		if (list && weight(entry) > 0)
+			list[i++] = entry;
+	if (list)
+		qsort(list, i, sizeof(*list), by_weight);
+	for (size_t j = 0; list && j < i && j < CONTAINERS_MAX; j++)
+		json_array_append(out, list[j]);
+	json_decref(by_number);
+	return out;
+}
+
+static json_t *overview_model(const struct http_request *req)
+{
+	json_t *open = incidents(req->reader, "open", 100), *item;
+	int64_t wrong = 0;
+	size_t i;
+
+	json_array_foreach(open, i, item)
+		wrong += strcmp(json_text(item, "severity"), "info") != 0;
+	json_decref(open);
+	return json_pack("{s:I, s:o, s:o, s:o}", "open", (json_int_t)wrong, "incidents", incidents(req->reader, NULL, INCIDENTS_MAX),
+			 "containers", busiest(req->reader), "readiness", list_readiness(req->reader, req->now_ns));
+}
+
+static void verdict(struct strbuf *b, const json_t *model)
+{
+	const json_t *readiness = json_object_get(model, "readiness");
+	int64_t open = json_int(model, "open", 0);
+	bool watching = json_is_true(json_object_get(readiness, "ready"));
+	size_t missing = json_array_size(json_object_get(readiness, "missing"));
+
+	strbuf_addstr(b, "<section class=\"hero\" aria-live=\"polite\">\n");
+	if (!watching)
+		strbuf_addstr(b, "<h1 class=\"verdict bad\"><span class=\"shape\" aria-hidden=\"true\">▲</span> Nobody is watching</h1>"
+				 "<p class=\"lead\">The collector does not run. What is shown here is what was stored before.</p>\n");
+	else if (open)
+		strbuf_addf(b, "<h1 class=\"verdict bad\"><span class=\"shape\" aria-hidden=\"true\">▲</span> %" PRId64
+			       " incident%s open</h1><p class=\"lead\">Somebody on this host is made to wait, or fails.</p>\n",
+			    open, open == 1 ? "" : "s");
+	else
+		strbuf_addstr(b, "<h1 class=\"verdict good\"><span class=\"shape\" aria-hidden=\"true\">✓</span> Nothing is wrong</h1>"
+				 "<p class=\"lead\">No container waits unduly for another, a limit or a fault.</p>\n");
+	if (watching && missing)
+		strbuf_addf(b, "<p class=\"warn\">%zu probe%s not fully attached: <a href=\"/agent\">what that leaves unseen</a></p>\n",
+			    missing, missing == 1 ? " is" : "s are");
+	strbuf_addstr(b, "</section>\n");
+}
+
+static void pressure_cell(struct strbuf *b, const json_t *pressure, const char *key)
+{
+	double span = (double)json_int(pressure, "span_ns", 0), some = json_number(pressure, key);
+	char label[16];
+
+	strbuf_addstr(b, "<td>");
+	if (span > 0 && some == some) {
+		snprintf(label, sizeof(label), "%.1f %%", some / span * 100);
+		html_meter(b, some / span, label);
+	} else {
+		strbuf_addstr(b, "<span class=\"none\">–</span>");
+	}
+	strbuf_addstr(b, "</td>");
+}
+
+static void waits_cell(struct strbuf *b, const json_t *waits)
+{
+	const char *reason;
+	json_t *ns;
+	bool any = false;
+
+	strbuf_addstr(b, "<td class=\"waits\">");
+	json_object_foreach((json_t *)waits, reason, ns) {
+		strbuf_addstr(b, any ? " · " : "");
+		strbuf_add_html(b, reason);
+		strbuf_addstr(b, " <b>");
+		html_span(b, json_int(waits, reason, 0));
+		strbuf_addstr(b, "</b>");
+		any = true;
+	}
+	strbuf_addstr(b, any ? "</td>" : "<span class=\"none\">–</span></td>");
+}
+
+static void load_row(struct strbuf *b, const json_t *entry)
+{
+	const json_t *usage = json_object_get(entry, "usage"), *pressure = json_object_get(entry, "pressure");
+	double span = (double)json_int(usage, "span_ns", 0), cpu = json_number(usage, "cpu_ns");
+
+	strbuf_addstr(b, "<tr><th scope=\"row\">");
+	page_container_link(b, container_label(entry));
+	strbuf_addstr(b, "</th><td class=\"num\">");
+	if (span > 0 && cpu == cpu)
+		strbuf_addf(b, "%.2f", cpu / span);
+	strbuf_addstr(b, "</td><td class=\"num\">");
+	if (json_int(usage, "memory_bytes", -1) >= 0)
+		html_quantity(b, json_number(usage, "memory_bytes"), "bytes");
+	strbuf_addstr(b, "</td>");
+	pressure_cell(b, pressure, "cpu_some_ns");
+	pressure_cell(b, pressure, "memory_some_ns");
+	pressure_cell(b, pressure, "io_some_ns");
+	waits_cell(b, json_object_get(entry, "waits"));
+	strbuf_addstr(b, "</tr>\n");
+}
+
+static void load_table(struct strbuf *b, const json_t *rows)
+{
+	json_t *row;
+	size_t i;
+
+	strbuf_addstr(b, "<section aria-labelledby=\"h-load\"><h2 id=\"h-load\">The last minute</h2>\n");
+	if (!json_array_size(rows)) {
+		page_empty(b, "Nothing measured yet.");
+		strbuf_addstr(b, "</section>\n");
+		return;
+	}
+	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"The last minute\"><table class=\"load\"><thead><tr>"
+			 "<th scope=\"col\">Container</th><th scope=\"col\" class=\"num\">CPUs used</th>"
+			 "<th scope=\"col\" class=\"num\">Memory</th><th scope=\"col\">CPU pressure</th>"
+			 "<th scope=\"col\">Memory pressure</th><th scope=\"col\">I/O pressure</th>"
+			 "<th scope=\"col\">Its tasks waited for</th></tr></thead><tbody>\n");
+	json_array_foreach((json_t *)rows, i, row)
+		load_row(b, row);
+	strbuf_addstr(b, "</tbody></table></div>\n<p class=\"note\">Pressure: share of the time in which some task waited."
+			 " Waits are summed over all tasks.</p></section>\n");
+}
+
+static void health(struct strbuf *b, const json_t *readiness)
+{
+	const json_t *tick = json_object_get(readiness, "tick"), *states = json_object_get(readiness, "probes");
+	const char *state;
+	json_t *count;
+
+	strbuf_addstr(b, "<section aria-labelledby=\"h-health\"><h2 id=\"h-health\"><a href=\"/agent\">Agent</a></h2>\n<dl class=\"facts\">"
+			 "<div><dt>Heartbeat</dt><dd>");
+	html_time(b, json_int(tick, "ts_ns", 0));
+	strbuf_addstr(b, "</dd></div><div><dt>Probes</dt><dd>");
+	json_object_foreach((json_t *)states, state, count) {
+		strbuf_addf(b, "%" JSON_INTEGER_FORMAT " ", json_integer_value(count));
+		strbuf_add_html(b, state);
+		strbuf_addstr(b, "<br>");
+	}
+	strbuf_addf(b, "</dd></div><div><dt>Records</dt><dd>%" PRId64 " stored, %" PRId64 " lost</dd></div></dl></section>\n",
+		    json_int(tick, "stored", 0), json_int(tick, "lost", 0));
+}
+
+int page_overview(const struct http_request *req, struct http_response *res)
+{
+	const struct page page = { .title = "Overview", .section = "/", .refresh = 5 };
+	struct strbuf *b = &res->body;
+	json_t *model = overview_model(req);
+
+	if (!model)
+		return http_problem(res, 503, "Out of memory.");
+	if (page_wants_json(req))
+		return http_json(res, model);
+	page_begin(res, &page);
+	verdict(b, model);
+	strbuf_addstr(b, "<section aria-labelledby=\"h-newest\"><h2 id=\"h-newest\"><a href=\"/incidents\">Newest incidents</a></h2>\n");
+	if (json_array_size(json_object_get(model, "incidents")))
+		page_incident_rows(b, json_object_get(model, "incidents"));
+	else
+		page_empty(b, "No incident so far.");
+	strbuf_addstr(b, "</section>\n");
+	load_table(b, json_object_get(model, "containers"));
+	health(b, json_object_get(model, "readiness"));
+	page_end(res);
+	json_decref(model);
+	return 0;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One incident's report: /incidents/{id} and /api/v1/incidents/{id}. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "analyze/reports.h"
+#include "web/page.h"
+#include "web/render_report.h"
+#include "web/routes.h"
+#include "web/rows.h"
+
+static int find_report(const struct http_request *req, struct http_response *res, json_t **ret_report)
+{
+	int64_t revision = 0;
+	int r;
+
+	if (http_param_int(req, res, "revision", 1, 1000000, &revision))
+		return -EINVAL;
+	r = reader_select(req->reader, 0, INT64_MAX);
+	if (r >= 0)
+		r = reports_get(req->reader, req->arg, (int)revision, ret_report);
+	if (r == -ENOENT)
+		return http_problem(res, 404, "There is no incident \"%s\"%s.", req->arg, revision ? " with that revision" : "");
+	return r < 0 ? http_problem(res, 503, "The report could not be read: %s", strerror(-r)) : 0;
+}
+
+int api_incident(const struct http_request *req, struct http_response *res)
+{
+	json_t *report;
+	int r = find_report(req, res, &report);
+
+	return r ? r : http_json(res, report);
+}
+
+/* File names hold nothing but what an id may hold. */
+static void attach_as(struct http_response *res, const char *id, const char *extension)
+{
+	char name[64];
+	size_t n = 0;
+
+	for (; *id && n < sizeof(name) - 1; id++)
+		if ((*id >= '0' && *id <= '9') || (*id >= 'A' && *id <= 'Z') || (*id >= 'a' && *id <= 'z'))
+			name[n++] = *id;
+	name[n] = 0;
+	snprintf(res->filename, sizeof(res->filename), "kwhy-%s.%s", name, extension);
+}
+
+/* The page's style sheet stands inside the exported file, which the policy for pages would not let it use: so, a download. */
+static int write_format(struct http_response *res, const json_t *report, const char *format)
+{
+	if (!strcmp(format, "md")) {
+		render_report_markdown(&res->body, report);
+		res->type = "text/markdown; charset=utf-8";
+	} else if (!strcmp(format, "html")) {
+		render_report_html(&res->body, report);
+		res->type = "text/html; charset=utf-8";
+		attach_as(res, json_text(report, "id"), "html");
+	}
+	return 0;
+}
+
+int page_report(const struct http_request *req, struct http_response *res)
+{
+	static const char *const formats[] = { "json", "md", "html", NULL };
+	struct page page = { .section = "/incidents" };
+	const char *format = NULL;
+	json_t *report;
+	int r;
+
+	if (http_param_choice(req, res, "format", formats, &format))
+		return -EINVAL;
+	r = find_report(req, res, &report);
+	if (r)
+		return r;
+	if (format && !strcmp(format, "json"))
+		return http_json(res, report);
+	if (format) {
+		r = write_format(res, report, format);
+	} else {
+		page.title = json_text(report, "headline");
+		page.refresh = strcmp(json_text(report, "status"), "open") ? 0 : 5;
+		page_begin(res, &page);
+		render_report_article(&res->body, report, true);
+		page_end(res);
+	}
+	json_decref(report);
+	return r;
+}

@@ -1,0 +1,786 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "web/render_report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/embed.h"
+#include "base/timeutil.h"
+#include "web/html.h"
+#include "web/http.h"
+#include "web/rows.h"
+
+#define SEGMENTS_MAX 26 /* one letter each */
+/* The console's window around an incident, for baselines. */
+#define CONSOLE_MARGIN_NS (120 * NSEC_PER_SEC)
+
+static void text(struct strbuf *b, const char *before, const char *value, const char *after)
+{
+	strbuf_addstr(b, before);
+	strbuf_add_html(b, value);
+	strbuf_addstr(b, after);
+}
+
+/* "on_cpu" as people write it. */
+static void words(struct strbuf *b, const char *name)
+{
+	AUTO_FREE char *copy = strdup(name);
+
+	for (char *c = copy; c && *c; c++)
+		if (*c == '_')
+			*c = ' ';
+	strbuf_add_html(b, copy ? copy : name);
+}
+
+static void section(struct strbuf *b, const char *id, const char *title)
+{
+	strbuf_addf(b, "<section aria-labelledby=\"h-%s\" id=\"%s\">\n<h2 id=\"h-%s\">%s</h2>\n", id, id, id, title);
+}
+
+static void join(struct strbuf *b, const json_t *array)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach((json_t *)array, i, item) {
+		if (i)
+			strbuf_addstr(b, ", ");
+		html_value(b, "", item);
+	}
+}
+
+/* Anchors of the evidence that an edge, a test or a moment rests on. */
+static void evidence_links(struct strbuf *b, const json_t *ids)
+{
+	json_t *id;
+	size_t i;
+
+	json_array_foreach((json_t *)ids, i, id) {
+		const char *name = json_string_value(id);
+
+		text(b, " <a class=\"ref\" href=\"#ev-", name ? name : "", "\">");
+		text(b, "", name ? name : "?", "</a>");
+	}
+}
+
+static void tasks(struct strbuf *b, const json_t *list)
+{
+	json_t *task;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, task) {
+		if (i)
+			strbuf_addstr(b, ", ");
+		if (i == 4) {
+			strbuf_addf(b, "and %zu more", json_array_size(list) - i);
+			return;
+		}
+		text(b, "<code>", json_text(task, "comm"), "</code>");
+		strbuf_addf(b, " %lld", (long long)json_int(task, "pid", 0));
+	}
+}
+
+/* ---- head ---- */
+
+static void confidence_note(struct strbuf *b, const json_t *confidence)
+{
+	const json_t *basis = json_object_get(confidence, "basis"), *caps = json_object_get(confidence, "capped_by");
+	const char *level = json_text(confidence, "level"), *meaning = confidence_meaning(level);
+
+	text(b, "<p class=\"note\"><strong class=\"level\">", level, "</strong>");
+	if (*meaning)
+		text(b, ": ", meaning, ".");
+	if (json_array_size(basis)) {
+		strbuf_addstr(b, " Basis: ");
+		join(b, basis);
+		strbuf_addstr(b, ".");
+	}
+	if (json_array_size(caps)) {
+		strbuf_addstr(b, " <strong>Capped by</strong> ");
+		join(b, caps);
+		strbuf_addstr(b, ".");
+	}
+	strbuf_addstr(b, "</p>\n");
+}
+
+static void fact(struct strbuf *b, const char *name)
+{
+	strbuf_addf(b, "</dd></div><div><dt>%s</dt><dd>", name);
+}
+
+static void facts(struct strbuf *b, const json_t *report)
+{
+	const json_t *window = json_object_get(report, "window"), *node = json_object_get(report, "node");
+	const json_t *resource = json_object_get(report, "resource");
+	int64_t onset = json_int(window, "onset_ns", 0), end = json_int(window, "end_ns", 0);
+	int64_t detected = json_int(window, "detected_ns", 0);
+
+	strbuf_addstr(b, "<dl class=\"facts\"><div><dt>Onset</dt><dd>");
+	html_time(b, onset);
+	fact(b, "Detected");
+	if (detected >= onset && onset > 0) {
+		html_span(b, detected - onset);
+		strbuf_addstr(b, " later");
+	} else {
+		html_time(b, detected);
+	}
+	fact(b, "Ended");
+	if (end > 0)
+		html_time(b, end);
+	else
+		strbuf_addstr(b, "still going on");
+	fact(b, "Duration");
+	if (end >= onset && end > 0)
+		html_span(b, end - onset);
+	else
+		strbuf_addstr(b, "–");
+	fact(b, "Resource");
+	text(b, "", json_text(resource, "kind"), " ");
+	strbuf_add_html(b, json_text(resource, "name"));
+	fact(b, "Node");
+	text(b, "", json_text(node, "name"), "<br>");
+	text(b, "<small>", json_text(node, "kernel"), " ");
+	text(b, "", json_text(node, "arch"), "</small></dd></div></dl>\n");
+}
+
+static void head(struct strbuf *b, const json_t *report, bool links)
+{
+	const json_t *confidence = json_object_get(report, "confidence");
+	const char *id = json_text(report, "id");
+
+	strbuf_addstr(b, "<header class=\"report-head\">\n<p class=\"eyebrow\">");
+	if (links)
+		strbuf_addstr(b, "<a href=\"/incidents\">Incidents</a> / ");
+	text(b, "<span class=\"id\">", id, "</span>");
+	strbuf_addf(b, " · revision %lld</p>\n<h1>", (long long)json_int(report, "revision", 0));
+	text(b, "", json_text(report, "headline"), "</h1>\n<p class=\"badges\">");
+	html_severity(b, json_text(report, "severity"));
+	html_status(b, json_text(report, "status"));
+	html_confidence(b, json_text(confidence, "level"));
+	html_cause(b, json_text(report, "cause"));
+	strbuf_addstr(b, "</p>\n");
+	confidence_note(b, confidence);
+	facts(b, report);
+	strbuf_addstr(b, "</header>\n");
+}
+
+/* ---- who did what to whom ---- */
+
+static const char arrow[] = "<li class=\"arrow\" aria-hidden=\"true\"><svg viewBox=\"0 0 40 20\" width=\"40\" height=\"20\">"
+			    "<path d=\"M2 10h33M28 3l8 7-8 7\"/></svg></li>\n";
+
+static void impact_text(struct strbuf *b, const json_t *impact)
+{
+	double base = json_number(impact, "baseline");
+
+	text(b, "", json_text(impact, "name"), " ");
+	strbuf_addstr(b, "<b>");
+	html_quantity(b, json_number(impact, "value"), json_text(impact, "unit"));
+	strbuf_addstr(b, "</b>");
+	if (!isnan(base)) {
+		strbuf_addstr(b, ", usually ");
+		html_quantity(b, base, json_text(impact, "unit"));
+	}
+}
+
+static void culprit_name(struct strbuf *b, const json_t *culprit)
+{
+	const json_t *container = json_object_get(culprit, "container");
+
+	if (json_is_object(container))
+		strbuf_add_html(b, container_label(container));
+	else
+		strbuf_add_html(b, *json_text(culprit, "what") ? json_text(culprit, "what") : "nobody");
+}
+
+static void strip_victim(struct strbuf *b, const json_t *victims)
+{
+	const json_t *first = json_array_get(victims, 0), *impact = json_object_get(first, "impact");
+
+	strbuf_addstr(b, "<li class=\"actor victim\"><span class=\"role\">Victim</span><strong>");
+	strbuf_add_html(b, first ? container_label(json_object_get(first, "container")) : "nobody");
+	strbuf_addstr(b, "</strong><span class=\"detail\">");
+	if (json_array_size(impact))
+		impact_text(b, json_array_get(impact, 0));
+	if (json_array_size(victims) > 1)
+		strbuf_addf(b, "<br>and %zu more", json_array_size(victims) - 1);
+	strbuf_addstr(b, "</span></li>\n");
+}
+
+static void strip_mechanism(struct strbuf *b, const json_t *report)
+{
+	const json_t *resource = json_object_get(report, "resource");
+	const json_t *edges = json_object_get(json_object_get(report, "chain"), "edges");
+	json_t *edge;
+	size_t i;
+
+	strbuf_addstr(b, "<li class=\"actor mechanism\"><span class=\"role\">waited on</span><strong>");
+	text(b, "", json_text(resource, "kind"), " ");
+	text(b, "", json_text(resource, "name"), "</strong><span class=\"detail\">");
+	json_array_foreach((json_t *)edges, i, edge) {
+		if (i)
+			strbuf_addstr(b, " → ");
+		strbuf_add_html(b, json_text(edge, "mechanism"));
+	}
+	if (!i)
+		strbuf_add_html(b, json_text(report, "cause"));
+	strbuf_addstr(b, "</span></li>\n");
+}
+
+static void strip_culprit(struct strbuf *b, const json_t *culprits)
+{
+	const json_t *first = json_array_get(culprits, 0);
+	double share = json_number(first, "share");
+
+	strbuf_addstr(b, "<li class=\"actor culprit\"><span class=\"role\">Culprit</span><strong>");
+	if (first)
+		culprit_name(b, first);
+	else
+		strbuf_addstr(b, "none to blame");
+	strbuf_addstr(b, "</strong><span class=\"detail\">");
+	if (json_is_true(json_object_get(first, "self")))
+		strbuf_addstr(b, "the victim itself");
+	if (json_is_object(json_object_get(first, "container")) && *json_text(first, "what"))
+		text(b, json_is_true(json_object_get(first, "self")) ? ": " : "", json_text(first, "what"), "");
+	if (!isnan(share))
+		strbuf_addf(b, "<br>share <b>%.0f %%</b>", share * 100);
+	if (json_array_size(culprits) > 1)
+		strbuf_addf(b, "<br>and %zu more", json_array_size(culprits) - 1);
+	strbuf_addstr(b, "</span></li>\n");
+}
+
+static void strip(struct strbuf *b, const json_t *report)
+{
+	section(b, "who", "Who did what to whom");
+	strbuf_addstr(b, "<ol class=\"strip\">\n");
+	strip_victim(b, json_object_get(report, "victims"));
+	strbuf_addstr(b, arrow);
+	strip_mechanism(b, report);
+	strbuf_addstr(b, arrow);
+	strip_culprit(b, json_object_get(report, "culprits"));
+	strbuf_addstr(b, "</ol>\n");
+}
+
+/* ---- parties ---- */
+
+static void victims_table(struct strbuf *b, const json_t *victims)
+{
+	json_t *victim, *impact;
+	size_t i, j;
+
+	strbuf_addstr(b, "<h3>Victims</h3>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Victims\"><table>"
+			 "<thead><tr><th scope=\"col\">Container</th><th scope=\"col\">Impact</th>"
+			 "<th scope=\"col\">Tasks</th></tr></thead><tbody>\n");
+	json_array_foreach((json_t *)victims, i, victim) {
+		const json_t *container = json_object_get(victim, "container");
+
+		text(b, "<tr><th scope=\"row\">", container_label(container), "<br>");
+		text(b, "<small class=\"path\">", json_text(container, "cgroup"), "</small></th><td>");
+		json_array_foreach(json_object_get(victim, "impact"), j, impact) {
+			strbuf_addstr(b, j ? "<br>" : "");
+			impact_text(b, impact);
+		}
+		strbuf_addstr(b, "</td><td>");
+		tasks(b, json_object_get(victim, "tasks"));
+		strbuf_addstr(b, "</td></tr>\n");
+	}
+	strbuf_addstr(b, "</tbody></table></div>\n");
+}
+
+static void culprits_table(struct strbuf *b, const json_t *culprits)
+{
+	json_t *culprit;
+	char label[16];
+	size_t i;
+
+	strbuf_addstr(b, "<h3>Culprits</h3>\n");
+	if (!json_array_size(culprits)) {
+		strbuf_addstr(b, "<p>Nobody is to blame on this evidence.</p>\n");
+		return;
+	}
+	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Culprits\"><table><thead><tr>"
+			 "<th scope=\"col\">Who</th><th scope=\"col\">Share</th><th scope=\"col\">Did what</th>"
+			 "<th scope=\"col\">Tasks</th></tr></thead><tbody>\n");
+	json_array_foreach((json_t *)culprits, i, culprit) {
+		double share = json_number(culprit, "share");
+
+		strbuf_addstr(b, "<tr><th scope=\"row\">");
+		culprit_name(b, culprit);
+		text(b, "<br><small class=\"path\">", json_text(json_object_get(culprit, "container"), "cgroup"), "</small></th><td>");
+		snprintf(label, sizeof(label), "%.0f %%", share * 100);
+		if (!isnan(share))
+			html_meter(b, share, label);
+		text(b, "</td><td>", json_text(culprit, "what"), json_is_true(json_object_get(culprit, "self")) ? " (itself)" : "");
+		strbuf_addstr(b, "</td><td>");
+		tasks(b, json_object_get(culprit, "tasks"));
+		strbuf_addstr(b, "</td></tr>\n");
+	}
+	strbuf_addstr(b, "</tbody></table></div>\n");
+}
+
+static void bystanders(struct strbuf *b, const json_t *list)
+{
+	json_t *item;
+	size_t i;
+
+	if (!json_array_size(list))
+		return;
+	strbuf_addstr(b, "<h3>Looked guilty, were not</h3>\n<ul class=\"plain\">");
+	json_array_foreach((json_t *)list, i, item) {
+		text(b, "<li><strong>", container_label(json_object_get(item, "container")), "</strong>: ");
+		text(b, "", json_text(item, "why"), "</li>\n");
+	}
+	strbuf_addstr(b, "</ul>\n");
+}
+
+static void node_label(struct strbuf *b, const json_t *nodes, const json_t *end)
+{
+	json_t *node;
+	size_t i;
+
+	json_array_foreach((json_t *)nodes, i, node)
+		if (json_equal(json_object_get(node, "id"), (json_t *)end)) {
+			if (*json_text(node, "label"))
+				strbuf_add_html(b, json_text(node, "label"));
+			else if (json_is_object(json_object_get(node, "container")))
+				strbuf_add_html(b, container_label(json_object_get(node, "container")));
+			else
+				strbuf_add_html(b, *json_text(node, "what") ? json_text(node, "what") : json_text(node, "id"));
+			return;
+		}
+	html_value(b, "", end);
+}
+
+static void chain(struct strbuf *b, const json_t *list)
+{
+	const json_t *nodes = json_object_get(list, "nodes"), *edges = json_object_get(list, "edges");
+	json_t *edge;
+	size_t i;
+
+	if (!json_array_size(edges))
+		return;
+	strbuf_addstr(b, "<h3>Chain</h3>\n<ol class=\"chain\">");
+	json_array_foreach((json_t *)edges, i, edge) {
+		strbuf_addstr(b, "<li><strong>");
+		node_label(b, nodes, json_object_get(edge, "from"));
+		text(b, "</strong> <span class=\"via\">→ ", json_text(edge, "mechanism"), " →</span> <strong>");
+		node_label(b, nodes, json_object_get(edge, "to"));
+		strbuf_addstr(b, "</strong>");
+		if (json_int(edge, "lag_ns", 0) > 0) {
+			strbuf_addstr(b, " after ");
+			html_span(b, json_int(edge, "lag_ns", 0));
+		}
+		evidence_links(b, json_object_get(edge, "evidence"));
+		strbuf_addstr(b, "</li>\n");
+	}
+	strbuf_addstr(b, "</ol>\n");
+}
+
+static void parties(struct strbuf *b, const json_t *report)
+{
+	victims_table(b, json_object_get(report, "victims"));
+	culprits_table(b, json_object_get(report, "culprits"));
+	bystanders(b, json_object_get(report, "bystanders"));
+	chain(b, json_object_get(report, "chain"));
+	strbuf_addstr(b, "</section>\n");
+}
+
+/* ---- budget ---- */
+
+static const char *state_class(const char *state)
+{
+	static const struct {
+		const char *part, *css;
+	} classes[] = {
+		{ "on_cpu", "s-run" },   { "running", "s-run" },     { "throttl", "s-throttled" }, { "runn", "s-wait" },
+		{ "cpu", "s-wait" },     { "block", "s-block" },     { "lock", "s-lock" },         { "reclaim", "s-memory" },
+		{ "memory", "s-memory" }, { "froz", "s-frozen" },    { "freez", "s-frozen" },      { "stolen", "s-stolen" },
+		{ "steal", "s-stolen" }, { "irq", "s-stolen" },      { "sleep", "s-sleep" },       { "idle", "s-sleep" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
+		if (strstr(state, classes[i].part))
+			return classes[i].css;
+	return "s-unknown";
+}
+
+static void budget_bar(struct strbuf *b, const json_t *budget, double total)
+{
+	double x = 0;
+	json_t *part;
+	size_t i;
+
+	strbuf_addstr(b, "<svg class=\"budget\" role=\"img\" aria-label=\"Time budget; the table below has the numbers\">\n");
+	json_array_foreach((json_t *)budget, i, part) {
+		double width = fmax(0, (double)json_int(part, "ns", 0)) / total * 100;
+
+		if (i == SEGMENTS_MAX)
+			break;
+		strbuf_addf(b, "<g class=\"%s\"><rect x=\"%.3f%%\" width=\"%.3f%%\" height=\"100%%\"/>",
+			    state_class(json_text(part, "state")), x, width);
+		if (width >= 4)
+			strbuf_addf(b, "<text x=\"%.3f%%\" y=\"50%%\">%c</text>", x + width / 2, (char)('A' + i));
+		text(b, "<title>", json_text(part, "state"), "</title></g>\n");
+		x += width;
+	}
+	strbuf_addstr(b, "</svg>\n");
+}
+
+static void budget_table(struct strbuf *b, const json_t *budget, double total)
+{
+	json_t *part;
+	size_t i;
+
+	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Time budget\"><table class=\"legend\"><thead>"
+			 "<tr><th scope=\"col\">State</th><th scope=\"col\">Because of</th><th scope=\"col\" class=\"num\">Time</th>"
+			 "<th scope=\"col\" class=\"num\">Share</th></tr></thead><tbody>\n");
+	json_array_foreach((json_t *)budget, i, part) {
+		const json_t *culprit = json_object_get(part, "culprit");
+		int64_t ns = json_int(part, "ns", 0);
+
+		strbuf_addf(b, "<tr><th scope=\"row\"><span class=\"key %s\">%c</span> ", state_class(json_text(part, "state")),
+			    i < SEGMENTS_MAX ? (char)('A' + i) : '+');
+		words(b, json_text(part, "state"));
+		strbuf_addstr(b, "</th><td>");
+		html_value(b, "", culprit);
+		strbuf_addstr(b, "</td><td class=\"num\">");
+		html_span(b, ns);
+		strbuf_addf(b, "</td><td class=\"num\">%.1f %%</td></tr>\n", (double)ns / total * 100);
+	}
+	strbuf_addstr(b, "</tbody></table></div>\n");
+}
+
+static void budget(struct strbuf *b, const json_t *list)
+{
+	double total = 0;
+	json_t *part;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, part)
+		total += fmax(0, (double)json_int(part, "ns", 0));
+	if (total <= 0)
+		return;
+	section(b, "budget", "Where the victim’s time went");
+	budget_bar(b, list, total);
+	budget_table(b, list, total);
+	strbuf_addstr(b, "<p class=\"note\">Sum: ");
+	html_span(b, (int64_t)total);
+	strbuf_addstr(b, "</p></section>\n");
+}
+
+/* ---- remedy ---- */
+
+static void remediation(struct strbuf *b, const json_t *list, bool links)
+{
+	json_t *item;
+	size_t i;
+
+	if (!json_array_size(list))
+		return;
+	section(b, "remedy", "What to do");
+	strbuf_addstr(b, "<ol class=\"remedies\">\n");
+	json_array_foreach((json_t *)list, i, item) {
+		const json_t *reversible = json_object_get(item, "reversible");
+
+		text(b, "<li><h3>", json_text(item, "action"), "</h3>");
+		if (*json_text(item, "command"))
+			text(b, "<pre class=\"command\"><code>", json_text(item, "command"), "</code></pre>");
+		text(b, "<p class=\"note\"><strong>Risk:</strong> ", *json_text(item, "risk") ? json_text(item, "risk") : "not stated", "");
+		if (json_is_boolean(reversible))
+			strbuf_addstr(b, json_is_true(reversible) ? " · reversible" : " · <strong>not reversible</strong>");
+		strbuf_addstr(b, "</p>");
+		if (*json_text(item, "verify_sql")) {
+			text(b, "<details><summary>How to verify</summary><pre><code>", json_text(item, "verify_sql"), "</code></pre>");
+			if (links) {
+				AUTO(strbuf) struct strbuf href = STRBUF_INIT;
+
+				http_url_encode(&href, json_text(item, "verify_sql"));
+				strbuf_addf(b, "<p><a href=\"/query?sql=%s\">Run this query</a></p>", strbuf_str(&href));
+			}
+			strbuf_addstr(b, "</details>");
+		}
+		strbuf_addstr(b, "</li>\n");
+	}
+	strbuf_addstr(b, "</ol></section>\n");
+}
+
+/* ---- evidence ---- */
+
+static void param_text(struct strbuf *out, const json_t *value)
+{
+	AUTO_FREE char *dumped = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+
+	strbuf_addstr(out, dumped ? dumped : json_string_value(value));
+}
+
+/* A link that opens the query with the parameters it ran with. */
+static void query_link(struct strbuf *b, const json_t *item, const json_t *window)
+{
+	AUTO(strbuf) struct strbuf href = STRBUF_INIT;
+	int64_t onset = json_int(window, "onset_ns", 0), end = json_int(window, "end_ns", 0);
+	json_t *value;
+	const char *key;
+
+	strbuf_addstr(&href, "/query?sql=");
+	http_url_encode(&href, json_text(item, "sql"));
+	json_object_foreach(json_object_get(item, "params"), key, value) {
+		AUTO(strbuf) struct strbuf plain = STRBUF_INIT;
+
+		if (json_is_null(value))
+			continue;
+		strbuf_addstr(&href, "&p_");
+		http_url_encode(&href, *key == ':' ? key + 1 : key);
+		strbuf_addch(&href, '=');
+		param_text(&plain, value);
+		http_url_encode(&href, strbuf_str(&plain));
+	}
+	if (onset > CONSOLE_MARGIN_NS)
+		strbuf_addf(&href, "&since=%lld", (long long)(onset - CONSOLE_MARGIN_NS));
+	if (end > 0)
+		strbuf_addf(&href, "&until=%lld", (long long)(end + CONSOLE_MARGIN_NS));
+	text(b, "<p><a href=\"", strbuf_str(&href), "\">Run this query</a></p>\n");
+}
+
+static void params_list(struct strbuf *b, const json_t *params)
+{
+	json_t *value;
+	const char *key;
+
+	if (!json_object_size(params))
+		return;
+	strbuf_addstr(b, "<p class=\"note params\">with ");
+	json_object_foreach((json_t *)params, key, value) {
+		AUTO(strbuf) struct strbuf plain = STRBUF_INIT;
+
+		param_text(&plain, value);
+		text(b, "<code>:", *key == ':' ? key + 1 : key, " = ");
+		text(b, "", strbuf_str(&plain), "</code> ");
+	}
+	strbuf_addstr(b, "</p>\n");
+}
+
+static void figure(struct strbuf *b, const char *name, const json_t *value, const char *unit)
+{
+	if (!value || json_is_null(value))
+		return;
+	strbuf_addf(b, "<div><dt>%s</dt><dd>", name);
+	if (json_is_object(value) && json_object_get(value, "value"))
+		html_quantity(b, json_number(value, "value"), json_text(value, "unit"));
+	else if (json_is_number(value))
+		html_quantity(b, json_number_value(value), unit);
+	else
+		html_value(b, "", value);
+	strbuf_addstr(b, "</dd></div>");
+}
+
+static void evidence_rows(struct strbuf *b, const json_t *rows)
+{
+	if (json_is_array(rows) && json_is_object(json_array_get(rows, 0))) {
+		html_rows_table(b, rows, "Rows");
+	} else if (json_is_array(rows) ? json_array_size(rows) > 0 : rows && !json_is_null(rows)) {
+		AUTO_FREE char *dumped = json_dumps(rows, JSON_INDENT(1) | JSON_ENCODE_ANY);
+
+		text(b, "<pre><code>", dumped ? dumped : "", "</code></pre>\n");
+	}
+}
+
+static void evidence_item(struct strbuf *b, const json_t *item, const json_t *window, bool links)
+{
+	text(b, "<details class=\"evidence\" id=\"ev-", json_text(item, "id"), "\">");
+	text(b, "<summary><span class=\"ref\">", json_text(item, "id"), "</span> ");
+	text(b, "<span class=\"claim\">", json_text(item, "claim"), "</span></summary>\n");
+	text(b, "<dl class=\"figures\"><div><dt>Kind</dt><dd>", json_text(item, "kind"), "</dd></div>");
+	figure(b, "Observed", json_object_get(item, "observed"), json_text(item, "unit"));
+	figure(b, "Baseline", json_object_get(item, "baseline"), json_text(item, "unit"));
+	strbuf_addstr(b, "</dl>\n");
+	evidence_rows(b, json_object_get(item, "rows"));
+	if (*json_text(item, "sql")) {
+		text(b, "<pre class=\"sql\"><code>", json_text(item, "sql"), "</code></pre>\n");
+		params_list(b, json_object_get(item, "params"));
+		if (links)
+			query_link(b, item, window);
+	}
+	strbuf_addstr(b, "</details>\n");
+}
+
+static void evidence(struct strbuf *b, const json_t *report, bool links)
+{
+	const json_t *list = json_object_get(report, "evidence");
+	json_t *item;
+	size_t i;
+
+	if (!json_array_size(list))
+		return;
+	section(b, "evidence", "Evidence");
+	strbuf_addstr(b, "<p class=\"note\">Each claim with the query that produced its number, to be run again.</p>\n");
+	json_array_foreach((json_t *)list, i, item)
+		evidence_item(b, item, json_object_get(report, "window"), links);
+	strbuf_addstr(b, "</section>\n");
+}
+
+/* ---- hypotheses ---- */
+
+static const char *verdict_badge(const char *verdict)
+{
+	if (!strcmp(verdict, "supported"))
+		return "<span class=\"badge supported\"><span class=\"shape\" aria-hidden=\"true\">✓</span> supported</span>";
+	if (!strcmp(verdict, "ruled_out"))
+		return "<span class=\"badge plain\"><span class=\"shape\" aria-hidden=\"true\">✕</span> ruled out</span>";
+	return "<span class=\"badge warning\"><span class=\"shape\" aria-hidden=\"true\">?</span> untestable</span>";
+}
+
+static void hypothesis(struct strbuf *b, const json_t *h)
+{
+	const json_t *tests = json_object_get(h, "tests");
+	json_t *test;
+	size_t i, n = json_array_size(tests);
+
+	if (!n) {
+		text(b, "<tr><th scope=\"row\"><code class=\"cause\">", json_text(h, "cause"), "</code> ");
+		strbuf_addf(b, "%s</th><td colspan=\"4\"></td></tr>\n", verdict_badge(json_text(h, "verdict")));
+		return;
+	}
+	json_array_foreach((json_t *)tests, i, test) {
+		const json_t *pass = json_object_get(test, "pass");
+
+		strbuf_addstr(b, "<tr>");
+		if (!i) {
+			strbuf_addf(b, "<th scope=\"rowgroup\" rowspan=\"%zu\">", n);
+			text(b, "<code class=\"cause\">", json_text(h, "cause"), "</code><br>");
+			strbuf_addf(b, "%s</th>", verdict_badge(json_text(h, "verdict")));
+		}
+		text(b, "<td>", json_text(test, "name"), "");
+		evidence_links(b, json_object_get(test, "evidence"));
+		strbuf_addstr(b, "</td><td>");
+		html_value(b, "", json_object_get(test, "expected"));
+		strbuf_addstr(b, "</td><td>");
+		html_value(b, "", json_object_get(test, "observed"));
+		strbuf_addf(b, "</td><td>%s</td></tr>\n",
+			    json_is_boolean(pass) ? json_is_true(pass) ? "✓ holds" : "✕ does not hold" : "? unknown");
+	}
+}
+
+static void hypotheses(struct strbuf *b, const json_t *list)
+{
+	json_t *h;
+	size_t i;
+
+	if (!json_array_size(list))
+		return;
+	section(b, "alternatives", "Explanations tested");
+	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Explanations tested\"><table class=\"tests\">"
+			 "<thead><tr><th scope=\"col\">Cause</th><th scope=\"col\">Test</th><th scope=\"col\">Expected</th>"
+			 "<th scope=\"col\">Observed</th><th scope=\"col\">Result</th></tr></thead>\n");
+	json_array_foreach((json_t *)list, i, h) {
+		strbuf_addstr(b, "<tbody>\n");
+		hypothesis(b, h);
+		strbuf_addstr(b, "</tbody>\n");
+	}
+	strbuf_addstr(b, "</table></div></section>\n");
+}
+
+/* ---- timeline, data quality, foot ---- */
+
+static void timeline(struct strbuf *b, const json_t *report)
+{
+	const json_t *list = json_object_get(report, "timeline");
+	int64_t onset = json_int(json_object_get(report, "window"), "onset_ns", 0);
+	json_t *item;
+	size_t i;
+
+	if (!json_array_size(list))
+		return;
+	section(b, "timeline", "Timeline");
+	strbuf_addstr(b, "<ol class=\"timeline\">\n");
+	json_array_foreach((json_t *)list, i, item) {
+		int64_t ts = json_int(item, "ts_ns", 0);
+
+		strbuf_addstr(b, "<li><span class=\"when\">");
+		html_time(b, ts);
+		if (ts && onset && ts != onset) {
+			strbuf_addstr(b, ts > onset ? " <small>+" : " <small>−");
+			html_span(b, ts > onset ? ts - onset : onset - ts);
+			strbuf_addstr(b, "</small>");
+		}
+		text(b, "</span><span class=\"what\"><b>", json_text(item, "kind"), "</b> ");
+		strbuf_add_html(b, json_text(item, "text"));
+		evidence_links(b, json_object_get(item, "evidence"));
+		strbuf_addstr(b, "</span></li>\n");
+	}
+	strbuf_addstr(b, "</ol></section>\n");
+}
+
+static void data_quality(struct strbuf *b, const json_t *quality)
+{
+	const json_t *lost = json_object_get(quality, "lost"), *missing = json_object_get(quality, "missing");
+	double coverage = json_number(quality, "coverage");
+	json_t *item;
+	size_t i;
+
+	section(b, "quality", "Data quality");
+	strbuf_addstr(b, "<p>");
+	if (!isnan(coverage))
+		strbuf_addf(b, "Coverage of the window: <strong>%.0f %%</strong>. ", coverage * 100);
+	strbuf_addf(b, "%s %s</p>\n", json_array_size(lost) ? "Records were lost:" : "No record was lost.",
+		    json_array_size(missing) ? "Some probes were missing; what they would have shown is unknown." :
+					       "No probe was missing.");
+	strbuf_addstr(b, "<ul class=\"plain\">");
+	json_array_foreach((json_t *)lost, i, item) {
+		text(b, "<li><code>", json_text(item, "probe"), "</code>: ");
+		strbuf_addf(b, "%lld lost</li>\n", (long long)json_int(item, "count", 0));
+	}
+	json_array_foreach((json_t *)missing, i, item) {
+		text(b, "<li><code>", json_text(item, "probe"), "</code>: ");
+		text(b, "", json_text(item, "why"), "</li>\n");
+	}
+	strbuf_addstr(b, "</ul></section>\n");
+}
+
+static void foot(struct strbuf *b, const json_t *report, bool links)
+{
+	const json_t *generator = json_object_get(report, "generator"), *node = json_object_get(report, "node");
+
+	strbuf_addstr(b, "<footer class=\"report-foot\">\n");
+	if (links) {
+		text(b, "<p>This report as <a href=\"/incidents/", json_text(report, "id"), "?format=json\">JSON</a>, ");
+		text(b, "<a href=\"/incidents/", json_text(report, "id"), "?format=md\">Markdown</a>, ");
+		text(b, "<a href=\"/incidents/", json_text(report, "id"), "?format=html\">HTML file</a></p>\n");
+	}
+	text(b, "<p class=\"note\">kwhy ", json_text(generator, "version"), " · rules ");
+	text(b, "<code>", json_text(generator, "rules_sha256"), "</code> · settings ");
+	text(b, "<code>", json_text(generator, "config_sha256"), "</code> · boot ");
+	text(b, "<code>", json_text(node, "boot_id"), "</code></p>\n</footer>\n");
+}
+
+void render_report_article(struct strbuf *b, const json_t *report, bool links)
+{
+	text(b, "<article class=\"report ", json_text(report, "severity"), "\">\n");
+	head(b, report, links);
+	strip(b, report);
+	parties(b, report);
+	budget(b, json_object_get(report, "budget"));
+	remediation(b, json_object_get(report, "remediation"), links);
+	evidence(b, report, links);
+	hypotheses(b, json_object_get(report, "hypotheses"));
+	timeline(b, report);
+	data_quality(b, json_object_get(report, "data_quality"));
+	foot(b, report, links);
+	strbuf_addstr(b, "</article>\n");
+}
+
+void render_report_html(struct strbuf *b, const json_t *report)
+{
+	const struct embedded_file *css = embedded_find("web/static/kwhy.css");
+
+	strbuf_addstr(b, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+			 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+			 "<meta name=\"color-scheme\" content=\"light dark\">\n"
+			 "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n");
+	text(b, "<title>", json_text(report, "headline"), "</title>\n<style>\n");
+	if (css)
+		strbuf_add(b, css->data, css->size);
+	strbuf_addstr(b, "</style>\n</head>\n<body>\n<main id=\"main\">\n");
+	render_report_article(b, report, false);
+	strbuf_addstr(b, "</main>\n</body>\n</html>\n");
+}

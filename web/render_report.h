@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A report/v1 object as text for people.  Total functions: whatever the JSON holds or lacks, the output is well-formed
+ * and every string in it is escaped.
+ */
+#ifndef KWHY_WEB_RENDER_REPORT_H
+#define KWHY_WEB_RENDER_REPORT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/strbuf.h"
+
+/* The <article>.  links: to the query console and other forms of the report, for a page of the server. */
+void render_report_article(struct strbuf *b, const json_t *report, bool links);
+/* A complete document that needs nothing else: the style sheet is inside. */
+void render_report_html(struct strbuf *b, const json_t *report);
+/* CommonMark with tables. */
+void render_report_markdown(struct strbuf *b, const json_t *report);
+
+#endif

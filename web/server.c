@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "web/server.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <string.h>
+
+#include "base/timeutil.h"
+#include "web/routes.h"
+
+#define THREADS 2
+#define CONNECTIONS_MAX 128
+#define CONNECTION_MEMORY (64 * 1024)
+#define IDLE_SECONDS 30
+
+struct server {
+	struct web *web;
+	struct MHD_Daemon *daemon;
+};
+
+/* Lives from the request line to the end of the answer. */
+struct exchange {
+	struct strbuf body;
+	bool too_large;
+};
+
+static enum http_method method_of(const char *name)
+{
+	if (!strcmp(name, "GET"))
+		return HTTP_GET;
+	if (!strcmp(name, "HEAD"))
+		return HTTP_HEAD;
+	return strcmp(name, "POST") ? HTTP_OTHER : HTTP_POST;
+}
+
+static enum MHD_Result add_param(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	(void)kind;
+	http_add_param(ctx, name, value);
+	return MHD_YES;
+}
+
+static void add_headers(struct MHD_Response *out, const struct http_response *res)
+{
+	char disposition[160];
+
+	MHD_add_response_header(out, "Content-Type", res->type ? res->type : "text/plain; charset=utf-8");
+	MHD_add_response_header(out, "Content-Security-Policy",
+				"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+				"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
+	MHD_add_response_header(out, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(out, "Referrer-Policy", "same-origin");
+	MHD_add_response_header(out, "Cross-Origin-Resource-Policy", "same-origin");
+	MHD_add_response_header(out, "Cache-Control", res->cacheable ? "no-cache" : "no-store");
+	if (res->allow[0])
+		MHD_add_response_header(out, "Allow", res->allow);
+	if (res->location.len)
+		MHD_add_response_header(out, "Location", strbuf_str(&res->location));
+	if (res->status == 503)
+		MHD_add_response_header(out, "Retry-After", "1");
+	if (res->filename[0]) {
+		snprintf(disposition, sizeof(disposition), "attachment; filename=\"%s\"", res->filename);
+		MHD_add_response_header(out, "Content-Disposition", disposition);
+	}
+}
+
+static enum MHD_Result send_response(struct MHD_Connection *c, struct http_response *res)
+{
+	size_t len = 0;
+	char *data = strbuf_detach(&res->body, &len);
+	struct MHD_Response *out;
+	enum MHD_Result r;
+
+	if (!data && !(data = strdup("")))
+		return MHD_NO;
+	out = MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE);
+	if (!out) {
+		free(data);
+		return MHD_NO;
+	}
+	add_headers(out, res);
+	r = MHD_queue_response(c, res->status, out);
+	MHD_destroy_response(out);
+	return r;
+}
+
+static enum MHD_Result answer(struct server *s, struct MHD_Connection *c, const char *path, const char *method,
+			      struct exchange *x)
+{
+	struct http_response res = { 0 };
+	struct http_request req = {
+		.method = method_of(method),
+		.path = path,
+		.host = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Host"),
+		.accept = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Accept"),
+		.content_type = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Type"),
+		.body = x->body.len ? strbuf_str(&x->body) : NULL,
+		.now_ns = time_wall_ns(),
+	};
+	enum MHD_Result r;
+
+	MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, add_param, &req);
+	if (x->too_large) {
+		http_problem(&res, 413, "A request body may have at most %d bytes.", HTTP_BODY_MAX);
+		http_write_problem(&res, path);
+	} else {
+		routes_dispatch(s->web, &req, &res);
+	}
+	r = send_response(c, &res);
+	http_response_cleanup(&res);
+	return r;
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url, const char *method,
+				  const char *version, const char *upload, size_t *upload_size, void **state)
+{
+	struct exchange *x = *state;
+
+	(void)version;
+	if (!x) {
+		*state = x = calloc(1, sizeof(*x));
+		return x ? MHD_YES : MHD_NO;
+	}
+	if (*upload_size) {
+		x->too_large = x->too_large || x->body.len + *upload_size > HTTP_BODY_MAX;
+		if (!x->too_large)
+			strbuf_add(&x->body, upload, *upload_size);
+		*upload_size = 0;
+		return MHD_YES;
+	}
+	return answer(cls, c, url, method, x);
+}
+
+static void on_completed(void *cls, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode why)
+{
+	struct exchange *x = *state;
+
+	(void)cls;
+	(void)c;
+	(void)why;
+	if (x)
+		strbuf_cleanup(&x->body);
+	free(x);
+	*state = NULL;
+}
+
+int server_start(struct web *web, int listen_fd, struct server **ret_server)
+{
+	struct server *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->web = web;
+	s->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, s,
+				     MHD_OPTION_LISTEN_SOCKET, listen_fd,
+				     MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)THREADS,
+				     MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
+				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+				     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_SECONDS,
+				     MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_END);
+	if (!s->daemon) {
+		free(s);
+		return -EIO;
+	}
+	*ret_server = s;
+	return 0;
+}
+
+void server_stop(struct server *s)
+{
+	if (!s)
+		return;
+	MHD_stop_daemon(s->daemon);
+	free(s);
+}

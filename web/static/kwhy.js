@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every page is complete without this script; it refreshes, copies, and shows local time.
+"use strict";
+
+(() => {
+	const zoneButton = document.getElementById("zone");
+	let local = localStorage.getItem("kwhy-zone") === "local";
+
+	const pad = (n, width = 2) => String(n).padStart(width, "0");
+
+	function localText(date) {
+		return `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())} ` +
+			`${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}.${pad(date.getMilliseconds(), 3)}`;
+	}
+
+	function showTimes(root) {
+		for (const element of root.querySelectorAll("time[datetime]")) {
+			const date = new Date(element.dateTime);
+			if (Number.isNaN(date.getTime()))
+				continue;
+			element.textContent = local ? localText(date) : element.dateTime.replace("T", " ").replace("Z", "");
+			element.title = local ? element.dateTime : "";
+		}
+		const zone = local ? Intl.DateTimeFormat().resolvedOptions().timeZone || "local" : "UTC";
+		zoneButton.textContent = local ? "Local time" : "UTC";
+		zoneButton.title = local ? "Show times in UTC" : "Show times of this browser's zone";
+		document.getElementById("zone-name").textContent = zone;
+	}
+
+	function addCopyButtons(root) {
+		if (!navigator.clipboard)
+			return;
+		for (const pre of root.querySelectorAll("pre.command, pre.sql")) {
+			const button = document.createElement("button");
+			button.type = "button";
+			button.className = "copy";
+			button.textContent = "Copy";
+			button.addEventListener("click", async () => {
+				await navigator.clipboard.writeText(pre.querySelector("code").textContent);
+				button.textContent = "Copied";
+				setTimeout(() => { button.textContent = "Copy"; }, 1500);
+			});
+			pre.classList.add("copyable");
+			pre.append(button);
+		}
+	}
+
+	// Links to evidence open it.
+	function openTarget() {
+		const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+		if (target instanceof HTMLDetailsElement)
+			target.open = true;
+	}
+
+	function enhance(root) {
+		showTimes(root);
+		addCopyButtons(root);
+	}
+
+	// What somebody reads, opened or selected is not replaced under their eyes.
+	function busy(main) {
+		const selection = getSelection();
+		return document.hidden || main.contains(document.activeElement) && document.activeElement !== main ||
+			selection && !selection.isCollapsed && main.contains(selection.anchorNode);
+	}
+
+	async function refresh() {
+		const main = document.getElementById("main");
+		if (busy(main))
+			return true;
+		const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+		const page = new DOMParser().parseFromString(await response.text(), "text/html");
+		const fresh = page.getElementById("main");
+		if (!fresh || busy(main))
+			return true;
+		const open = new Set(Array.from(main.querySelectorAll("details[open][id]"), (d) => d.id));
+		const scrolls = Array.from(main.querySelectorAll(".scroll"), (s) => s.scrollLeft);
+		main.replaceChildren(...fresh.childNodes);
+		for (const details of main.querySelectorAll("details[id]"))
+			details.open = open.has(details.id);
+		main.querySelectorAll(".scroll").forEach((s, i) => { s.scrollLeft = scrolls[i] || 0; });
+		document.title = page.title;
+		enhance(main);
+		return "refresh" in page.body.dataset;
+	}
+
+	function keepFresh() {
+		const seconds = Number(document.body.dataset.refresh);
+		if (!seconds)
+			return;
+		setTimeout(async () => {
+			let again = true;
+			try {
+				again = await refresh();
+			} catch {
+				// The server is away; the next try may find it back.
+			}
+			if (again)
+				keepFresh();
+		}, seconds * 1000);
+	}
+
+	zoneButton.hidden = false;
+	zoneButton.addEventListener("click", () => {
+		local = !local;
+		localStorage.setItem("kwhy-zone", local ? "local" : "utc");
+		showTimes(document);
+	});
+	addEventListener("hashchange", openTarget);
+	enhance(document);
+	openTarget();
+	keepFresh();
+})();

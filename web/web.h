@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all requests of one server share: its options, a bounded pool of readers, and counters. */
+#ifndef KWHY_WEB_WEB_H
+#define KWHY_WEB_WEB_H
+
+#include <stdint.h>
+
+#include "analyze/reader.h"
+#include "base/strbuf.h"
+
+#define WEB_READERS_MAX 4
+#define WEB_SQL_TIME_NS (INT64_C(5) * 1000000000)
+#define WEB_SQL_ROWS 10000
+#define WEB_SQL_BYTES (8 * 1024 * 1024)
+
+struct web;
+
+struct web_options {
+	const char *state_dir;
+	const char *host;   /* the address listened on, as a Host header has it; "" none */
+	const char *listen; /* as people write it, for the agent page */
+	const char *config; /* "key = value" lines, for the agent page */
+};
+
+struct web *web_new(const struct web_options *options); /* copies the texts; NULL when out of memory */
+void web_free(struct web *w);
+const struct web_options *web_options(const struct web *w);
+
+/* A reader for one request; waits for a free one.  Errors of reader_open(). */
+int web_reader_get(struct web *w, struct reader **ret_reader, struct strbuf *ret_error);
+void web_reader_put(struct web *w, struct reader *r);
+
+/* One SQL statement of a user at a time: false when one runs already. */
+bool web_sql_begin(struct web *w);
+void web_sql_end(struct web *w);
+
+/* status / 100, 1 to 5 */
+void web_count_response(struct web *w, unsigned int status);
+uint64_t web_responses(const struct web *w, unsigned int status_class);
+int64_t web_started_ns(const struct web *w); /* wall clock */
+
+#endif
