@@ -24,6 +24,9 @@ int aggregate_new(const char *state_dir, const struct config *config, const char
 /* Commits and closes. */
 void aggregate_free(struct aggregate *a);
 
+/* What new shards say of the machine the records are from: that of a capture's header; without it the running one. */
+void aggregate_origin(struct aggregate *a, const char *node, const char *kernel, const char *arch);
+
 /* The group that may read the store besides root; (gid_t)-1: nobody.  Call right after aggregate_new(). */
 int aggregate_share(struct aggregate *a, unsigned int gid);
 

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SQL functions of a kwhy connection.  Documented ones, for rules and people:
+ *
+ *   median(x), mad(x), quantile(x, q)   aggregates; mad: median of the distances from the median.  NULLs are left out,
+ *                                       NULL of nothing; at most SQLFUNCS_VALUES_MAX values
+ *   kw_wait_reason(n), kw_resource(n), kw_sink(n), kw_probe_state(n)   names of stored numbers
+ *
+ * Those that open packed payloads are for the views: kw_u, kw_i, kw_s, kw_cg, kw_addr (payload, offset, size),
+ * kw_json(kind, payload), kw_summary(...).  A payload too short for what is asked gives NULL.
+ */
+#ifndef KWHY_ANALYZE_SQLFUNCS_H
+#define KWHY_ANALYZE_SQLFUNCS_H
+
+#define SQLFUNCS_VALUES_MAX (1 << 20)
+
+struct sqlite3;
+
+int sqlfuncs_register(struct sqlite3 *db); /* 0 or -ENOMEM */
+
+#endif

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "analyze/views.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "schema/kinds.h"
+
+/*
+ * A view over shards is a UNION ALL of plain SELECTs: SQLite pushes conditions down into each of them as long as they
+ * hold no ORDER BY, aggregate or LIMIT (https://www.sqlite.org/optoverview.html#flattening).
+ */
+struct maker {
+	sqlite3 *db;
+	const char *const *shards;
+	size_t count;
+	struct strbuf sql;
+};
+
+/* One SELECT of a view for one shard. */
+typedef void (*term_fn)(struct maker *m, size_t shard, const void *arg);
+
+static const struct {
+	const char *name, *expression; /* $ is the shard */
+} envelope[] = {
+	{ "ts_ns", "e.ts_ns" },
+	{ "kind", "k.name" },
+	{ "class", "k.class" },
+	{ "container", "e.cid" },
+	{ "container_name", "(SELECT c.name FROM $.container AS c WHERE c.cid = e.cid)" },
+	{ "peer", "e.pcid" },
+	{ "peer_name", "(SELECT c.name FROM $.container AS c WHERE c.cid = e.pcid)" },
+	{ "pid", "e.pid" },
+	{ "tid", "e.tid" },
+	{ "comm", "(SELECT t.text FROM $.str AS t WHERE t.id = e.comm)" },
+	{ "start_time_ns", "e.start_ns" },
+	{ "peer_pid", "e.ppid" },
+	{ "peer_tid", "e.ptid" },
+	{ "peer_comm", "(SELECT t.text FROM $.str AS t WHERE t.id = e.pcomm)" },
+	{ "peer_start_time_ns", "e.pstart_ns" },
+	{ "duration_ns", "e.duration_ns" },
+	{ "error", "e.error" },
+	{ "flags", "e.flags" },
+	{ "pending", "(e.flags & 1)" },
+	{ "cpu", "e.cpu" },
+	{ "stack", "e.stack" },
+	{ "peer_stack", "e.pstack" },
+};
+
+static void add_expression(struct maker *m, const char *expression, size_t shard)
+{
+	for (; *expression; expression++)
+		if (*expression == '$')
+			strbuf_addstr(&m->sql, m->shards[shard]);
+		else
+			strbuf_addch(&m->sql, *expression);
+}
+
+static void add_column(struct maker *m, const char *expression, const char *name, size_t shard, bool first)
+{
+	strbuf_addstr(&m->sql, first ? "SELECT " : ", ");
+	add_expression(m, expression, shard);
+	strbuf_addf(&m->sql, " AS \"%s\"", name);
+}
+
+static int execute(struct maker *m)
+{
+	int rc = strbuf_error(&m->sql) ? SQLITE_NOMEM : sqlite3_exec(m->db, strbuf_str(&m->sql), NULL, NULL, NULL);
+
+	strbuf_reset(&m->sql);
+	return rc == SQLITE_OK ? 0 : -EIO;
+}
+
+static int make_view(struct maker *m, const char *name, term_fn term, const void *arg)
+{
+	strbuf_addf(&m->sql, "DROP VIEW IF EXISTS temp.v_%s; CREATE TEMP VIEW v_%s AS ", name, name);
+	for (size_t i = 0; i < m->count; i++) {
+		if (i)
+			strbuf_addstr(&m->sql, " UNION ALL ");
+		term(m, i, arg);
+	}
+	return execute(m);
+}
+
+/* ---- events ------------------------------------------------------------------------------------------------------------------ */
+
+static const struct kw_field *find_field(const struct kw_kind_info *info, const char *name)
+{
+	for (const struct kw_field *f = info->fields; f->name; f++)
+		if (!strcmp(f->name, name))
+			return f;
+	return NULL;
+}
+
+/* "not available" is -1 in samples, NULL to whoever asks. */
+static void add_field_expression(struct maker *m, const struct kw_kind_info *info, const struct kw_field *f)
+{
+	bool nullable = info->class == KW_CLASS_SAMPLE && f->type == KW_TYPE_S64;
+	const char *function = "kw_u";
+
+	if (f->type == KW_TYPE_S32 || f->type == KW_TYPE_S64)
+		function = "kw_i";
+	else if (f->type == KW_TYPE_STR)
+		function = "kw_s";
+	else if (f->type == KW_TYPE_CG)
+		function = "kw_cg";
+	else if (f->type == KW_TYPE_ADDR)
+		function = "kw_addr";
+	strbuf_addf(&m->sql, "%s%s(e.payload, %u, %u)%s", nullable ? "nullif(" : "", function, f->offset, f->size,
+		    nullable ? ", -1)" : "");
+}
+
+static void add_fields(struct maker *m, const struct kw_kind_info *info, const char *without)
+{
+	for (const struct kw_field *f = info->fields; f->name; f++) {
+		if (without && !strcmp(f->name, without))
+			continue;
+		strbuf_addstr(&m->sql, ", ");
+		add_field_expression(m, info, f);
+		strbuf_addf(&m->sql, " AS \"%s\"", f->name);
+	}
+}
+
+static void add_from(struct maker *m, size_t shard, unsigned int kind)
+{
+	strbuf_addf(&m->sql, " FROM %s.event AS e WHERE e.kind = %u", m->shards[shard], kind);
+}
+
+static void event_term(struct maker *m, size_t shard, const void *arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < ARRAY_SIZE(envelope); i++)
+		add_column(m, envelope[i].expression, envelope[i].name, shard, !i);
+	add_column(m, "kw_json(e.kind, e.payload)", "payload", shard, false);
+	add_column(m, "kw_summary(e.kind, e.duration_ns, e.error, (SELECT t.text FROM $.str AS t WHERE t.id = e.comm), e.pid,"
+		   " (SELECT c.name FROM $.container AS c WHERE c.cid = e.cid),"
+		   " (SELECT c.name FROM $.container AS c WHERE c.cid = e.pcid),"
+		   " (SELECT t.text FROM $.str AS t WHERE t.id = e.pcomm), e.payload)", "summary", shard, false);
+	strbuf_addf(&m->sql, " FROM %s.event AS e JOIN temp.kw_kind AS k ON k.number = e.kind", m->shards[shard]);
+}
+
+static const char *class_name(enum kw_class class)
+{
+	static const char *const names[] = { [KW_CLASS_CONTROL] = "control", [KW_CLASS_CONTEXT] = "context",
+					     [KW_CLASS_SAMPLE] = "sample" };
+
+	return names[class];
+}
+
+static void kind_term(struct maker *m, size_t shard, const void *arg)
+{
+	const struct kw_kind_info *info = arg;
+	bool first = true;
+
+	for (size_t i = 0; i < ARRAY_SIZE(envelope); i++) {
+		const char *name = envelope[i].name;
+		char constant[64];
+
+		if (find_field(info, name))
+			continue;
+		snprintf(constant, sizeof(constant), "'%s'", !strcmp(name, "kind") ? info->name : class_name(info->class));
+		add_column(m, envelope[i].expression[0] == 'k' ? constant : envelope[i].expression, name, shard, first);
+		first = false;
+	}
+	add_fields(m, info, NULL);
+	add_from(m, shard, info->number);
+}
+
+/* ---- samples and others with columns of their own ------------------------------------------------------------------------------- */
+
+/* {name} in an expression is that field of the payload. */
+static void add_template(struct maker *m, const struct kw_kind_info *info, const char *template, size_t shard)
+{
+	while (*template) {
+		const char *end = *template == '{' ? strchr(template, '}') : NULL;
+		char name[32];
+
+		if (!end) {
+			char one[2] = { *template++, '\0' };
+
+			add_expression(m, one, shard);
+			continue;
+		}
+		snprintf(name, sizeof(name), "%.*s", (int)(end - template - 1), template + 1);
+		add_field_expression(m, info, find_field(info, name));
+		template = end + 1;
+	}
+}
+
+static const struct special {
+	const char *view;
+	unsigned int kind;
+	const char *select;
+	bool all_fields;     /* followed by every field of the payload but span_ns */
+} specials[] = {
+	{ "wait", KW_KIND_wait,
+	  "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container, kw_wait_reason({reason}) AS reason, {sum_ns} AS wait_ns,"
+	  " {count} AS count, {max_ns} AS max_ns", false },
+	{ "blame", KW_KIND_blame,
+	  "e.ts_ns AS ts_ns, {span_ns} AS span_ns, kw_resource({resource}) AS resource, e.cid AS victim,"
+	  " CASE {sink} WHEN 0 THEN e.pcid END AS culprit, kw_sink({sink}) AS sink, e.ppid AS culprit_pid,"
+	  " e.ptid AS culprit_tid, (SELECT t.text FROM $.str AS t WHERE t.id = e.pcomm) AS culprit_comm,"
+	  " e.pstart_ns AS culprit_start_time_ns, {object} AS object, {ns} AS ns, {count} AS count", false },
+	{ "usage", KW_KIND_usage, "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", true },
+	{ "pressure", KW_KIND_pressure, "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", true },
+	{ "host", KW_KIND_host, "e.ts_ns AS ts_ns, {span_ns} AS span_ns", true },
+	{ "netstat", KW_KIND_netstat, "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", true },
+	{ "log", KW_KIND_log,
+	  "e.ts_ns AS ts_ns, {priority} AS priority, {facility} AS facility, {seq} AS seq, {text} AS text", false },
+	{ "coverage", KW_KIND_probe,
+	  "e.ts_ns AS ts_ns, {name} AS probe, kw_probe_state({state}) AS state, {attach} AS attach, {why} AS why,"
+	  " {emitted} AS emitted, {stored} AS stored, {lost_ring} AS lost_ring, {suppressed} AS suppressed,"
+	  " {lost_other} AS lost_other, {run_ns} AS run_ns, {run_count} AS run_count", false },
+	{ "tick", KW_KIND_tick,
+	  "e.ts_ns AS ts_ns, {seq} AS seq, {emitted} AS emitted, {stored} AS stored, {lost} AS lost, {bpf} AS bpf,"
+	  " {probes_missing} AS probes_missing", false },
+};
+
+static void special_term(struct maker *m, size_t shard, const void *arg)
+{
+	const struct special *s = arg;
+	const struct kw_kind_info *info = kw_kind_by_number(s->kind);
+
+	strbuf_addstr(&m->sql, "SELECT ");
+	add_template(m, info, s->select, shard);
+	if (s->all_fields)
+		add_fields(m, info, "span_ns");
+	add_from(m, shard, info->number);
+}
+
+/* ---- dictionaries: a row that several shards have is that of the newest ------------------------------------------------------------- */
+
+static void add_newest_only(struct maker *m, size_t shard, const char *table, const char *key)
+{
+	for (size_t i = 0; i < shard; i++)
+		strbuf_addf(&m->sql, "%s NOT EXISTS (SELECT 1 FROM %s.%s AS n WHERE n.%s = t.%s)", i ? " AND" : " WHERE",
+			    m->shards[i], table, key, key);
+}
+
+static void stack_term(struct maker *m, size_t shard, const void *arg)
+{
+	(void)arg;
+	strbuf_addf(&m->sql, "SELECT t.hash AS stack, t.text AS frames FROM %s.stack AS t", m->shards[shard]);
+	add_newest_only(m, shard, "stack", "hash");
+}
+
+static void container_term(struct maker *m, size_t shard, const void *arg)
+{
+	(void)arg;
+	strbuf_addf(&m->sql, "SELECT t.cid AS container, t.ref AS ref, t.name AS name, t.runtime AS runtime, t.id AS id, t.pod AS pod,"
+		    " t.namespace AS namespace, t.image AS image, t.labels AS labels, t.cgroup AS cgroup, t.parent AS parent,"
+		    " t.first_ns AS first_ns, t.last_ns AS last_ns, t.kind AS kind FROM %s.container AS t", m->shards[shard]);
+	add_newest_only(m, shard, "container", "cid");
+}
+
+static void node_term(struct maker *m, size_t shard, const void *arg)
+{
+	static const char *const keys[] = { "boot_id", "node", "kernel", "arch" };
+
+	(void)arg;
+	strbuf_addf(&m->sql, "SELECT (SELECT min(ts_ns) FROM %s.event) AS first_ns", m->shards[shard]);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		strbuf_addf(&m->sql, ", (SELECT value FROM %s.meta WHERE key = '%s') AS %s", m->shards[shard], keys[i], keys[i]);
+}
+
+/* ---- reports --------------------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *view, *some, *none;
+} report_views[] = {
+	{ "incident",
+	  "SELECT id, cause, status, severity, confidence, headline, onset_ns, detected_ns, end_ns, revision, resource_kind,"
+	  " resource_name, culprit, victims FROM reports.incident",
+	  "SELECT NULL AS id, NULL AS cause, NULL AS status, NULL AS severity, NULL AS confidence, NULL AS headline,"
+	  " NULL AS onset_ns, NULL AS detected_ns, NULL AS end_ns, NULL AS revision, NULL AS resource_kind,"
+	  " NULL AS resource_name, NULL AS culprit, NULL AS victims WHERE 0" },
+	{ "report", "SELECT id, revision, created_ns, body AS report FROM reports.report",
+	  "SELECT NULL AS id, NULL AS revision, NULL AS created_ns, NULL AS report WHERE 0" },
+};
+
+static int make_report_views(struct maker *m, bool reports)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(report_views); i++) {
+		int r;
+
+		strbuf_addf(&m->sql, "DROP VIEW IF EXISTS temp.v_%s; CREATE TEMP VIEW v_%s AS %s", report_views[i].view,
+			    report_views[i].view, reports ? report_views[i].some : report_views[i].none);
+		r = execute(m);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- all ---------------------------------------------------------------------------------------------------------------------------- */
+
+/* Kinds by name, so that a condition on v_event.kind becomes one on the number, which is indexed. */
+static int make_kinds(struct maker *m)
+{
+	const struct kw_kind_info *info;
+
+	strbuf_addstr(&m->sql, "CREATE TEMP TABLE IF NOT EXISTS kw_kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
+		      " class TEXT NOT NULL, title TEXT NOT NULL)");
+	for (size_t i = 0; (info = kw_kind_at(i)); i++)
+		strbuf_addf(&m->sql, "; INSERT OR IGNORE INTO temp.kw_kind VALUES (%u, '%s', '%s', '%s')", info->number,
+			    info->name, class_name(info->class), info->title);
+	return execute(m);
+}
+
+static int make_kind_views(struct maker *m)
+{
+	const struct kw_kind_info *info;
+	int r = 0;
+
+	for (size_t i = 0; !r && (info = kw_kind_at(i)); i++) {
+		bool special = info->number == KW_KIND_stack;
+
+		for (size_t j = 0; j < ARRAY_SIZE(specials); j++)
+			special = special || !strcmp(specials[j].view, info->name);
+		if (!special)
+			r = make_view(m, info->name, kind_term, info);
+	}
+	for (size_t i = 0; !r && i < ARRAY_SIZE(specials); i++)
+		r = make_view(m, specials[i].view, special_term, &specials[i]);
+	return r;
+}
+
+int views_make(struct sqlite3 *db, const char *const *shards, size_t count, bool reports)
+{
+	struct maker m = { .db = db, .shards = shards, .count = count };
+	int r = make_kinds(&m);
+
+	if (!r)
+		r = make_view(&m, "event", event_term, NULL);
+	if (!r)
+		r = make_kind_views(&m);
+	if (!r)
+		r = make_view(&m, "stack", stack_term, NULL);
+	if (!r)
+		r = make_view(&m, "container", container_term, NULL);
+	if (!r)
+		r = make_view(&m, "node", node_term, NULL);
+	if (!r)
+		r = make_report_views(&m, reports);
+	strbuf_cleanup(&m.sql);
+	return r;
+}
