@@ -130,34 +130,42 @@ static int open_connection(const struct talk *t, int64_t until)
 	return r;
 }
 
-static void count_retransmits(const struct talk *t, int fd)
+struct connection {
+	int fd; /* -1: none */
+	uint32_t counted;
+};
+
+/* After each request, because we may be killed in the next one. */
+static void count_retransmits(const struct talk *t, struct connection *c)
 {
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
 
-	if (t->retransmits && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
-		atomic_fetch_add(t->retransmits, info.tcpi_total_retrans);
+	if (!t->retransmits || getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return;
+	atomic_fetch_add(t->retransmits, info.tcpi_total_retrans - c->counted);
+	c->counted = info.tcpi_total_retrans;
 }
 
-static int one_request(const struct talk *t, int *fd, char *buf)
+static int one_request(const struct talk *t, struct connection *c, char *buf)
 {
 	int64_t until = clock_ns() + t->timeout_ns;
 	uint32_t ask[2] = { (uint32_t)t->request_size, (uint32_t)t->reply_size };
 	int r;
 
-	if (*fd < 0)
-		*fd = open_connection(t, until);
-	if (*fd < 0)
-		return *fd;
-	r = move_all(*fd, (char *)ask, sizeof(ask), true, until);
+	if (c->fd < 0)
+		*c = (struct connection){ .fd = open_connection(t, until) };
+	if (c->fd < 0)
+		return c->fd;
+	r = move_all(c->fd, (char *)ask, sizeof(ask), true, until);
 	if (r == 0)
-		r = move_all(*fd, buf, ask[0], true, until);
+		r = move_all(c->fd, buf, ask[0], true, until);
 	if (r == 0)
-		r = move_all(*fd, buf, ask[1], false, until);
+		r = move_all(c->fd, buf, ask[1], false, until);
+	count_retransmits(t, c);
 	if (r < 0 || t->reconnect) {
-		count_retransmits(t, *fd);
-		close(*fd);
-		*fd = -1;
+		close(c->fd);
+		c->fd = -1;
 	}
 	return r;
 }
@@ -167,20 +175,18 @@ void talk_client(struct sandbox *sb, void *arg)
 	const struct talk *t = arg;
 	AUTO_FREE char *buf = calloc(1, MESSAGE_MAX);
 	enum phase phase;
-	int fd = -1;
+	struct connection c = { .fd = -1 };
 
 	nap_ns(100 * MS); /* the server is about to listen */
 	while (buf && (phase = sandbox_phase(sb)) < PHASE_STOP) {
 		int64_t began = clock_ns();
 
-		if (one_request(t, &fd, buf) < 0)
+		if (one_request(t, &c, buf) < 0)
 			tally_fail(t->tally, phase);
 		else
 			tally_add(t->tally, phase, sandbox_phase(sb), clock_ns() - began);
 		nap_ns(t->period_ms * MS);
 	}
-	if (fd >= 0) {
-		count_retransmits(t, fd);
-		close(fd);
-	}
+	if (c.fd >= 0)
+		close(c.fd);
 }

@@ -47,7 +47,8 @@ static void forwarder_body(struct sandbox *sb, void *arg)
 	struct forwarder *f = arg;
 	struct pollfd polls[2] = { { .fd = f->fds[0], .events = POLLIN }, { .fd = f->fds[1], .events = POLLIN } };
 
-	while (sandbox_phase(sb) < PHASE_STOP) {
+	/* Until it is killed: the others end their last requests over it. */
+	for (;;) {
 		if (poll(polls, 2, 100) <= 0)
 			continue;
 		for (int i = 0; i < 2; i++)
