@@ -156,8 +156,13 @@ test_folders = $(sort base schema $(foreach f,$(FOLDERS),$(if $(filter $(1):$(f)
 test_libs = $(filter $(foreach f,$(test_folders),$(BUILD)/lib$(f).a),$(LIBS)) \
 	$(BUILD)/gen/embed.o $(if $(filter collect,$(test_folders)),$(BUILD)/gen/bpf_objects.o)
 
+# What tests share, as an archive: only those that use a file of it need what that file needs.
+$(BUILD)/libunit.a: $(UNIT_SUPPORT:%.c=$(BUILD)/obj/%.o)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
 define unit_test
-$(BUILD)/$(1:.c=): $(BUILD)/obj/$(1:.c=.o) $(UNIT_SUPPORT:%.c=$(BUILD)/obj/%.o) $(test_libs)
+$(BUILD)/$(1:.c=): $(BUILD)/obj/$(1:.c=.o) $(if $(UNIT_SUPPORT),$(BUILD)/libunit.a) $(test_libs)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(TEST_LINK) -lcmocka $$(KWHY_LDLIBS)

@@ -166,9 +166,11 @@ static void remember_unknown(struct cgroups *c, const struct cgroup_key *key, ui
 static int32_t first_process(const struct cgroups *c, const struct cgroup_entry *e)
 {
 	char path[PATH_MAX + 64], text[64];
+	ssize_t n;
 
 	snprintf(path, sizeof(path), "%s%s/cgroup.procs", c->hierarchies[e->slot].mount, e->path);
-	return file_read(AT_FDCWD, path, text, sizeof(text)) == 0 || !text[0] ? 0 : atoi(text);
+	n = file_read(AT_FDCWD, path, text, sizeof(text));
+	return n > 0 || n == -E2BIG ? (int32_t)strtol(text, NULL, 10) : 0;
 }
 
 static uint64_t netns_of(const struct cgroups *c, int32_t pid)

@@ -96,7 +96,7 @@ static bool find_number(const char *self_cgroup, const struct mount *m, struct c
 		*end = '\0';
 		if (!same_hierarchy(controllers, m->options))
 			continue;
-		ret->number = atoi(line);
+		ret->number = strtoul(line, NULL, 10);
 		snprintf(ret->controllers, sizeof(ret->controllers), "%.31s", controllers);
 		return ret->number > 0 && ret->number < 256;
 	}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/unit.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collect/stacks.h"
+#include "schema/kinds.h"
+
+struct seen {
+	unsigned int count;
+	struct kw_event e;
+	struct kw_stack p;
+};
+
+static int on_event(void *ctx, const struct kw_event *e)
+{
+	struct seen *s = ctx;
+
+	s->count++;
+	s->e = *e;
+	assert_true(e->payload_size <= sizeof(s->p));
+	memset(&s->p, 0xff, sizeof(s->p));
+	memcpy(&s->p, e + 1, e->payload_size);
+	return 0;
+}
+
+struct fixture {
+	struct kernel *kernel;
+	struct stacks *stacks;
+	struct seen seen;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	assert_int_equal(kernel_new(&f->kernel), 0);
+	f->stacks = stacks_new(f->kernel, on_event, &f->seen);
+	assert_non_null(f->stacks);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	stacks_free(f->stacks);
+	kernel_free(f->kernel);
+	free(f);
+	return 0;
+}
+
+static void announces_each_once(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t a[] = { 1, 2, 3 }, b[] = { 1, 2 };
+	uint64_t hash = stacks_intern(f->stacks, a, 3, 500);
+
+	assert_int_not_equal(hash, 0);
+	assert_int_equal(f->seen.count, 1);
+	assert_int_equal(f->seen.e.kind, KW_KIND_stack);
+	assert_int_equal(f->seen.e.ts_ns, 500);
+	assert_int_equal(f->seen.p.hash, hash);
+	assert_int_equal(stacks_intern(f->stacks, a, 3, 600), hash);
+	assert_int_equal(f->seen.count, 1);
+	assert_int_not_equal(stacks_intern(f->stacks, b, 2, 700), hash);
+	assert_int_equal(f->seen.count, 2);
+}
+
+static void no_frames_no_stack(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(stacks_intern(f->stacks, (const uint64_t[]){ 1 }, 0, 1), 0);
+	assert_int_equal(f->seen.count, 0);
+}
+
+/* Addresses differ on every boot and would tell where the kernel lies. */
+static void hash_is_of_the_text(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t a[] = { 1, 2 }, b[] = { 3, 4 };
+
+	assert_int_equal(stacks_intern(f->stacks, a, 2, 1), stacks_intern(f->stacks, b, 2, 1));
+	assert_string_equal(f->seen.p.text, "[unknown]\n[unknown]\n");
+}
+
+static void payload_is_as_long_as_its_text(void **state)
+{
+	struct fixture *f = *state;
+
+	stacks_intern(f->stacks, (const uint64_t[]){ 9 }, 1, 1);
+	assert_int_equal(f->seen.e.payload_size, offsetof(struct kw_stack, text) + strlen("[unknown]\n") + 1);
+}
+
+static void text_is_cut_at_whole_lines(void **state)
+{
+	struct fixture *f = *state;
+	AUTO(strbuf) struct strbuf text = STRBUF_INIT;
+
+	stacks_text(f->kernel, (const uint64_t[]){ 1, 2, 3 }, 3, 25, &text);
+	assert_string_equal(strbuf_str(&text), "[unknown]\n[unknown]\n");
+}
+
+/* A forgotten stack is announced again: whoever came later has it too. */
+static void forgets_the_oldest(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t first[] = { 42 };
+	uint64_t hash = stacks_intern(f->stacks, first, 1, 1);
+
+	for (uint64_t i = 1000; i < 100000; i++)
+		stacks_intern(f->stacks, &i, 1, 1);
+	f->seen.count = 0;
+	assert_int_equal(stacks_intern(f->stacks, first, 1, 2), hash);
+	assert_int_equal(f->seen.count, 1);
+}
+
+static void keeps_what_is_used(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t hot[] = { 42, 43 };
+
+	stacks_intern(f->stacks, hot, 2, 1);
+	f->seen.count = 0;
+	for (uint64_t i = 1000; i < 100000; i++) {
+		unsigned int before;
+
+		stacks_intern(f->stacks, &i, 1, 1);
+		before = f->seen.count;
+		stacks_intern(f->stacks, hot, 2, 1);
+		assert_int_equal(f->seen.count, before);
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(announces_each_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_frames_no_stack, setup, teardown),
+		cmocka_unit_test_setup_teardown(hash_is_of_the_text, setup, teardown),
+		cmocka_unit_test_setup_teardown(payload_is_as_long_as_its_text, setup, teardown),
+		cmocka_unit_test_setup_teardown(text_is_cut_at_whole_lines, setup, teardown),
+		cmocka_unit_test_setup_teardown(forgets_the_oldest, setup, teardown),
+		cmocka_unit_test_setup_teardown(keeps_what_is_used, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
