@@ -131,6 +131,13 @@ static int query_int(sqlite3 *db, const char *sql, int64_t *ret_value, bool *ret
 	return rc == SQLITE_ROW ? SQLITE_OK : rc == SQLITE_DONE ? SQLITE_ERROR : rc;
 }
 
+/* Table-valued functions declare a table when they are first used, which a query may not do. */
+static int declare_table_functions(sqlite3 *db)
+{
+	return execute(db, "SELECT 1 FROM json_each('[]'), json_tree('[]'), pragma_table_info('x'), pragma_table_xinfo('x'),"
+		       " pragma_table_list('x'), pragma_function_list LIMIT 0");
+}
+
 /* Views need a shard even when there is none: an empty one in the connection's own memory. */
 static int open_connection(struct reader *r)
 {
@@ -154,7 +161,9 @@ static int open_connection(struct reader *r)
 	sqlite3_set_authorizer(r->db, authorize, r);
 	if (execute(r->db, "PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON"))
 		return -EIO;
-	return execute(r->db, schema->data) ? -EIO : sqlfuncs_register(r->db);
+	if (execute(r->db, schema->data) || declare_table_functions(r->db))
+		return -EIO;
+	return sqlfuncs_register(r->db);
 }
 
 static int check_dir(const char *dir, struct strbuf *ret_error)
