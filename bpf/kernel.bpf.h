@@ -158,12 +158,8 @@ struct sched_entity {
 	struct cfs_rq *cfs_rq;
 };
 
-/* The kernel's thread_info has more; preempt.count is arm64's. */
 struct thread_info {
 	u32 cpu;
-	struct {
-		u32 count;
-	} preempt;
 };
 
 struct irqaction {

@@ -104,9 +104,12 @@ struct kw_task_state {
 	u64 throttle_quota_ns;
 	u64 throttle_period_ns;
 	struct kw_cg throttle_cg; /* of the task group whose quota it is */
-	u64 switches;           /* nvcsw + nivcsw at the last scan */
+	u64 sleep_switches;     /* nvcsw + nivcsw when the scan first saw this sleep */
+	u64 sleep_seen;
 	u32 off_state;
+	u32 off_estimated;      /* off_since is when the scan first saw it */
 	u32 sleep_reported;     /* this sleep has its record */
+	u32 _pad;
 };
 
 struct {

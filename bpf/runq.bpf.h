@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Waits for a CPU and who had it meanwhile.
+ *
+ * The wait of the task switched in is rq->clock - sched_info.last_queued: the tracepoint runs before
+ * sched_info_arrive() clears it (kernel/sched/stats.h), so nothing has to be kept at wakeup.  A queued task that is
+ * moved to another CPU starts anew there, since dequeue clears the field: such a wait reads shorter, never longer.
+ *
+ * Occupants come from a ring of the latest slices per CPU, written at every switch from plain pointer reads and
+ * walked only when a wait was long.
+ */
+#ifndef KWHY_BPF_RUNQ_H
+#define KWHY_BPF_RUNQ_H
+
+#include "bpf/drift.bpf.h"
+
+#define KW_SLICES 64
+#define KW_OCCUPANTS 8       /* kept apart during a walk; what is more goes to unknown */
+#define KW_OCCUPANTS_SHOWN 6 /* in the record */
+
+/* From t0 to the t0 of the next slice. */
+struct kw_slice {
+	u64 t0; /* run-queue clock */
+	u64 set; /* address of its css_set, for the v1 part of its identity */
+	u64 v2;
+	u64 start_ns;
+	u32 pid;
+	u32 tid;
+	u64 comm[2];
+};
+
+struct kw_slices {
+	u32 head; /* the slice that runs now */
+	u32 _pad;
+	struct kw_slice slot[KW_SLICES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct kw_slices);
+} kw_cpu_slices SEC(".maps");
+
+struct kw_occupant {
+	u64 ns;        /* of the whole wait */
+	u64 fresh_ns;  /* of what no scan has counted yet */
+	u64 longest_ns;
+	u64 set;
+	struct kw_party party; /* cg.v1 is filled in after the walk */
+};
+
+/* Too large for the stack: one for the switch path, one for the scan. */
+struct kw_walk {
+	u64 from; /* all run-queue clock */
+	u64 fresh_from;
+	u64 end;
+	u32 head;
+	u32 waiter_tid;
+	u32 preempted;
+	u32 count;
+	u64 idle_ns, idle_fresh_ns;
+	u64 unknown_ns, unknown_fresh_ns;
+	u64 self_ns, other_ns;
+	struct kw_party victim;
+	struct kw_occupant occ[KW_OCCUPANTS];
+};
+
+enum { KW_WALK_SWITCH, KW_WALK_SCAN, KW_WALKS };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, KW_WALKS);
+	__type(key, u32);
+	__type(value, struct kw_walk);
+} kw_walks SEC(".maps");
+
+KW_RECORD(runq);
+
+/* As the occupants lie in struct kw_runq. */
+struct kw_runq_occ {
+	struct kw_cg cg;
+	u64 ns;
+	u32 pid;
+	u32 pad;
+	char comm[KW_COMM_LEN];
+};
+_Static_assert(__builtin_offsetof(struct kw_runq, occ2) - __builtin_offsetof(struct kw_runq, occ1) ==
+		       sizeof(struct kw_runq_occ), "kw_runq_occ");
+
+/* At every switch: about 10 ns, all direct reads of a trusted pointer. */
+static __always_inline void kw_slice_begin(struct task_struct *next, u64 now)
+{
+	u32 zero = 0;
+	struct kw_slices *s = bpf_map_lookup_elem(&kw_cpu_slices, &zero);
+	struct kw_slice *slot;
+	u32 head;
+
+	if (!s)
+		return;
+	head = s->head + 1;
+	slot = &s->slot[head % KW_SLICES];
+	slot->t0 = now;
+	slot->pid = next->tgid;
+	slot->tid = next->pid;
+	if (slot->tid) {
+		struct css_set *set = next->cgroups;
+
+		slot->set = (u64)set;
+		slot->v2 = set->dfl_cgrp->kn->id;
+		slot->start_ns = next->start_boottime;
+		slot->comm[0] = *(u64 *)&next->comm[0];
+		slot->comm[1] = *(u64 *)&next->comm[8];
+	}
+	s->head = head;
+}
+
+static __always_inline u64 overlap(u64 a0, u64 a1, u64 b0)
+{
+	u64 from = a0 > b0 ? a0 : b0;
+
+	return a1 > from ? a1 - from : 0;
+}
+
+static __always_inline void occupant_add(struct kw_occupant *o, const struct kw_slice *slice, u64 ns, u64 fresh)
+{
+	o->ns += ns;
+	o->fresh_ns += fresh;
+	if (ns <= o->longest_ns)
+		return;
+	o->longest_ns = ns;
+	o->party.start_ns = slice->start_ns;
+	o->party.pid = slice->pid;
+	o->party.tid = slice->tid;
+	__builtin_memcpy(o->party.comm, slice->comm, KW_COMM_LEN);
+}
+
+struct walk_ctx {
+	struct kw_walk *w;
+	struct kw_slices *s;
+};
+
+static __noinline struct kw_occupant *occupant_of(struct kw_walk *w, const struct kw_slice *slice)
+{
+	u32 i;
+
+	for (i = 0; i < KW_OCCUPANTS; i++) {
+		struct kw_occupant *o = &w->occ[i];
+
+		if (i >= w->count) {
+			w->count = i + 1;
+			o->set = slice->set;
+			o->party.cg.v2 = slice->v2;
+			return o;
+		}
+		if (o->set == slice->set && o->party.cg.v2 == slice->v2)
+			return o;
+	}
+	return NULL;
+}
+
+/* bpf_loop() callback: one slice further back; 1 ends the walk. */
+static int walk_step(u32 i, void *data)
+{
+	struct walk_ctx *c = data;
+	struct kw_walk *w = c->w;
+	struct kw_slice *slice = &c->s->slot[(w->head - i) % KW_SLICES];
+	u64 t0 = slice->t0, ns, fresh;
+	struct kw_occupant *o;
+
+	if (!t0 || t0 > w->end)
+		return 1;
+	if (w->end <= w->from) {
+		/* The slice that ended exactly where the wait began: the waiter's own, when it was preempted. */
+		w->preempted = slice->tid == w->waiter_tid;
+		return 1;
+	}
+	ns = overlap(t0, w->end, w->from);
+	fresh = overlap(t0, w->end, w->fresh_from);
+	w->end = t0;
+	if (!slice->tid) {
+		w->idle_ns += ns;
+		w->idle_fresh_ns += fresh;
+		return 0;
+	}
+	o = occupant_of(w, slice);
+	if (o) {
+		occupant_add(o, slice, ns, fresh);
+	} else {
+		w->unknown_ns += ns;
+		w->unknown_fresh_ns += fresh;
+	}
+	return 0;
+}
+
+/* One occupant's full identity and its share in the sums. */
+static __noinline int occupant_finish(struct kw_walk *w, u32 i)
+{
+	struct kw_occupant *o;
+	struct css_set *set;
+	u64 v2;
+
+	if (!w || i >= KW_OCCUPANTS)
+		return 0;
+	o = &w->occ[i];
+	v2 = o->party.cg.v2;
+	set = (struct css_set *)o->set;
+	/* The css_set may be gone by now and its memory used again: believe it only while it still fits. */
+	if (BPF_CORE_READ(set, dfl_cgrp, kn, id) == v2)
+		kw_cg_of_set(set, &o->party.cg);
+	if (kw_cg_same(&o->party.cg, &w->victim.cg))
+		w->self_ns += o->ns;
+	else
+		w->other_ns += o->ns;
+	if (o->fresh_ns)
+		kw_sum_blame(KW_RES_CPU, &w->victim.cg, &o->party, KW_SINK_CONTAINER, 0, o->fresh_ns);
+	return 0;
+}
+
+static int finish_step(u32 i, void *data)
+{
+	struct walk_ctx *c = data;
+
+	if (i >= c->w->count)
+		return 1;
+	occupant_finish(c->w, i);
+	return 0;
+}
+
+/* Moves the i-th largest occupant into the i-th place of the record. */
+static int show_step(u32 i, void *data)
+{
+	struct { struct kw_walk *w; struct kw_runq_record *r; } *c = data;
+	struct kw_occupant *best = NULL;
+	struct kw_runq_occ *to;
+	u32 k;
+
+	if (i >= KW_OCCUPANTS_SHOWN)
+		return 1;
+	for (k = 0; k < KW_OCCUPANTS; k++) {
+		struct kw_occupant *o = &c->w->occ[k];
+
+		if (o->ns && (!best || o->ns > best->ns))
+			best = o;
+	}
+	if (!best)
+		return 1;
+	if (!i)
+		c->r->e.peer = best->party;
+	to = &((struct kw_runq_occ *)&c->r->p.occ1)[i];
+	to->cg = best->party.cg;
+	to->ns = best->ns;
+	to->pid = best->party.pid;
+	__builtin_memcpy(to->comm, best->party.comm, KW_COMM_LEN);
+	c->r->p.occupants = i + 1;
+	best->ns = 0;
+	return 0;
+}
+
+/* Integrates the occupants of a CPU over a wait into the sums, and leaves them in w. */
+static __always_inline void runq_blame(struct kw_walk *w, struct kw_slices *s)
+{
+	struct walk_ctx c = { .w = w, .s = s };
+
+	bpf_loop(KW_SLICES, walk_step, &c, 0);
+	if (w->end > w->from) {
+		w->unknown_ns += w->end - w->from;
+		w->unknown_fresh_ns += overlap(w->from, w->end, w->fresh_from);
+	}
+	bpf_loop(KW_OCCUPANTS, finish_step, &c, 0);
+	if (w->idle_fresh_ns)
+		kw_sum_blame(KW_RES_CPU, &w->victim.cg, NULL, KW_SINK_IDLE, 0, w->idle_fresh_ns);
+	if (w->unknown_fresh_ns)
+		kw_sum_blame(KW_RES_CPU, &w->victim.cg, NULL, KW_SINK_UNKNOWN, 0, w->unknown_fresh_ns);
+}
+
+static __noinline int runq_record(struct task_struct *task, struct kw_walk *w, u64 ns, u32 flags)
+{
+	struct { struct kw_walk *w; struct kw_runq_record *r; } c = { .w = w };
+	struct kw_runq_record *r;
+
+	r = kw_begin(KW_KIND_runq, &w->victim.cg, sizeof(*r), sizeof(r->p));
+	if (!r)
+		return 0;
+	__builtin_memset(&r->p, 0, sizeof(r->p));
+	r->e.flags = flags;
+	r->e.duration_ns = ns;
+	r->e.subject = w->victim;
+	r->p.self_ns = w->self_ns;
+	r->p.other_ns = w->other_ns;
+	r->p.idle_ns = w->idle_ns;
+	r->p.unknown_ns = w->unknown_ns;
+	r->p.preempted = w->preempted;
+	r->p.allowed_cpus = BPF_CORE_READ(task, nr_cpus_allowed);
+	r->p.priority = BPF_CORE_READ(task, prio);
+	c.r = r;
+	bpf_loop(KW_OCCUPANTS_SHOWN, show_step, &c, 0);
+	if (r->p.occupants && kw_cg_same(&r->e.subject.cg, &r->e.peer.cg))
+		r->e.flags |= KW_FLAG_PEER_SELF;
+	kw_submit(r, false);
+	return 0;
+}
+
+/*
+ * A wait of task from .. now (run-queue clock, at least the blame threshold) on the CPU whose slices these are.
+ * pending: it goes on; only what the sums do not have yet is added to them.
+ */
+static __noinline int runq_wait(struct task_struct *task, struct kw_task_state *st, struct kw_slices *s, u32 walk,
+				u64 from, u64 now, u32 flags)
+{
+	struct kw_walk *w = bpf_map_lookup_elem(&kw_walks, &walk);
+	u64 fresh_from = from;
+
+	if (!w || !s || now <= from)
+		return 0;
+	if (st && st->runq_accounted > from && st->runq_accounted <= now)
+		fresh_from = st->runq_accounted;
+	__builtin_memset(w, 0, sizeof(*w));
+	kw_party_of(task, &w->victim);
+	if (kw_is_own(w->victim.pid))
+		return 0;
+	w->from = from;
+	w->fresh_from = fresh_from;
+	w->end = now;
+	w->head = s->head;
+	w->waiter_tid = w->victim.tid;
+	kw_sum_wait(&w->victim.cg, KW_WAIT_CPU, now - fresh_from);
+	if (st) {
+		st->runq_total_ns += now - fresh_from;
+		st->runq_accounted = flags & KW_FLAG_PENDING ? now : 0;
+	}
+	runq_blame(w, s);
+	if (now - from >= kw_settings.runq_threshold_ns)
+		runq_record(task, w, now - from, flags);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Once a tick over all tasks: waits that have not ended are invisible to the hooks at their end.  What they have cost
+ * since the last tick goes into the sums, long ones give a record marked pending.
+ *
+ * Runs beside the hooks without a lock.  A wait that ends while the scan looks at it may be counted twice for the
+ * microseconds both take.
+ */
+#include "bpf/lock.bpf.h"
+#include "bpf/offcpu.bpf.h"
+#include "bpf/runq.bpf.h"
+#include "bpf/throttle.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+struct bpf_map; /* opaque to us; the first argument of callbacks */
+
+#define PENDING_RUNQ_NS 100000000ULL /* shorter ones are over soon and then counted */
+
+/* task_struct.blocker's low bits (include/linux/hung_task.h) as flags of contention_begin. */
+static __always_inline u32 blocker_flags(u64 blocker)
+{
+	switch (blocker & 3) {
+	case 0:
+		return LCB_F_MUTEX;
+	case 2:
+		return LCB_F_READ;
+	case 3:
+		return LCB_F_WRITE;
+	default:
+		return 0;
+	}
+}
+
+/* A lock wait that began before the hooks were there, where the kernel remembers the lock. */
+static __noinline int lock_adopt(struct task_struct *task, u64 blocker)
+{
+	struct kw_lock_wait *w = bpf_task_storage_get(&kw_lock_waits, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct kw_task_state *st = kw_task_state(task, true);
+
+	if (!w || !st)
+		return 0;
+	__builtin_memset(w, 0, sizeof(*w));
+	w->lock = blocker & ~3ULL;
+	w->flags = blocker_flags(blocker);
+	w->runq_ns = st->runq_total_ns;
+	st->lock_accounted = 0;
+	st->lock_since = bpf_ktime_get_boot_ns();
+	return 0;
+}
+
+static __noinline int scan_lock(struct task_struct *task, struct kw_task_state *st)
+{
+	struct kw_lock_wait *w = bpf_task_storage_get(&kw_lock_waits, task, NULL, 0);
+	u64 now = bpf_ktime_get_boot_ns();
+	struct super_block *sb;
+
+	if (!st || !w || !w->lock || (s64)(now - st->lock_since) < (s64)kw_settings.lock_threshold_ns)
+		return 0;
+	sb = (struct super_block *)w->fs.sb;
+	if (sb)
+		w->fs.level = BPF_CORE_READ(sb, s_writers.frozen);
+	else
+		holder_refresh(w, now);
+	return lock_account(task, st, w, now, KW_FLAG_PENDING);
+}
+
+static __noinline int scan_blocked(struct task_struct *task, u32 state)
+{
+	struct kw_task_state *st = kw_task_state(task, true);
+	u64 now = bpf_ktime_get_boot_ns();
+
+	if (!st)
+		return 0;
+	if (!st->off_since) {
+		/* Since before the hooks were there, or frozen while it slept: no switch told. */
+		st->off_accounted = 0;
+		st->off_state = state;
+		st->off_estimated = 1;
+		st->off_since = now;
+		return 0;
+	}
+	return offcpu_account(task, st, state, now, KW_FLAG_PENDING);
+}
+
+static __noinline int scan_runnable(struct task_struct *task, struct kw_task_state *st)
+{
+	u64 queued = BPF_CORE_READ(task, sched_info.last_queued), now = kw_rq_clock(task);
+	u32 zero = 0;
+
+	if (!queued || (s64)(now - queued) < (s64)PENDING_RUNQ_NS)
+		return 0;
+	if (st && st->throttle_since == queued && kw_throttled(task))
+		return kw_settings.throttle_on ? throttle_account(task, st, now - queued, KW_FLAG_PENDING) : 0;
+	/* Off the queue and in storage under a quota: throttle_end() will tell how much of it was a wait for the CPU. */
+	if ((st && st->throttle_since == queued) || kw_throttled(task) || !kw_settings.runq_on)
+		return 0;
+	st = kw_task_state(task, true);
+	return runq_wait(task, st, bpf_map_lookup_percpu_elem(&kw_cpu_slices, &zero, kw_cpu_of(task)), KW_WALK_SCAN,
+			 queued, now, KW_FLAG_PENDING);
+}
+
+/* A voluntary sleep of a container's task, once: context for whoever waits for it, never a wait in the sums. */
+static __noinline int scan_sleep(struct task_struct *task)
+{
+	u64 switches = BPF_CORE_READ(task, nvcsw) + BPF_CORE_READ(task, nivcsw);
+	struct kw_task_state *st;
+	struct kw_party self;
+	u64 now;
+
+	kw_cg_of_task(task, &self.cg);
+	if (self.cg.v2 <= 1 && !self.cg.v1)
+		return 0;
+	st = kw_task_state(task, true);
+	if (!st)
+		return 0;
+	now = bpf_ktime_get_boot_ns();
+	if (st->sleep_switches != switches || !st->sleep_seen) {
+		st->sleep_switches = switches;
+		st->sleep_seen = now;
+		st->sleep_reported = 0;
+		return 0;
+	}
+	if (st->sleep_reported || now - st->sleep_seen < kw_settings.offcpu_sleep_threshold_ns)
+		return 0;
+	st->sleep_reported = 1;
+	kw_party_of(task, &self);
+	if (kw_is_own(self.pid))
+		return 0;
+	return offcpu_record(task, &self, kw_state_of(task), 0, now - st->sleep_seen, KW_FLAG_PENDING | KW_FLAG_ESTIMATED);
+}
+
+/* bpf_for_each_map_elem() callback: a file system that was frozen and no longer is. */
+static long freezer_check(struct bpf_map *map, u64 *sb, struct kw_freezer *f, void *data)
+{
+	struct super_block *block = (struct super_block *)*sb;
+	struct kw_freeze_record *r;
+
+	if (BPF_CORE_READ(block, s_writers.frozen) && BPF_CORE_READ(block, s_dev) == f->dev)
+		return 0;
+	r = kw_begin(KW_KIND_freeze, &f->by.cg, sizeof(*r), sizeof(r->p));
+	if (r) {
+		__builtin_memset(&r->p, 0, sizeof(r->p));
+		r->e.duration_ns = r->e.ts_ns - f->since;
+		r->e.flags = KW_FLAG_ESTIMATED;
+		r->p.what = 4;
+		r->p.dev = f->dev;
+		__builtin_memcpy(r->p.target, f->id, sizeof(f->id));
+		kw_submit(r, true);
+	}
+	bpf_map_delete_elem(map, sb);
+	return 0;
+}
+
+static __always_inline void scan_one(struct task_struct *task)
+{
+	u32 state = kw_state_direct(task);
+	struct kw_task_state *st = kw_task_state(task, false);
+	bool blocked = offcpu_blocked(state) || kw_frozen_v2(task);
+	u64 blocker;
+
+	if (task->on_cpu)
+		return;
+	if (st && !blocked)
+		st->off_since = 0; /* thawed without a wakeup: it sleeps on */
+	if (kw_settings.lock_on && blocked) {
+		blocker = kw_blocker(task);
+		if (blocker && !(st && st->lock_since)) {
+			lock_adopt(task, blocker);
+			return;
+		}
+	}
+	if (kw_settings.lock_on && st && st->lock_since)
+		scan_lock(task, st);
+	else if (kw_settings.offcpu_on && blocked)
+		scan_blocked(task, state);
+	else if (!state)
+		scan_runnable(task, st);
+	else if (kw_settings.offcpu_on && (state & TASK_INTERRUPTIBLE))
+		scan_sleep(task);
+}
+
+SEC("iter/task")
+int scan_tasks(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+
+	if (!task || kw_is_off())
+		return 0;
+	if (!ctx->meta->seq_num)
+		bpf_for_each_map_elem(&kw_freezers, freezer_check, NULL, 0);
+	if (!(task->flags & PF_KTHREAD))
+		scan_one(task);
+	return 0;
+}
