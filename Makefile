@@ -38,7 +38,8 @@ UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_SUPPORT := $(sort $(filter-out $(UNIT_SRCS),$(wildcard tests/unit/*.c)))
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FAULT_SRCS := $(sort $(wildcard tests/faults/*.c))
-BPFTEST_SRCS := $(sort $(wildcard tests/bpf/*.c))
+BPFTEST_SRCS := $(sort $(filter-out %.bpf.c,$(wildcard tests/bpf/*.c)))
+BPFTEST_BPF := $(if $(NOBPF),,$(wildcard tests/bpf/*.bpf.c))
 BENCH_SRCS := $(sort $(wildcard tests/bench/*.c))
 
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
@@ -169,7 +170,11 @@ $(BUILD)/$(1:.c=): $(BUILD)/obj/$(1:.c=.o) $(if $(UNIT_SUPPORT),$(BUILD)/libunit
 endef
 $(foreach t,$(UNIT_SRCS),$(eval $(call unit_test,$(t))))
 
-# Programs that try the running kernel, as root (tests/bpf/run.sh).
+# Programs that try the running kernel, as root (tests/bpf/run.sh), and BPF objects made to be refused.
+$(BUILD)/tests/bpf/%.bpf.o: tests/bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
 $(BUILD)/tests/bpf/%: $(BUILD)/obj/tests/bpf/%.o $(patsubst %,$(BUILD)/lib%.a,base schema collect) $(EMBED_OBJS)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
@@ -196,7 +201,7 @@ $(BUILD)/tests/bench: $(BENCH_SRCS:%.c=$(BUILD)/obj/%.o) $(LIBS) $(EMBED_OBJS)
 	$(TEST_LINK) $(KWHY_LDLIBS)
 
 tests-unit: $(UNIT_BINS)
-tests-bpf: $(BPFTEST_BINS)
+tests-bpf: $(BPFTEST_BINS) $(BPFTEST_BPF:%.bpf.c=$(BUILD)/%.bpf.o)
 tests-fuzz: $(FUZZ_BINS)
 tests-faults: $(if $(FAULT_SRCS),$(BUILD)/tests/faults)
 

@@ -3,6 +3,7 @@
 
 #include <bpf/btf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdbool.h>
 #include <string.h>
@@ -219,7 +220,7 @@ static char *read_disk_name(uint32_t dev)
 	char path[64], text[1024], *name;
 
 	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/uevent", dev >> 20, dev & 0xfffff);
-	if (file_read(-1, path, text, sizeof(text)) <= 0)
+	if (file_read(AT_FDCWD, path, text, sizeof(text)) <= 0)
 		return NULL;
 	name = strstr(text, "DEVNAME=");
 	if (!name)

@@ -121,11 +121,16 @@ static void verifier_reason(const char *verifier_log, char *ret, size_t size)
 
 static void explain(const char *log, const char *verifier_log, int error, struct attempt *ret)
 {
-	char text[96] = "";
+	char text[160] = "";
+	const char *field;
 
 	verifier_reason(verifier_log, text, sizeof(text));
-	if (text[0])
-		snprintf(ret->why, sizeof(ret->why), "verifier: %s", text);
+	field = strstr(text, "CO-RE relocation");
+	field = field ? strstr(field, "] ") : NULL;
+	if (field)
+		snprintf(ret->why, sizeof(ret->why), "this kernel lacks %.*s", (int)strcspn(field + 2, "("), field + 2);
+	else if (text[0])
+		snprintf(ret->why, sizeof(ret->why), "verifier: %.100s", text);
 	else if (strstr(log, "failed to find kernel BTF type ID"))
 		snprintf(ret->why, sizeof(ret->why), "this kernel has no such tracepoint or function");
 	else if (strstr(log, "BTF is required"))
