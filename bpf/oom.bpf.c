@@ -12,12 +12,17 @@ enum { RSS_FILE = 0, RSS_ANON = 1, RSS_SHMEM = 3 };
 /* The sum is kept per CPU and folded in batches: this reads low or high by at most a batch per CPU. */
 static __always_inline u64 rss_bytes(struct mm_struct *mm, u32 which)
 {
+	struct percpu_counter *counter;
 	s64 pages;
 
-	if (bpf_core_type_exists(struct mm_rss_stat___old))
+	if (bpf_core_type_exists(struct mm_rss_stat___old)) {
 		pages = BPF_CORE_READ((struct mm_struct___old *)mm, rss_stat.count[which].counter);
-	else
-		pages = BPF_CORE_READ(mm, rss_stat[which].count);
+	} else {
+		/* Not rss_stat[which]: the compiler would take the size of our cut-down struct for the step. */
+		counter = (void *)mm + bpf_core_field_offset(mm->rss_stat) +
+			  which * bpf_core_type_size(struct percpu_counter);
+		pages = BPF_CORE_READ(counter, count);
+	}
 	return pages > 0 ? pages * KW_PAGE_SIZE : 0;
 }
 

@@ -43,8 +43,11 @@ static __always_inline bool from_kernel(int code)
 static __always_inline bool handled(struct task_struct *task, int sig)
 {
 	struct sighand_struct *sighand = BPF_CORE_READ(task, sighand);
+	/* Not action[sig - 1]: the compiler would take the size of our cut-down struct for the step. */
+	struct k_sigaction *action = (void *)sighand + bpf_core_field_offset(sighand->action) +
+				     (sig - 1) * bpf_core_type_size(struct k_sigaction);
 
-	return BPF_CORE_READ(sighand, action[(sig - 1) & 63].sa.sa_handler) != NULL;
+	return BPF_CORE_READ(action, sa.sa_handler) != NULL;
 }
 
 SEC("tp_btf/signal_generate")
