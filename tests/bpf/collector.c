@@ -28,6 +28,8 @@ struct watch {
 	unsigned int stack_count;
 	struct kw_cgroup cgroups[CGROUPS_SEEN_MAX];
 	unsigned int cgroup_count;
+	uint64_t exit_cg; /* of the last exit record, and whether that cgroup had been announced */
+	bool exit_named;
 };
 
 static void take_probe(struct watch *w, const struct kw_probe *p)
@@ -57,6 +59,14 @@ static void take_stack_use(struct watch *w, uint64_t hash)
 	w->unannounced += hash != 0 && w->stack_count < 1024;
 }
 
+static void take_exit(struct watch *w, uint64_t id)
+{
+	w->exit_cg = id;
+	w->exit_named = false;
+	for (unsigned int i = 0; i < w->cgroup_count; i++)
+		w->exit_named |= w->cgroups[i].hierarchy == 0 && w->cgroups[i].id == id;
+}
+
 static int on_event(void *ctx, const struct kw_event *e)
 {
 	struct watch *w = ctx;
@@ -69,6 +79,8 @@ static int on_event(void *ctx, const struct kw_event *e)
 	take_stack_use(w, e->peer_stack);
 	if (e->kind == KW_KIND_tick)
 		memcpy(&w->tick, payload, sizeof(w->tick));
+	else if (e->kind == KW_KIND_exit)
+		take_exit(w, e->subject.cg.v2);
 	else if (e->kind == KW_KIND_probe)
 		take_probe(w, payload);
 	else if (e->kind == KW_KIND_stack && w->stack_count < 1024)
@@ -269,11 +281,10 @@ static void unknown_ids_resolve(struct checks *k)
 		_exit(1);
 	}
 	waitpid(pid, NULL, 0);
-	for (int64_t end = time_boot_ns() + NSEC_PER_SEC; !w.count[KW_KIND_exit] && time_boot_ns() < end;)
+	for (int64_t end = time_boot_ns() + NSEC_PER_SEC; w.exit_cg != st.st_ino && time_boot_ns() < end;)
 		collect_poll(c, 100);
-	check(k, w.count[KW_KIND_exit] == 0 || cgroup_records(&w, 1, st.st_ino, name) == 1,
-	      "an unknown id is announced before the record that has it", "%" PRIu64 " exits, %u announcements",
-	      w.count[KW_KIND_exit], cgroup_records(&w, 1, st.st_ino, name));
+	check(k, w.exit_cg == st.st_ino && w.exit_named, "an unknown id is announced before the record that has it",
+	      "%" PRIu64 " exits, of cgroup %" PRIu64, w.count[KW_KIND_exit], w.exit_cg);
 	rmdir(path);
 	poll_ticks(c, &w, 3);
 	check(k, cgroup_records(&w, 3, st.st_ino, name) == 1, "without the tracepoint its end is polled", "%u records",
