@@ -69,7 +69,7 @@ static void probe_family(const struct metrics *m, const json_t *rows, const char
 	family(m, name, COUNTER, help);
 	snprintf(total, sizeof(total), "%s_total", name);
 	json_array_foreach((json_t *)rows, i, row)
-		sample(m, total, "probe", json_text(row, "probe"), (double)json_int(row, key, 0) * scale);
+		sample(m, total, "probe", value_text(row, "probe"), (double)value_int(row, key, 0) * scale);
 }
 
 static void probe_metrics(const struct metrics *m, struct reader *r)
@@ -88,9 +88,9 @@ static void probe_metrics(const struct metrics *m, struct reader *r)
 	probe_family(m, rows, "kwhy_probe_run_seconds", "run_ns", 1e-9, "Kernel time of the programs of a probe.");
 	family(m, "kwhy_probe_up", GAUGE, "1 attached, 0.5 degraded, 0 failed or off.");
 	json_array_foreach(rows, i, row) {
-		const char *state = json_text(row, "state");
+		const char *state = value_text(row, "state");
 
-		sample(m, "kwhy_probe_up", "probe", json_text(row, "probe"),
+		sample(m, "kwhy_probe_up", "probe", value_text(row, "probe"),
 		       !strcmp(state, "attached") ? 1 : !strcmp(state, "degraded") ? 0.5 : 0);
 	}
 	json_decref(rows);
@@ -104,20 +104,20 @@ static void tick_metrics(const struct metrics *m, struct reader *r, int64_t now_
 	family(m, "kwhy_ready", GAUGE, "1 when /readyz would say so.");
 	sample(m, "kwhy_ready", NULL, NULL, json_is_true(json_object_get(readiness, "ready")));
 	family(m, "kwhy_ticks", COUNTER, "Heartbeats of the collector since it started.");
-	sample(m, "kwhy_ticks_total", NULL, NULL, (double)json_int(tick, "seq", 0));
+	sample(m, "kwhy_ticks_total", NULL, NULL, (double)value_int(tick, "seq", 0));
 	family(m, "kwhy_records_emitted", COUNTER, "Records produced since the collector started.");
-	sample(m, "kwhy_records_emitted_total", NULL, NULL, (double)json_int(tick, "emitted", 0));
+	sample(m, "kwhy_records_emitted_total", NULL, NULL, (double)value_int(tick, "emitted", 0));
 	family(m, "kwhy_records_stored", COUNTER, "Records handed to the store since the collector started.");
-	sample(m, "kwhy_records_stored_total", NULL, NULL, (double)json_int(tick, "stored", 0));
+	sample(m, "kwhy_records_stored_total", NULL, NULL, (double)value_int(tick, "stored", 0));
 	family(m, "kwhy_records_lost", COUNTER, "Records lost for any reason since the collector started.");
-	sample(m, "kwhy_records_lost_total", NULL, NULL, (double)json_int(tick, "lost", 0));
+	sample(m, "kwhy_records_lost_total", NULL, NULL, (double)value_int(tick, "lost", 0));
 	json_decref(readiness);
 }
 
 static int count_severity(void *ctx, const json_t *report)
 {
 	int64_t *counts = ctx;
-	const char *severity = json_text(report, "severity");
+	const char *severity = value_text(report, "severity");
 
 	counts[!strcmp(severity, "critical") ? 2 : !strcmp(severity, "warning") ? 1 : 0]++;
 	return 0;
@@ -141,8 +141,8 @@ static void wait_sample(const struct metrics *m, const json_t *row)
 	strbuf_addstr(m->out, "kwhy_container_wait_seconds{container=\"");
 	label_value(m->out, container_label(row));
 	strbuf_addstr(m->out, "\",reason=\"");
-	label_value(m->out, json_text(row, "reason"));
-	strbuf_addf(m->out, "\"} %.9g\n", (double)json_int(row, "wait_ns", 0) * 1e-9);
+	label_value(m->out, value_text(row, "reason"));
+	strbuf_addf(m->out, "\"} %.9g\n", (double)value_int(row, "wait_ns", 0) * 1e-9);
 }
 
 static void wait_metrics(const struct metrics *m, struct reader *r)

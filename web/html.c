@@ -220,8 +220,8 @@ const char *container_label(const json_t *c)
 	static const char *const keys[] = { "name", "pod", "cgroup", "ref" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		if (*json_text(c, keys[i]))
-			return json_text(c, keys[i]);
+		if (*value_text(c, keys[i]))
+			return value_text(c, keys[i]);
 	return json_is_object(c) ? "host" : "nobody";
 }
 
@@ -252,7 +252,7 @@ void html_rows_table(struct strbuf *b, const json_t *rows, const char *caption)
 	strbuf_addstr(b, "</tbody></table></div>\n");
 }
 
-double json_number(const json_t *object, const char *key)
+double value_number(const json_t *object, const char *key)
 {
 	const json_t *v = json_object_get(object, key);
 	double number;

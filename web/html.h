@@ -29,7 +29,7 @@ void html_meter(struct strbuf *b, double share, const char *label);
 void html_rows_table(struct strbuf *b, const json_t *rows, const char *caption);
 
 /* A number given as such or as decimal text; NaN when it is neither. */
-double json_number(const json_t *object, const char *key);
+double value_number(const json_t *object, const char *key);
 /* The name people know a container by: name, else ref, else "host". */
 const char *container_label(const json_t *container);
 

@@ -61,8 +61,8 @@ int list_events_next(const struct event_filter *f, const json_t *rows, struct ev
 
 	if ((int64_t)n < f->limit || !n)
 		return 0;
-	last = json_int(json_array_get(rows, n - 1), "ts_ns", 0);
-	while (same < n && json_int(json_array_get(rows, n - 1 - same), "ts_ns", 0) == last)
+	last = value_int(json_array_get(rows, n - 1), "ts_ns", 0);
+	while (same < n && value_int(json_array_get(rows, n - 1 - same), "ts_ns", 0) == last)
 		same++;
 	*ret_next = *f;
 	ret_next->before_ns = last;
@@ -171,7 +171,7 @@ static json_t *newest_tick(struct reader *r, int64_t now_ns)
 	tick = json_incref(json_array_get(rows, 0));
 	json_decref(rows);
 	if (tick) {
-		snprintf(age, sizeof(age), "%" PRId64, now_ns - json_int(tick, "ts_ns", 0));
+		snprintf(age, sizeof(age), "%" PRId64, now_ns - value_int(tick, "ts_ns", 0));
 		json_object_set_new(tick, "age_ns", json_string(age));
 	}
 	return tick;
@@ -187,11 +187,11 @@ static size_t probe_states(struct reader *r, json_t *states, json_t *missing)
 	if (list_probes(r, &rows, &err) < 0)
 		return 0;
 	json_array_foreach(rows, i, row) {
-		const char *state = json_text(row, "state");
+		const char *state = value_text(row, "state");
 
-		json_object_set_new(states, state, json_integer(json_int(states, state, 0) + 1));
+		json_object_set_new(states, state, json_integer(value_int(states, state, 0) + 1));
 		if (strcmp(state, "attached") && strcmp(state, "off"))
-			add_missing(missing, state, json_text(row, "probe"), json_text(row, "why"));
+			add_missing(missing, state, value_text(row, "probe"), value_text(row, "why"));
 	}
 	count = json_array_size(rows);
 	json_decref(rows);
@@ -201,7 +201,7 @@ static size_t probe_states(struct reader *r, json_t *states, json_t *missing)
 json_t *list_readiness(struct reader *r, int64_t now_ns)
 {
 	json_t *missing = json_array(), *states = json_object(), *tick = newest_tick(r, now_ns);
-	bool fresh = tick && json_int(tick, "age_ns", INT64_MAX) < FRESH_NS;
+	bool fresh = tick && value_int(tick, "age_ns", INT64_MAX) < FRESH_NS;
 	size_t probes = probe_states(r, states, missing);
 
 	if (!tick)

@@ -181,19 +181,19 @@ void page_container_link(struct strbuf *b, const char *name)
 static void incident_row(struct strbuf *b, const json_t *report)
 {
 	const json_t *window = json_object_get(report, "window");
-	int64_t onset = json_int(window, "onset_ns", 0), end = json_int(window, "end_ns", 0);
+	int64_t onset = value_int(window, "onset_ns", 0), end = value_int(window, "end_ns", 0);
 
 	strbuf_addstr(b, "<li class=\"incident ");
-	strbuf_add_html(b, json_text(report, "severity"));
+	strbuf_add_html(b, value_text(report, "severity"));
 	strbuf_addstr(b, "\"><h3><a href=\"/incidents/");
-	strbuf_add_html(b, json_text(report, "id"));
+	strbuf_add_html(b, value_text(report, "id"));
 	strbuf_addstr(b, "\">");
-	strbuf_add_html(b, json_text(report, "headline"));
+	strbuf_add_html(b, value_text(report, "headline"));
 	strbuf_addstr(b, "</a></h3><p class=\"meta\">");
-	html_severity(b, json_text(report, "severity"));
-	html_status(b, json_text(report, "status"));
-	html_confidence(b, json_text(json_object_get(report, "confidence"), "level"));
-	html_cause(b, json_text(report, "cause"));
+	html_severity(b, value_text(report, "severity"));
+	html_status(b, value_text(report, "status"));
+	html_confidence(b, value_text(json_object_get(report, "confidence"), "level"));
+	html_cause(b, value_text(report, "cause"));
 	strbuf_addstr(b, "<span>");
 	html_time(b, onset);
 	strbuf_addstr(b, end > onset ? " for " : "</span>");

@@ -46,26 +46,26 @@ static const char *state_badge(const char *state)
 
 static void number_cell(struct strbuf *b, const json_t *row, const char *key)
 {
-	strbuf_addf(b, "<td class=\"num\">%" PRId64 "</td>", json_int(row, key, 0));
+	strbuf_addf(b, "<td class=\"num\">%" PRId64 "</td>", value_int(row, key, 0));
 }
 
 static void probe_row(struct strbuf *b, const json_t *p)
 {
-	int64_t runs = json_int(p, "run_count", 0), run_ns = json_int(p, "run_ns", 0);
+	int64_t runs = value_int(p, "run_count", 0), run_ns = value_int(p, "run_ns", 0);
 
 	strbuf_addstr(b, "<tr><th scope=\"row\"><code>");
-	strbuf_add_html(b, json_text(p, "probe"));
-	strbuf_addf(b, "</code></th><td>%s</td><td>", state_badge(json_text(p, "state")));
-	strbuf_add_html(b, json_text(p, "attach"));
-	if (*json_text(p, "why")) {
+	strbuf_add_html(b, value_text(p, "probe"));
+	strbuf_addf(b, "</code></th><td>%s</td><td>", state_badge(value_text(p, "state")));
+	strbuf_add_html(b, value_text(p, "attach"));
+	if (*value_text(p, "why")) {
 		strbuf_addstr(b, "<br><small>");
-		strbuf_add_html(b, json_text(p, "why"));
+		strbuf_add_html(b, value_text(p, "why"));
 		strbuf_addstr(b, "</small>");
 	}
 	strbuf_addstr(b, "</td>");
 	number_cell(b, p, "emitted");
 	number_cell(b, p, "stored");
-	strbuf_addf(b, "<td class=\"num\">%" PRId64 "</td>", json_int(p, "lost_ring", 0) + json_int(p, "lost_other", 0));
+	strbuf_addf(b, "<td class=\"num\">%" PRId64 "</td>", value_int(p, "lost_ring", 0) + value_int(p, "lost_other", 0));
 	number_cell(b, p, "suppressed");
 	strbuf_addstr(b, "<td class=\"num\">");
 	if (runs > 0 && run_ns > 0) {
@@ -109,11 +109,11 @@ static void heartbeat(struct strbuf *b, const json_t *readiness)
 		    ready ? "Collector and server are at work" : "The collector is not at work");
 	if (json_is_object(tick)) {
 		strbuf_addstr(b, "<div><dt>Last heartbeat</dt><dd>");
-		html_time(b, json_int(tick, "ts_ns", 0));
+		html_time(b, value_int(tick, "ts_ns", 0));
 		strbuf_addf(b, "</dd></div><div><dt>Records</dt><dd>%" PRId64 " emitted<br>%" PRId64 " stored<br>%" PRId64
 			       " lost</dd></div><div><dt>BPF</dt><dd>%s</dd></div>",
-			    json_int(tick, "emitted", 0), json_int(tick, "stored", 0), json_int(tick, "lost", 0),
-			    json_int(tick, "bpf", 0) ? "attached" : "not attached: samplers only");
+			    value_int(tick, "emitted", 0), value_int(tick, "stored", 0), value_int(tick, "lost", 0),
+			    value_int(tick, "bpf", 0) ? "attached" : "not attached: samplers only");
 	}
 }
 
@@ -151,11 +151,11 @@ static void missing_list(struct strbuf *b, const json_t *missing)
 	strbuf_addstr(b, "<section aria-labelledby=\"h-missing\"><h2 id=\"h-missing\">Missing</h2>\n<ul class=\"plain\">");
 	json_array_foreach((json_t *)missing, i, item) {
 		strbuf_addstr(b, "<li><strong>");
-		strbuf_add_html(b, json_text(item, "name"));
+		strbuf_add_html(b, value_text(item, "name"));
 		strbuf_addstr(b, "</strong> (");
-		strbuf_add_html(b, json_text(item, "what"));
+		strbuf_add_html(b, value_text(item, "what"));
 		strbuf_addstr(b, "): ");
-		strbuf_add_html(b, json_text(item, "why"));
+		strbuf_add_html(b, value_text(item, "why"));
 		strbuf_addstr(b, "</li>\n");
 	}
 	strbuf_addstr(b, "</ul></section>\n");

@@ -36,22 +36,22 @@ static void container_row(struct strbuf *b, const json_t *c)
 
 	strbuf_addstr(b, "<tr><th scope=\"row\">");
 	page_container_link(b, container_label(c));
-	if (strcmp(json_text(c, "cgroup"), container_label(c))) {
+	if (strcmp(value_text(c, "cgroup"), container_label(c))) {
 		strbuf_addstr(b, "<br><small class=\"path\">");
-		strbuf_add_html(b, json_text(c, "cgroup"));
+		strbuf_add_html(b, value_text(c, "cgroup"));
 		strbuf_addstr(b, "</small>");
 	}
 	strbuf_addstr(b, "</th>");
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		strbuf_addstr(b, "<td>");
-		strbuf_add_html(b, json_text(c, keys[i]));
+		strbuf_add_html(b, value_text(c, keys[i]));
 		strbuf_addstr(b, "</td>");
 	}
 	strbuf_addstr(b, "<td>");
-	html_time(b, json_int(c, "first_ns", 0));
+	html_time(b, value_int(c, "first_ns", 0));
 	strbuf_addstr(b, "</td><td>");
-	if (json_int(c, "last_ns", 0))
-		html_time(b, json_int(c, "last_ns", 0));
+	if (value_int(c, "last_ns", 0))
+		html_time(b, value_int(c, "last_ns", 0));
 	else
 		strbuf_addstr(b, "still there");
 	strbuf_addstr(b, "</td></tr>\n");
@@ -67,7 +67,7 @@ static void containers_table(struct strbuf *b, const json_t *rows, bool all)
 			 "<th scope=\"col\">Pod</th><th scope=\"col\">Image</th><th scope=\"col\">First seen</th>"
 			 "<th scope=\"col\">Gone</th></tr></thead><tbody>\n");
 	json_array_foreach((json_t *)rows, i, row) {
-		if (all || strcmp(json_text(row, "kind"), "cgroup"))
+		if (all || strcmp(value_text(row, "kind"), "cgroup"))
 			container_row(b, row);
 		else
 			hidden++;
@@ -84,7 +84,7 @@ static bool any_container(const json_t *rows)
 	size_t i;
 
 	json_array_foreach((json_t *)rows, i, row)
-		if (!strcmp(json_text(row, "kind"), "container"))
+		if (!strcmp(value_text(row, "kind"), "container"))
 			return true;
 	return false;
 }

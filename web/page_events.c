@@ -64,7 +64,7 @@ int api_events(const struct http_request *req, struct http_response *res)
 
 static void party(struct strbuf *b, const json_t *e, const char *name_key, const char *comm_key, const char *pid_key)
 {
-	const char *name = json_text(e, name_key), *comm = json_text(e, comm_key);
+	const char *name = value_text(e, name_key), *comm = value_text(e, comm_key);
 
 	if (*name)
 		page_container_link(b, name);
@@ -74,17 +74,17 @@ static void party(struct strbuf *b, const json_t *e, const char *name_key, const
 		return;
 	strbuf_addstr(b, "<br><small><code>");
 	strbuf_add_html(b, comm);
-	strbuf_addf(b, "</code> %" PRId64 "</small>", json_int(e, pid_key, 0));
+	strbuf_addf(b, "</code> %" PRId64 "</small>", value_int(e, pid_key, 0));
 }
 
 static void event_row(struct strbuf *b, const json_t *e)
 {
-	int64_t duration = json_int(e, "duration_ns", 0);
+	int64_t duration = value_int(e, "duration_ns", 0);
 
 	strbuf_addstr(b, "<tr><td>");
-	html_time(b, json_int(e, "ts_ns", 0));
+	html_time(b, value_int(e, "ts_ns", 0));
 	strbuf_addstr(b, "</td><td><code>");
-	strbuf_add_html(b, json_text(e, "kind"));
+	strbuf_add_html(b, value_text(e, "kind"));
 	strbuf_addstr(b, "</code></td><td>");
 	party(b, e, "container_name", "comm", "pid");
 	strbuf_addstr(b, "</td><td>");
@@ -92,8 +92,8 @@ static void event_row(struct strbuf *b, const json_t *e)
 	strbuf_addstr(b, "</td><td class=\"num\">");
 	if (duration)
 		html_span(b, duration);
-	strbuf_addstr(b, json_int(e, "pending", 0) ? " <small>so far</small></td><td>" : "</td><td>");
-	strbuf_add_html(b, json_text(e, "summary"));
+	strbuf_addstr(b, value_int(e, "pending", 0) ? " <small>so far</small></td><td>" : "</td><td>");
+	strbuf_add_html(b, value_text(e, "summary"));
 	strbuf_addstr(b, "</td></tr>\n");
 }
 
@@ -123,7 +123,7 @@ static void permanent_link(struct strbuf *b, const struct http_request *req, con
 	strbuf_addstr(b, "<a href=\"/events?");
 	strbuf_add_html(b, strbuf_str(&query));
 	strbuf_addf(b, "since=%" PRId64 "&amp;until=%" PRId64 "\">Permanent address of these events</a>",
-		    json_int(json_array_get(rows, n - 1), "ts_ns", 0), json_int(json_array_get(rows, 0), "ts_ns", 0));
+		    value_int(json_array_get(rows, n - 1), "ts_ns", 0), value_int(json_array_get(rows, 0), "ts_ns", 0));
 }
 
 static void events_form(struct strbuf *b, const struct http_request *req)
@@ -151,11 +151,11 @@ static void events_body(struct strbuf *b, const struct http_request *req, const 
 	events_table(b, rows);
 	strbuf_addstr(b, "<p class=\"pager\">");
 	permanent_link(b, req, rows);
-	if (*json_text(model, "next")) {
+	if (*value_text(model, "next")) {
 		page_query_without(&query, req, "cursor");
 		strbuf_addstr(b, " <a rel=\"next\" href=\"/events?");
 		strbuf_add_html(b, strbuf_str(&query));
-		strbuf_addf(b, "cursor=%s\">Older events →</a>", json_text(model, "next"));
+		strbuf_addf(b, "cursor=%s\">Older events →</a>", value_text(model, "next"));
 	}
 	strbuf_addstr(b, "</p>\n");
 }

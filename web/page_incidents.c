@@ -68,7 +68,7 @@ static int incidents_model(const struct http_request *req, struct http_response 
 	}
 	if ((int64_t)json_array_size(items) > limit) {
 		json_array_remove(items, (size_t)limit);
-		next = json_string(json_text(json_array_get(items, (size_t)limit - 1), "id"));
+		next = json_string(value_text(json_array_get(items, (size_t)limit - 1), "id"));
 	}
 	*ret_model = json_pack("{s:o, s:o}", "items", items, "next", next);
 	return *ret_model ? 0 : http_problem(res, 503, "Out of memory.");
@@ -114,7 +114,7 @@ int page_incidents(const struct http_request *req, struct http_response *res)
 		page_incident_rows(b, json_object_get(model, "items"));
 	else
 		page_empty(b, req->param_count ? "No incident matches this." : "No incident so far.");
-	next = json_text(model, "next");
+	next = value_text(model, "next");
 	if (*next) {
 		AUTO(strbuf) struct strbuf query = STRBUF_INIT;
 

@@ -38,7 +38,7 @@ static json_t *container_entry(json_t *by_number, const json_t *row)
 	char key[24];
 	json_t *entry;
 
-	snprintf(key, sizeof(key), "%" PRId64, json_int(row, "container", -1));
+	snprintf(key, sizeof(key), "%" PRId64, value_int(row, "container", -1));
 	entry = json_object_get(by_number, key);
 	if (entry)
 		return entry;
@@ -56,9 +56,9 @@ static void add_waits(json_t *by_number, const json_t *rows)
 	json_array_foreach((json_t *)rows, i, row) {
 		json_t *entry = container_entry(by_number, row), *sum = json_object_get(entry, "wait_sum");
 
-		json_object_set(json_object_get(entry, "waits"), json_text(row, "reason"), json_object_get(row, "wait_ns"));
+		json_object_set(json_object_get(entry, "waits"), value_text(row, "reason"), json_object_get(row, "wait_ns"));
 		if (sum)
-			json_integer_set(sum, json_integer_value(sum) + json_int(row, "wait_ns", 0));
+			json_integer_set(sum, json_integer_value(sum) + value_int(row, "wait_ns", 0));
 	}
 }
 
@@ -95,7 +95,7 @@ static int64_t weight(const json_t *entry)
 	const json_t *usage = json_object_get(entry, "usage");
 
 	/* Who waits comes first, then who works. */
-	return json_int(entry, "wait_sum", 0) * 16 + json_int(usage, "cpu_ns", 0);
+	return value_int(entry, "wait_sum", 0) * 16 + value_int(usage, "cpu_ns", 0);
 }
 
 static int by_weight(const void *a, const void *b)
@@ -131,7 +131,7 @@ static json_t *overview_model(const struct http_request *req)
 	size_t i;
 
 	json_array_foreach(open, i, item)
-		wrong += strcmp(json_text(item, "severity"), "info") != 0;
+		wrong += strcmp(value_text(item, "severity"), "info") != 0;
 	json_decref(open);
 	return json_pack("{s:I, s:o, s:o, s:o}", "open", (json_int_t)wrong, "incidents", incidents(req->reader, NULL, INCIDENTS_MAX),
 			 "containers", busiest(req->reader), "readiness", list_readiness(req->reader, req->now_ns));
@@ -140,7 +140,7 @@ static json_t *overview_model(const struct http_request *req)
 static void verdict(struct strbuf *b, const json_t *model)
 {
 	const json_t *readiness = json_object_get(model, "readiness");
-	int64_t open = json_int(model, "open", 0);
+	int64_t open = value_int(model, "open", 0);
 	bool watching = json_is_true(json_object_get(readiness, "ready"));
 	size_t missing = json_array_size(json_object_get(readiness, "missing"));
 
@@ -163,7 +163,7 @@ static void verdict(struct strbuf *b, const json_t *model)
 
 static void pressure_cell(struct strbuf *b, const json_t *pressure, const char *key)
 {
-	double span = (double)json_int(pressure, "span_ns", 0), some = json_number(pressure, key);
+	double span = (double)value_int(pressure, "span_ns", 0), some = value_number(pressure, key);
 	char label[16];
 
 	strbuf_addstr(b, "<td>");
@@ -187,7 +187,7 @@ static void waits_cell(struct strbuf *b, const json_t *waits)
 		strbuf_addstr(b, any ? " · " : "");
 		strbuf_add_html(b, reason);
 		strbuf_addstr(b, " <b>");
-		html_span(b, json_int(waits, reason, 0));
+		html_span(b, value_int(waits, reason, 0));
 		strbuf_addstr(b, "</b>");
 		any = true;
 	}
@@ -197,7 +197,7 @@ static void waits_cell(struct strbuf *b, const json_t *waits)
 static void load_row(struct strbuf *b, const json_t *entry)
 {
 	const json_t *usage = json_object_get(entry, "usage"), *pressure = json_object_get(entry, "pressure");
-	double span = (double)json_int(usage, "span_ns", 0), cpu = json_number(usage, "cpu_ns");
+	double span = (double)value_int(usage, "span_ns", 0), cpu = value_number(usage, "cpu_ns");
 
 	strbuf_addstr(b, "<tr><th scope=\"row\">");
 	page_container_link(b, container_label(entry));
@@ -205,8 +205,8 @@ static void load_row(struct strbuf *b, const json_t *entry)
 	if (span > 0 && cpu == cpu)
 		strbuf_addf(b, "%.2f", cpu / span);
 	strbuf_addstr(b, "</td><td class=\"num\">");
-	if (json_int(usage, "memory_bytes", -1) >= 0)
-		html_quantity(b, json_number(usage, "memory_bytes"), "bytes");
+	if (value_int(usage, "memory_bytes", -1) >= 0)
+		html_quantity(b, value_number(usage, "memory_bytes"), "bytes");
 	strbuf_addstr(b, "</td>");
 	pressure_cell(b, pressure, "cpu_some_ns");
 	pressure_cell(b, pressure, "memory_some_ns");
@@ -245,7 +245,7 @@ static void health(struct strbuf *b, const json_t *readiness)
 
 	strbuf_addstr(b, "<section aria-labelledby=\"h-health\"><h2 id=\"h-health\"><a href=\"/agent\">Agent</a></h2>\n<dl class=\"facts\">"
 			 "<div><dt>Heartbeat</dt><dd>");
-	html_time(b, json_int(tick, "ts_ns", 0));
+	html_time(b, value_int(tick, "ts_ns", 0));
 	strbuf_addstr(b, "</dd></div><div><dt>Probes</dt><dd>");
 	json_object_foreach((json_t *)states, state, count) {
 		strbuf_addf(b, "%" JSON_INTEGER_FORMAT " ", json_integer_value(count));
@@ -253,7 +253,7 @@ static void health(struct strbuf *b, const json_t *readiness)
 		strbuf_addstr(b, "<br>");
 	}
 	strbuf_addf(b, "</dd></div><div><dt>Records</dt><dd>%" PRId64 " stored, %" PRId64 " lost</dd></div></dl></section>\n",
-		    json_int(tick, "stored", 0), json_int(tick, "lost", 0));
+		    value_int(tick, "stored", 0), value_int(tick, "lost", 0));
 }
 
 int page_overview(const struct http_request *req, struct http_response *res)

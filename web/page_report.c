@@ -55,7 +55,7 @@ static int write_format(struct http_response *res, const json_t *report, const c
 	} else if (!strcmp(format, "html")) {
 		render_report_html(&res->body, report);
 		res->type = "text/html; charset=utf-8";
-		attach_as(res, json_text(report, "id"), "html");
+		attach_as(res, value_text(report, "id"), "html");
 	}
 	return 0;
 }
@@ -78,8 +78,8 @@ int page_report(const struct http_request *req, struct http_response *res)
 	if (format) {
 		r = write_format(res, report, format);
 	} else {
-		page.title = json_text(report, "headline");
-		page.refresh = strcmp(json_text(report, "status"), "open") ? 0 : 5;
+		page.title = value_text(report, "headline");
+		page.refresh = strcmp(value_text(report, "status"), "open") ? 0 : 5;
 		page_begin(res, &page);
 		render_report_article(&res->body, report, true);
 		page_end(res);

@@ -92,26 +92,26 @@ static void md_culprit(struct strbuf *b, const json_t *c)
 {
 	const json_t *container = json_object_get(c, "container");
 
-	md(b, json_is_object(container) ? container_label(container) : json_text(c, "what"));
+	md(b, json_is_object(container) ? container_label(container) : value_text(c, "what"));
 }
 
 static void head(struct strbuf *b, const json_t *r)
 {
 	const json_t *confidence = json_object_get(r, "confidence"), *window = json_object_get(r, "window");
 	const json_t *node = json_object_get(r, "node"), *resource = json_object_get(r, "resource");
-	int64_t onset = json_int(window, "onset_ns", 0), end = json_int(window, "end_ns", 0);
+	int64_t onset = value_int(window, "onset_ns", 0), end = value_int(window, "end_ns", 0);
 
 	strbuf_addstr(b, "# ");
-	md(b, json_text(r, "headline"));
+	md(b, value_text(r, "headline"));
 	strbuf_addstr(b, "\n\n- **Cause:** ");
-	md(b, json_text(r, "cause"));
+	md(b, value_text(r, "cause"));
 	strbuf_addstr(b, "\n- **Severity:** ");
-	md(b, json_text(r, "severity"));
+	md(b, value_text(r, "severity"));
 	strbuf_addstr(b, ", ");
-	md(b, json_text(r, "status"));
+	md(b, value_text(r, "status"));
 	strbuf_addstr(b, "\n- **Confidence:** ");
-	md(b, json_text(confidence, "level"));
-	strbuf_addf(b, " (%s)", confidence_meaning(json_text(confidence, "level")));
+	md(b, value_text(confidence, "level"));
+	strbuf_addf(b, " (%s)", confidence_meaning(value_text(confidence, "level")));
 	if (json_array_size(json_object_get(confidence, "capped_by"))) {
 		strbuf_addstr(b, ", capped by ");
 		md_list(b, json_object_get(confidence, "capped_by"));
@@ -124,16 +124,16 @@ static void head(struct strbuf *b, const json_t *r)
 	else
 		strbuf_addstr(b, "still going on");
 	strbuf_addstr(b, "\n- **Resource:** ");
-	md(b, json_text(resource, "kind"));
+	md(b, value_text(resource, "kind"));
 	strbuf_addch(b, ' ');
-	md(b, json_text(resource, "name"));
+	md(b, value_text(resource, "name"));
 	strbuf_addstr(b, "\n- **Node:** ");
-	md(b, json_text(node, "name"));
+	md(b, value_text(node, "name"));
 	strbuf_addch(b, ' ');
-	md(b, json_text(node, "kernel"));
+	md(b, value_text(node, "kernel"));
 	strbuf_addstr(b, "\n- **Incident:** ");
-	md(b, json_text(r, "id"));
-	strbuf_addf(b, ", revision %lld\n", (long long)json_int(r, "revision", 0));
+	md(b, value_text(r, "id"));
+	strbuf_addf(b, ", revision %lld\n", (long long)value_int(r, "revision", 0));
 }
 
 static void parties(struct strbuf *b, const json_t *r)
@@ -148,12 +148,12 @@ static void parties(struct strbuf *b, const json_t *r)
 		strbuf_addstr(b, " | ");
 		json_array_foreach(json_object_get(item, "impact"), j, impact) {
 			strbuf_addstr(b, j ? "; " : "");
-			md(b, json_text(impact, "name"));
+			md(b, value_text(impact, "name"));
 			strbuf_addch(b, ' ');
-			text_quantity(b, json_number(impact, "value"), json_text(impact, "unit"));
-			if (!isnan(json_number(impact, "baseline"))) {
+			text_quantity(b, value_number(impact, "value"), value_text(impact, "unit"));
+			if (!isnan(value_number(impact, "baseline"))) {
 				strbuf_addstr(b, ", usually ");
-				text_quantity(b, json_number(impact, "baseline"), json_text(impact, "unit"));
+				text_quantity(b, value_number(impact, "baseline"), value_text(impact, "unit"));
 			}
 		}
 		strbuf_addstr(b, " |\n");
@@ -162,16 +162,16 @@ static void parties(struct strbuf *b, const json_t *r)
 		strbuf_addstr(b, "| culprit | ");
 		md_culprit(b, item);
 		strbuf_addstr(b, " | ");
-		if (!isnan(json_number(item, "share")))
-			strbuf_addf(b, "%.0f %%: ", json_number(item, "share") * 100);
-		md(b, json_text(item, "what"));
+		if (!isnan(value_number(item, "share")))
+			strbuf_addf(b, "%.0f %%: ", value_number(item, "share") * 100);
+		md(b, value_text(item, "what"));
 		strbuf_addstr(b, " |\n");
 	}
 	json_array_foreach(json_object_get(r, "bystanders"), i, item) {
 		strbuf_addstr(b, "| not to blame | ");
 		md(b, container_label(json_object_get(item, "container")));
 		strbuf_addstr(b, " | ");
-		md(b, json_text(item, "why"));
+		md(b, value_text(item, "why"));
 		strbuf_addstr(b, " |\n");
 	}
 }
@@ -186,11 +186,11 @@ static void budget(struct strbuf *b, const json_t *list)
 	strbuf_addstr(b, "\n## Where the victim's time went\n\n| State | Because of | Time |\n| --- | --- | ---: |\n");
 	json_array_foreach((json_t *)list, i, part) {
 		strbuf_addstr(b, "| ");
-		md(b, json_text(part, "state"));
+		md(b, value_text(part, "state"));
 		strbuf_addstr(b, " | ");
 		md_value(b, json_object_get(part, "culprit"));
 		strbuf_addstr(b, " | ");
-		span_format(b, json_int(part, "ns", 0));
+		span_format(b, value_int(part, "ns", 0));
 		strbuf_addstr(b, " |\n");
 	}
 }
@@ -205,15 +205,15 @@ static void remedies(struct strbuf *b, const json_t *list)
 	strbuf_addstr(b, "\n## What to do\n");
 	json_array_foreach((json_t *)list, i, item) {
 		strbuf_addf(b, "\n%zu. ", i + 1);
-		md(b, json_text(item, "action"));
+		md(b, value_text(item, "action"));
 		strbuf_addstr(b, " (risk: ");
-		md(b, json_text(item, "risk"));
+		md(b, value_text(item, "risk"));
 		strbuf_addstr(b, json_is_true(json_object_get(item, "reversible")) ? "; reversible)\n" : ")\n");
-		if (*json_text(item, "command"))
-			md_code(b, "sh", json_text(item, "command"));
-		if (*json_text(item, "verify_sql")) {
+		if (*value_text(item, "command"))
+			md_code(b, "sh", value_text(item, "command"));
+		if (*value_text(item, "verify_sql")) {
 			strbuf_addstr(b, "\nTo verify:\n");
-			md_code(b, "sql", json_text(item, "verify_sql"));
+			md_code(b, "sql", value_text(item, "verify_sql"));
 		}
 	}
 }
@@ -226,17 +226,17 @@ static void evidence(struct strbuf *b, const json_t *list)
 	strbuf_addstr(b, "\n## Evidence\n");
 	json_array_foreach((json_t *)list, i, item) {
 		strbuf_addstr(b, "\n### ");
-		md(b, json_text(item, "id"));
+		md(b, value_text(item, "id"));
 		strbuf_addstr(b, "\n\n");
-		md(b, json_text(item, "claim"));
+		md(b, value_text(item, "claim"));
 		strbuf_addstr(b, "\n\nObserved ");
 		md_value(b, json_object_get(item, "observed"));
 		strbuf_addstr(b, "; baseline ");
 		md_value(b, json_object_get(item, "baseline"));
 		strbuf_addch(b, '\n');
-		if (!*json_text(item, "sql"))
+		if (!*value_text(item, "sql"))
 			continue;
-		md_code(b, "sql", json_text(item, "sql"));
+		md_code(b, "sql", value_text(item, "sql"));
 		if (json_object_size(json_object_get(item, "params"))) {
 			strbuf_addstr(b, "\nwith ");
 			md_value(b, json_object_get(item, "params"));
@@ -259,11 +259,11 @@ static void hypotheses(struct strbuf *b, const json_t *list)
 			const json_t *pass = json_object_get(test, "pass");
 
 			strbuf_addstr(b, "| ");
-			md(b, json_text(h, "cause"));
+			md(b, value_text(h, "cause"));
 			strbuf_addstr(b, " | ");
-			md(b, json_text(h, "verdict"));
+			md(b, value_text(h, "verdict"));
 			strbuf_addstr(b, " | ");
-			md(b, json_text(test, "name"));
+			md(b, value_text(test, "name"));
 			strbuf_addstr(b, " | ");
 			md_value(b, json_object_get(test, "expected"));
 			strbuf_addstr(b, " | ");
@@ -282,11 +282,11 @@ static void timeline(struct strbuf *b, const json_t *list)
 	strbuf_addstr(b, "\n## Timeline\n\n");
 	json_array_foreach((json_t *)list, i, item) {
 		strbuf_addstr(b, "- ");
-		time_format(b, json_int(item, "ts_ns", 0));
+		time_format(b, value_int(item, "ts_ns", 0));
 		strbuf_addstr(b, " **");
-		md(b, json_text(item, "kind"));
+		md(b, value_text(item, "kind"));
 		strbuf_addstr(b, "** ");
-		md(b, json_text(item, "text"));
+		md(b, value_text(item, "text"));
 		strbuf_addch(b, '\n');
 	}
 }
@@ -297,18 +297,18 @@ static void quality(struct strbuf *b, const json_t *q)
 	size_t i;
 
 	strbuf_addstr(b, "\n## Data quality\n\n");
-	if (!isnan(json_number(q, "coverage")))
-		strbuf_addf(b, "- Coverage: %.0f %%\n", json_number(q, "coverage") * 100);
+	if (!isnan(value_number(q, "coverage")))
+		strbuf_addf(b, "- Coverage: %.0f %%\n", value_number(q, "coverage") * 100);
 	json_array_foreach(json_object_get(q, "lost"), i, item) {
 		strbuf_addstr(b, "- Lost: ");
-		md(b, json_text(item, "probe"));
-		strbuf_addf(b, " %lld\n", (long long)json_int(item, "count", 0));
+		md(b, value_text(item, "probe"));
+		strbuf_addf(b, " %lld\n", (long long)value_int(item, "count", 0));
 	}
 	json_array_foreach(json_object_get(q, "missing"), i, item) {
 		strbuf_addstr(b, "- Missing: ");
-		md(b, json_text(item, "probe"));
+		md(b, value_text(item, "probe"));
 		strbuf_addstr(b, ": ");
-		md(b, json_text(item, "why"));
+		md(b, value_text(item, "why"));
 		strbuf_addch(b, '\n');
 	}
 }
@@ -324,6 +324,6 @@ void render_report_markdown(struct strbuf *b, const json_t *r)
 	timeline(b, json_object_get(r, "timeline"));
 	quality(b, json_object_get(r, "data_quality"));
 	strbuf_addstr(b, "\n---\nkwhy ");
-	md(b, json_text(json_object_get(r, "generator"), "version"));
+	md(b, value_text(json_object_get(r, "generator"), "version"));
 	strbuf_addch(b, '\n');
 }

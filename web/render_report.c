@@ -76,8 +76,8 @@ static void tasks(struct strbuf *b, const json_t *list)
 			strbuf_addf(b, "and %zu more", json_array_size(list) - i);
 			return;
 		}
-		text(b, "<code>", json_text(task, "comm"), "</code>");
-		strbuf_addf(b, " %lld", (long long)json_int(task, "pid", 0));
+		text(b, "<code>", value_text(task, "comm"), "</code>");
+		strbuf_addf(b, " %lld", (long long)value_int(task, "pid", 0));
 	}
 }
 
@@ -86,7 +86,7 @@ static void tasks(struct strbuf *b, const json_t *list)
 static void confidence_note(struct strbuf *b, const json_t *confidence)
 {
 	const json_t *basis = json_object_get(confidence, "basis"), *caps = json_object_get(confidence, "capped_by");
-	const char *level = json_text(confidence, "level"), *meaning = confidence_meaning(level);
+	const char *level = value_text(confidence, "level"), *meaning = confidence_meaning(level);
 
 	text(b, "<p class=\"note\"><strong class=\"level\">", level, "</strong>");
 	if (*meaning)
@@ -113,8 +113,8 @@ static void facts(struct strbuf *b, const json_t *report)
 {
 	const json_t *window = json_object_get(report, "window"), *node = json_object_get(report, "node");
 	const json_t *resource = json_object_get(report, "resource");
-	int64_t onset = json_int(window, "onset_ns", 0), end = json_int(window, "end_ns", 0);
-	int64_t detected = json_int(window, "detected_ns", 0);
+	int64_t onset = value_int(window, "onset_ns", 0), end = value_int(window, "end_ns", 0);
+	int64_t detected = value_int(window, "detected_ns", 0);
 
 	strbuf_addstr(b, "<dl class=\"facts\"><div><dt>Onset</dt><dd>");
 	html_time(b, onset);
@@ -136,29 +136,29 @@ static void facts(struct strbuf *b, const json_t *report)
 	else
 		strbuf_addstr(b, "–");
 	fact(b, "Resource");
-	text(b, "", json_text(resource, "kind"), " ");
-	strbuf_add_html(b, json_text(resource, "name"));
+	text(b, "", value_text(resource, "kind"), " ");
+	strbuf_add_html(b, value_text(resource, "name"));
 	fact(b, "Node");
-	text(b, "", json_text(node, "name"), "<br>");
-	text(b, "<small>", json_text(node, "kernel"), " ");
-	text(b, "", json_text(node, "arch"), "</small></dd></div></dl>\n");
+	text(b, "", value_text(node, "name"), "<br>");
+	text(b, "<small>", value_text(node, "kernel"), " ");
+	text(b, "", value_text(node, "arch"), "</small></dd></div></dl>\n");
 }
 
 static void head(struct strbuf *b, const json_t *report, bool links)
 {
 	const json_t *confidence = json_object_get(report, "confidence");
-	const char *id = json_text(report, "id");
+	const char *id = value_text(report, "id");
 
 	strbuf_addstr(b, "<header class=\"report-head\">\n<p class=\"eyebrow\">");
 	if (links)
 		strbuf_addstr(b, "<a href=\"/incidents\">Incidents</a> / ");
 	text(b, "<span class=\"id\">", id, "</span>");
-	strbuf_addf(b, " · revision %lld</p>\n<h1>", (long long)json_int(report, "revision", 0));
-	text(b, "", json_text(report, "headline"), "</h1>\n<p class=\"badges\">");
-	html_severity(b, json_text(report, "severity"));
-	html_status(b, json_text(report, "status"));
-	html_confidence(b, json_text(confidence, "level"));
-	html_cause(b, json_text(report, "cause"));
+	strbuf_addf(b, " · revision %lld</p>\n<h1>", (long long)value_int(report, "revision", 0));
+	text(b, "", value_text(report, "headline"), "</h1>\n<p class=\"badges\">");
+	html_severity(b, value_text(report, "severity"));
+	html_status(b, value_text(report, "status"));
+	html_confidence(b, value_text(confidence, "level"));
+	html_cause(b, value_text(report, "cause"));
 	strbuf_addstr(b, "</p>\n");
 	confidence_note(b, confidence);
 	facts(b, report);
@@ -172,15 +172,15 @@ static const char arrow[] = "<li class=\"arrow\" aria-hidden=\"true\"><svg viewB
 
 static void impact_text(struct strbuf *b, const json_t *impact)
 {
-	double base = json_number(impact, "baseline");
+	double base = value_number(impact, "baseline");
 
-	text(b, "", json_text(impact, "name"), " ");
+	text(b, "", value_text(impact, "name"), " ");
 	strbuf_addstr(b, "<b>");
-	html_quantity(b, json_number(impact, "value"), json_text(impact, "unit"));
+	html_quantity(b, value_number(impact, "value"), value_text(impact, "unit"));
 	strbuf_addstr(b, "</b>");
 	if (!isnan(base)) {
 		strbuf_addstr(b, ", usually ");
-		html_quantity(b, base, json_text(impact, "unit"));
+		html_quantity(b, base, value_text(impact, "unit"));
 	}
 }
 
@@ -191,7 +191,7 @@ static void culprit_name(struct strbuf *b, const json_t *culprit)
 	if (json_is_object(container))
 		strbuf_add_html(b, container_label(container));
 	else
-		strbuf_add_html(b, *json_text(culprit, "what") ? json_text(culprit, "what") : "nobody");
+		strbuf_add_html(b, *value_text(culprit, "what") ? value_text(culprit, "what") : "nobody");
 }
 
 static void strip_victim(struct strbuf *b, const json_t *victims)
@@ -216,22 +216,22 @@ static void strip_mechanism(struct strbuf *b, const json_t *report)
 	size_t i;
 
 	strbuf_addstr(b, "<li class=\"actor mechanism\"><span class=\"role\">waited on</span><strong>");
-	text(b, "", json_text(resource, "kind"), " ");
-	text(b, "", json_text(resource, "name"), "</strong><span class=\"detail\">");
+	text(b, "", value_text(resource, "kind"), " ");
+	text(b, "", value_text(resource, "name"), "</strong><span class=\"detail\">");
 	json_array_foreach((json_t *)edges, i, edge) {
 		if (i)
 			strbuf_addstr(b, " → ");
-		strbuf_add_html(b, json_text(edge, "mechanism"));
+		strbuf_add_html(b, value_text(edge, "mechanism"));
 	}
 	if (!i)
-		strbuf_add_html(b, json_text(report, "cause"));
+		strbuf_add_html(b, value_text(report, "cause"));
 	strbuf_addstr(b, "</span></li>\n");
 }
 
 static void strip_culprit(struct strbuf *b, const json_t *culprits)
 {
 	const json_t *first = json_array_get(culprits, 0);
-	double share = json_number(first, "share");
+	double share = value_number(first, "share");
 
 	strbuf_addstr(b, "<li class=\"actor culprit\"><span class=\"role\">Culprit</span><strong>");
 	if (first)
@@ -241,8 +241,8 @@ static void strip_culprit(struct strbuf *b, const json_t *culprits)
 	strbuf_addstr(b, "</strong><span class=\"detail\">");
 	if (json_is_true(json_object_get(first, "self")))
 		strbuf_addstr(b, "the victim itself");
-	if (json_is_object(json_object_get(first, "container")) && *json_text(first, "what"))
-		text(b, json_is_true(json_object_get(first, "self")) ? ": " : "", json_text(first, "what"), "");
+	if (json_is_object(json_object_get(first, "container")) && *value_text(first, "what"))
+		text(b, json_is_true(json_object_get(first, "self")) ? ": " : "", value_text(first, "what"), "");
 	if (!isnan(share))
 		strbuf_addf(b, "<br>share <b>%.0f %%</b>", share * 100);
 	if (json_array_size(culprits) > 1)
@@ -276,7 +276,7 @@ static void victims_table(struct strbuf *b, const json_t *victims)
 		const json_t *container = json_object_get(victim, "container");
 
 		text(b, "<tr><th scope=\"row\">", container_label(container), "<br>");
-		text(b, "<small class=\"path\">", json_text(container, "cgroup"), "</small></th><td>");
+		text(b, "<small class=\"path\">", value_text(container, "cgroup"), "</small></th><td>");
 		json_array_foreach(json_object_get(victim, "impact"), j, impact) {
 			strbuf_addstr(b, j ? "<br>" : "");
 			impact_text(b, impact);
@@ -303,15 +303,15 @@ static void culprits_table(struct strbuf *b, const json_t *culprits)
 			 "<th scope=\"col\">Who</th><th scope=\"col\">Share</th><th scope=\"col\">Did what</th>"
 			 "<th scope=\"col\">Tasks</th></tr></thead><tbody>\n");
 	json_array_foreach((json_t *)culprits, i, culprit) {
-		double share = json_number(culprit, "share");
+		double share = value_number(culprit, "share");
 
 		strbuf_addstr(b, "<tr><th scope=\"row\">");
 		culprit_name(b, culprit);
-		text(b, "<br><small class=\"path\">", json_text(json_object_get(culprit, "container"), "cgroup"), "</small></th><td>");
+		text(b, "<br><small class=\"path\">", value_text(json_object_get(culprit, "container"), "cgroup"), "</small></th><td>");
 		snprintf(label, sizeof(label), "%.0f %%", share * 100);
 		if (!isnan(share))
 			html_meter(b, share, label);
-		text(b, "</td><td>", json_text(culprit, "what"), json_is_true(json_object_get(culprit, "self")) ? " (itself)" : "");
+		text(b, "</td><td>", value_text(culprit, "what"), json_is_true(json_object_get(culprit, "self")) ? " (itself)" : "");
 		strbuf_addstr(b, "</td><td>");
 		tasks(b, json_object_get(culprit, "tasks"));
 		strbuf_addstr(b, "</td></tr>\n");
@@ -329,7 +329,7 @@ static void bystanders(struct strbuf *b, const json_t *list)
 	strbuf_addstr(b, "<h3>Looked guilty, were not</h3>\n<ul class=\"plain\">");
 	json_array_foreach((json_t *)list, i, item) {
 		text(b, "<li><strong>", container_label(json_object_get(item, "container")), "</strong>: ");
-		text(b, "", json_text(item, "why"), "</li>\n");
+		text(b, "", value_text(item, "why"), "</li>\n");
 	}
 	strbuf_addstr(b, "</ul>\n");
 }
@@ -341,12 +341,12 @@ static void node_label(struct strbuf *b, const json_t *nodes, const json_t *end)
 
 	json_array_foreach((json_t *)nodes, i, node)
 		if (json_equal(json_object_get(node, "id"), (json_t *)end)) {
-			if (*json_text(node, "label"))
-				strbuf_add_html(b, json_text(node, "label"));
+			if (*value_text(node, "label"))
+				strbuf_add_html(b, value_text(node, "label"));
 			else if (json_is_object(json_object_get(node, "container")))
 				strbuf_add_html(b, container_label(json_object_get(node, "container")));
 			else
-				strbuf_add_html(b, *json_text(node, "what") ? json_text(node, "what") : json_text(node, "id"));
+				strbuf_add_html(b, *value_text(node, "what") ? value_text(node, "what") : value_text(node, "id"));
 			return;
 		}
 	html_value(b, "", end);
@@ -364,12 +364,12 @@ static void chain(struct strbuf *b, const json_t *list)
 	json_array_foreach((json_t *)edges, i, edge) {
 		strbuf_addstr(b, "<li><strong>");
 		node_label(b, nodes, json_object_get(edge, "from"));
-		text(b, "</strong> <span class=\"via\">→ ", json_text(edge, "mechanism"), " →</span> <strong>");
+		text(b, "</strong> <span class=\"via\">→ ", value_text(edge, "mechanism"), " →</span> <strong>");
 		node_label(b, nodes, json_object_get(edge, "to"));
 		strbuf_addstr(b, "</strong>");
-		if (json_int(edge, "lag_ns", 0) > 0) {
+		if (value_int(edge, "lag_ns", 0) > 0) {
 			strbuf_addstr(b, " after ");
-			html_span(b, json_int(edge, "lag_ns", 0));
+			html_span(b, value_int(edge, "lag_ns", 0));
 		}
 		evidence_links(b, json_object_get(edge, "evidence"));
 		strbuf_addstr(b, "</li>\n");
@@ -413,15 +413,15 @@ static void budget_bar(struct strbuf *b, const json_t *budget, double total)
 
 	strbuf_addstr(b, "<svg class=\"budget\" role=\"img\" aria-label=\"Time budget; the table below has the numbers\">\n");
 	json_array_foreach((json_t *)budget, i, part) {
-		double width = fmax(0, (double)json_int(part, "ns", 0)) / total * 100;
+		double width = fmax(0, (double)value_int(part, "ns", 0)) / total * 100;
 
 		if (i == SEGMENTS_MAX)
 			break;
 		strbuf_addf(b, "<g class=\"%s\"><rect x=\"%.3f%%\" width=\"%.3f%%\" height=\"100%%\"/>",
-			    state_class(json_text(part, "state")), x, width);
+			    state_class(value_text(part, "state")), x, width);
 		if (width >= 4)
 			strbuf_addf(b, "<text x=\"%.3f%%\" y=\"50%%\">%c</text>", x + width / 2, (char)('A' + i));
-		text(b, "<title>", json_text(part, "state"), "</title></g>\n");
+		text(b, "<title>", value_text(part, "state"), "</title></g>\n");
 		x += width;
 	}
 	strbuf_addstr(b, "</svg>\n");
@@ -437,11 +437,11 @@ static void budget_table(struct strbuf *b, const json_t *budget, double total)
 			 "<th scope=\"col\" class=\"num\">Share</th></tr></thead><tbody>\n");
 	json_array_foreach((json_t *)budget, i, part) {
 		const json_t *culprit = json_object_get(part, "culprit");
-		int64_t ns = json_int(part, "ns", 0);
+		int64_t ns = value_int(part, "ns", 0);
 
-		strbuf_addf(b, "<tr><th scope=\"row\"><span class=\"key %s\">%c</span> ", state_class(json_text(part, "state")),
+		strbuf_addf(b, "<tr><th scope=\"row\"><span class=\"key %s\">%c</span> ", state_class(value_text(part, "state")),
 			    i < SEGMENTS_MAX ? (char)('A' + i) : '+');
-		words(b, json_text(part, "state"));
+		words(b, value_text(part, "state"));
 		strbuf_addstr(b, "</th><td>");
 		html_value(b, "", culprit);
 		strbuf_addstr(b, "</td><td class=\"num\">");
@@ -458,7 +458,7 @@ static void budget(struct strbuf *b, const json_t *list)
 	size_t i;
 
 	json_array_foreach((json_t *)list, i, part)
-		total += fmax(0, (double)json_int(part, "ns", 0));
+		total += fmax(0, (double)value_int(part, "ns", 0));
 	if (total <= 0)
 		return;
 	section(b, "budget", "Where the victim’s time went");
@@ -483,19 +483,19 @@ static void remediation(struct strbuf *b, const json_t *list, bool links)
 	json_array_foreach((json_t *)list, i, item) {
 		const json_t *reversible = json_object_get(item, "reversible");
 
-		text(b, "<li><h3>", json_text(item, "action"), "</h3>");
-		if (*json_text(item, "command"))
-			text(b, "<pre class=\"command\"><code>", json_text(item, "command"), "</code></pre>");
-		text(b, "<p class=\"note\"><strong>Risk:</strong> ", *json_text(item, "risk") ? json_text(item, "risk") : "not stated", "");
+		text(b, "<li><h3>", value_text(item, "action"), "</h3>");
+		if (*value_text(item, "command"))
+			text(b, "<pre class=\"command\"><code>", value_text(item, "command"), "</code></pre>");
+		text(b, "<p class=\"note\"><strong>Risk:</strong> ", *value_text(item, "risk") ? value_text(item, "risk") : "not stated", "");
 		if (json_is_boolean(reversible))
 			strbuf_addstr(b, json_is_true(reversible) ? " · reversible" : " · <strong>not reversible</strong>");
 		strbuf_addstr(b, "</p>");
-		if (*json_text(item, "verify_sql")) {
-			text(b, "<details><summary>How to verify</summary><pre><code>", json_text(item, "verify_sql"), "</code></pre>");
+		if (*value_text(item, "verify_sql")) {
+			text(b, "<details><summary>How to verify</summary><pre><code>", value_text(item, "verify_sql"), "</code></pre>");
 			if (links) {
 				AUTO(strbuf) struct strbuf href = STRBUF_INIT;
 
-				http_url_encode(&href, json_text(item, "verify_sql"));
+				http_url_encode(&href, value_text(item, "verify_sql"));
 				strbuf_addf(b, "<p><a href=\"/query?sql=%s\">Run this query</a></p>", strbuf_str(&href));
 			}
 			strbuf_addstr(b, "</details>");
@@ -518,12 +518,12 @@ static void param_text(struct strbuf *out, const json_t *value)
 static void query_link(struct strbuf *b, const json_t *item, const json_t *window)
 {
 	AUTO(strbuf) struct strbuf href = STRBUF_INIT;
-	int64_t onset = json_int(window, "onset_ns", 0), end = json_int(window, "end_ns", 0);
+	int64_t onset = value_int(window, "onset_ns", 0), end = value_int(window, "end_ns", 0);
 	json_t *value;
 	const char *key;
 
 	strbuf_addstr(&href, "/query?sql=");
-	http_url_encode(&href, json_text(item, "sql"));
+	http_url_encode(&href, value_text(item, "sql"));
 	json_object_foreach(json_object_get(item, "params"), key, value) {
 		AUTO(strbuf) struct strbuf plain = STRBUF_INIT;
 
@@ -566,7 +566,7 @@ static void figure(struct strbuf *b, const char *name, const json_t *value, cons
 		return;
 	strbuf_addf(b, "<div><dt>%s</dt><dd>", name);
 	if (json_is_object(value) && json_object_get(value, "value"))
-		html_quantity(b, json_number(value, "value"), json_text(value, "unit"));
+		html_quantity(b, value_number(value, "value"), value_text(value, "unit"));
 	else if (json_is_number(value))
 		html_quantity(b, json_number_value(value), unit);
 	else
@@ -587,16 +587,16 @@ static void evidence_rows(struct strbuf *b, const json_t *rows)
 
 static void evidence_item(struct strbuf *b, const json_t *item, const json_t *window, bool links)
 {
-	text(b, "<details class=\"evidence\" id=\"ev-", json_text(item, "id"), "\">");
-	text(b, "<summary><span class=\"ref\">", json_text(item, "id"), "</span> ");
-	text(b, "<span class=\"claim\">", json_text(item, "claim"), "</span></summary>\n");
-	text(b, "<dl class=\"figures\"><div><dt>Kind</dt><dd>", json_text(item, "kind"), "</dd></div>");
-	figure(b, "Observed", json_object_get(item, "observed"), json_text(item, "unit"));
-	figure(b, "Baseline", json_object_get(item, "baseline"), json_text(item, "unit"));
+	text(b, "<details class=\"evidence\" id=\"ev-", value_text(item, "id"), "\">");
+	text(b, "<summary><span class=\"ref\">", value_text(item, "id"), "</span> ");
+	text(b, "<span class=\"claim\">", value_text(item, "claim"), "</span></summary>\n");
+	text(b, "<dl class=\"figures\"><div><dt>Kind</dt><dd>", value_text(item, "kind"), "</dd></div>");
+	figure(b, "Observed", json_object_get(item, "observed"), value_text(item, "unit"));
+	figure(b, "Baseline", json_object_get(item, "baseline"), value_text(item, "unit"));
 	strbuf_addstr(b, "</dl>\n");
 	evidence_rows(b, json_object_get(item, "rows"));
-	if (*json_text(item, "sql")) {
-		text(b, "<pre class=\"sql\"><code>", json_text(item, "sql"), "</code></pre>\n");
+	if (*value_text(item, "sql")) {
+		text(b, "<pre class=\"sql\"><code>", value_text(item, "sql"), "</code></pre>\n");
 		params_list(b, json_object_get(item, "params"));
 		if (links)
 			query_link(b, item, window);
@@ -637,8 +637,8 @@ static void hypothesis(struct strbuf *b, const json_t *h)
 	size_t i, n = json_array_size(tests);
 
 	if (!n) {
-		text(b, "<tr><th scope=\"row\"><code class=\"cause\">", json_text(h, "cause"), "</code> ");
-		strbuf_addf(b, "%s</th><td colspan=\"4\"></td></tr>\n", verdict_badge(json_text(h, "verdict")));
+		text(b, "<tr><th scope=\"row\"><code class=\"cause\">", value_text(h, "cause"), "</code> ");
+		strbuf_addf(b, "%s</th><td colspan=\"4\"></td></tr>\n", verdict_badge(value_text(h, "verdict")));
 		return;
 	}
 	json_array_foreach((json_t *)tests, i, test) {
@@ -647,10 +647,10 @@ static void hypothesis(struct strbuf *b, const json_t *h)
 		strbuf_addstr(b, "<tr>");
 		if (!i) {
 			strbuf_addf(b, "<th scope=\"rowgroup\" rowspan=\"%zu\">", n);
-			text(b, "<code class=\"cause\">", json_text(h, "cause"), "</code><br>");
-			strbuf_addf(b, "%s</th>", verdict_badge(json_text(h, "verdict")));
+			text(b, "<code class=\"cause\">", value_text(h, "cause"), "</code><br>");
+			strbuf_addf(b, "%s</th>", verdict_badge(value_text(h, "verdict")));
 		}
-		text(b, "<td>", json_text(test, "name"), "");
+		text(b, "<td>", value_text(test, "name"), "");
 		evidence_links(b, json_object_get(test, "evidence"));
 		strbuf_addstr(b, "</td><td>");
 		html_value(b, "", json_object_get(test, "expected"));
@@ -685,7 +685,7 @@ static void hypotheses(struct strbuf *b, const json_t *list)
 static void timeline(struct strbuf *b, const json_t *report)
 {
 	const json_t *list = json_object_get(report, "timeline");
-	int64_t onset = json_int(json_object_get(report, "window"), "onset_ns", 0);
+	int64_t onset = value_int(json_object_get(report, "window"), "onset_ns", 0);
 	json_t *item;
 	size_t i;
 
@@ -694,7 +694,7 @@ static void timeline(struct strbuf *b, const json_t *report)
 	section(b, "timeline", "Timeline");
 	strbuf_addstr(b, "<ol class=\"timeline\">\n");
 	json_array_foreach((json_t *)list, i, item) {
-		int64_t ts = json_int(item, "ts_ns", 0);
+		int64_t ts = value_int(item, "ts_ns", 0);
 
 		strbuf_addstr(b, "<li><span class=\"when\">");
 		html_time(b, ts);
@@ -703,8 +703,8 @@ static void timeline(struct strbuf *b, const json_t *report)
 			html_span(b, ts > onset ? ts - onset : onset - ts);
 			strbuf_addstr(b, "</small>");
 		}
-		text(b, "</span><span class=\"what\"><b>", json_text(item, "kind"), "</b> ");
-		strbuf_add_html(b, json_text(item, "text"));
+		text(b, "</span><span class=\"what\"><b>", value_text(item, "kind"), "</b> ");
+		strbuf_add_html(b, value_text(item, "text"));
 		evidence_links(b, json_object_get(item, "evidence"));
 		strbuf_addstr(b, "</span></li>\n");
 	}
@@ -714,7 +714,7 @@ static void timeline(struct strbuf *b, const json_t *report)
 static void data_quality(struct strbuf *b, const json_t *quality)
 {
 	const json_t *lost = json_object_get(quality, "lost"), *missing = json_object_get(quality, "missing");
-	double coverage = json_number(quality, "coverage");
+	double coverage = value_number(quality, "coverage");
 	json_t *item;
 	size_t i;
 
@@ -727,12 +727,12 @@ static void data_quality(struct strbuf *b, const json_t *quality)
 					       "No probe was missing.");
 	strbuf_addstr(b, "<ul class=\"plain\">");
 	json_array_foreach((json_t *)lost, i, item) {
-		text(b, "<li><code>", json_text(item, "probe"), "</code>: ");
-		strbuf_addf(b, "%lld lost</li>\n", (long long)json_int(item, "count", 0));
+		text(b, "<li><code>", value_text(item, "probe"), "</code>: ");
+		strbuf_addf(b, "%lld lost</li>\n", (long long)value_int(item, "count", 0));
 	}
 	json_array_foreach((json_t *)missing, i, item) {
-		text(b, "<li><code>", json_text(item, "probe"), "</code>: ");
-		text(b, "", json_text(item, "why"), "</li>\n");
+		text(b, "<li><code>", value_text(item, "probe"), "</code>: ");
+		text(b, "", value_text(item, "why"), "</li>\n");
 	}
 	strbuf_addstr(b, "</ul></section>\n");
 }
@@ -743,19 +743,19 @@ static void foot(struct strbuf *b, const json_t *report, bool links)
 
 	strbuf_addstr(b, "<footer class=\"report-foot\">\n");
 	if (links) {
-		text(b, "<p>This report as <a href=\"/incidents/", json_text(report, "id"), "?format=json\">JSON</a>, ");
-		text(b, "<a href=\"/incidents/", json_text(report, "id"), "?format=md\">Markdown</a>, ");
-		text(b, "<a href=\"/incidents/", json_text(report, "id"), "?format=html\">HTML file</a></p>\n");
+		text(b, "<p>This report as <a href=\"/incidents/", value_text(report, "id"), "?format=json\">JSON</a>, ");
+		text(b, "<a href=\"/incidents/", value_text(report, "id"), "?format=md\">Markdown</a>, ");
+		text(b, "<a href=\"/incidents/", value_text(report, "id"), "?format=html\">HTML file</a></p>\n");
 	}
-	text(b, "<p class=\"note\">kwhy ", json_text(generator, "version"), " · rules ");
-	text(b, "<code>", json_text(generator, "rules_sha256"), "</code> · settings ");
-	text(b, "<code>", json_text(generator, "config_sha256"), "</code> · boot ");
-	text(b, "<code>", json_text(node, "boot_id"), "</code></p>\n</footer>\n");
+	text(b, "<p class=\"note\">kwhy ", value_text(generator, "version"), " · rules ");
+	text(b, "<code>", value_text(generator, "rules_sha256"), "</code> · settings ");
+	text(b, "<code>", value_text(generator, "config_sha256"), "</code> · boot ");
+	text(b, "<code>", value_text(node, "boot_id"), "</code></p>\n</footer>\n");
 }
 
 void render_report_article(struct strbuf *b, const json_t *report, bool links)
 {
-	text(b, "<article class=\"report ", json_text(report, "severity"), "\">\n");
+	text(b, "<article class=\"report ", value_text(report, "severity"), "\">\n");
 	head(b, report, links);
 	strip(b, report);
 	parties(b, report);
@@ -777,7 +777,7 @@ void render_report_html(struct strbuf *b, const json_t *report)
 			 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
 			 "<meta name=\"color-scheme\" content=\"light dark\">\n"
 			 "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n");
-	text(b, "<title>", json_text(report, "headline"), "</title>\n<style>\n");
+	text(b, "<title>", value_text(report, "headline"), "</title>\n<style>\n");
 	if (css)
 		strbuf_add(b, css->data, css->size);
 	strbuf_addstr(b, "</style>\n</head>\n<body>\n<main id=\"main\">\n");

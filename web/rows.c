@@ -115,7 +115,7 @@ int64_t rows_query(struct reader *r, const char *sql, const struct query_param *
 	return n;
 }
 
-int64_t json_int(const json_t *object, const char *key, int64_t fallback)
+int64_t value_int(const json_t *object, const char *key, int64_t fallback)
 {
 	const json_t *v = json_object_get(object, key);
 	int64_t number;
@@ -130,7 +130,7 @@ int64_t json_int(const json_t *object, const char *key, int64_t fallback)
 	return errno || end == json_string_value(v) || *end ? fallback : number;
 }
 
-const char *json_text(const json_t *object, const char *key)
+const char *value_text(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 

@@ -21,9 +21,9 @@ json_t *rows_object(int count, const char *const *names, const struct query_valu
 json_t *rows_value(const char *name, const struct query_value *value);
 
 /* An integer given as a number or as a decimal string; fallback when neither. */
-int64_t json_int(const json_t *object, const char *key, int64_t fallback);
+int64_t value_int(const json_t *object, const char *key, int64_t fallback);
 /* The text, or "" when absent or of another type. */
-const char *json_text(const json_t *object, const char *key);
+const char *value_text(const json_t *object, const char *key);
 
 /* `what` finished by what a failed query deserves: 400, 413, 504 or 503. */
 struct http_response;

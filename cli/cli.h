@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every verb gets: its parsed options.  One table of verbs (cli/verbs.def), one of options (cli/options.c). */
+#ifndef KWHY_CLI_CLI_H
+#define KWHY_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "analyze/reader.h"
+#include "base/config.h"
+#include "base/strbuf.h"
+
+/* Exit codes of the contract. */
+enum {
+	CLI_OK = 0,
+	CLI_FINDING = 1, /* a check failed, a diagnosis differs */
+	CLI_USAGE = 2,
+	CLI_HOST = 3,    /* this host cannot */
+	CLI_STORE = 4,   /* daemon or store not reachable */
+	CLI_PARTIAL = 5,
+};
+
+#define CLI_ARGS_MAX 256
+#define CLI_OWN_PIDS_MAX 8
+
+struct cli {
+	const struct verb *verb;
+	const char *args[CLI_ARGS_MAX + 1]; /* what is no option; NULL-terminated */
+	size_t arg_count;
+	int64_t now_ns;
+
+	const char *state, *listen, *config_file;
+	struct config *config;     /* defaults, the file, then --set */
+	struct strbuf config_args; /* --config and --set as given, each NUL-terminated: to hand on to children */
+	int64_t since_ns, until_ns, at_ns; /* 0: not given */
+	bool json, csv, md, html, follow, supervised, help;
+	const char *kind, *container, *verify, *capture, *status, *severity, *cause;
+	int64_t limit, capture_max;
+	int64_t own_pids[CLI_OWN_PIDS_MAX];
+	size_t own_pid_count;
+};
+
+struct verb {
+	const char *name;
+	const char *args;    /* synopsis of what is no option */
+	const char *options; /* names, separated by spaces; --state, --config, --set and --help go with every verb */
+	size_t args_min, args_max;
+	int (*run)(struct cli *cli);
+	const char *text;    /* one sentence */
+};
+
+const struct verb *verb_at(size_t i); /* NULL past the end */
+const struct verb *verb_find(const char *name);
+/* The verb somebody may have meant; NULL when none is near. */
+const char *verb_nearest(const char *name);
+
+/* argv begins behind the verb.  0, or -EINVAL with a line in *ret_error. */
+int cli_parse(struct cli *cli, const struct verb *verb, int argc, char *const *argv, struct strbuf *ret_error);
+void cli_cleanup(struct cli *cli);
+/* Synopsis and options of a verb, for `kwhy help VERB`. */
+void cli_describe(const struct verb *verb, struct strbuf *out);
+
+/* Opens the store and selects what --since and --until ask for; says what is wrong and returns an exit code (0: fine). */
+int cli_open(const struct cli *cli, struct reader **ret_reader);
+/* The exit code of a query that returned n (rows or negative errno), with a message when it failed. */
+int cli_query_done(const struct cli *cli, struct reader *r, int64_t n, const struct strbuf *error);
+
+#define VERB(name, args, options, min, max, text) int verb_##name(struct cli *cli);
+#include "cli/verbs.def"
+#undef VERB
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/cli.h"
+
+int cli_open(const struct cli *cli, struct reader **ret_reader)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	struct reader *r;
+	int error = reader_open(cli->state, &r, &err);
+
+	if (!error) {
+		error = reader_select(r, cli->since_ns, cli->until_ns ? cli->until_ns : INT64_MAX);
+		if (error >= 0) {
+			if (*reader_warnings(r))
+				log_warning("%s", reader_warnings(r));
+			*ret_reader = r;
+			return CLI_OK;
+		}
+		reader_free(r);
+	}
+	log_error("cannot read the store in %s: %s%s", cli->state, err.len ? strbuf_str(&err) : strerror(-error),
+		  error == -ENOENT ? "; start kwhy up, or name another place with --state" : "");
+	return CLI_STORE;
+}
+
+int cli_query_done(const struct cli *cli, struct reader *r, int64_t n, const struct strbuf *error)
+{
+	if (n == -E2BIG) {
+		log_warning("there is more: the result was cut at its limit");
+		return CLI_PARTIAL;
+	}
+	if (n < 0 && n != -ENODATA) {
+		log_error("%s", error->len ? strbuf_str(error) : strerror((int)-n));
+		return n == -EINVAL || n == -EPERM ? CLI_USAGE : n == -ETIME || n == -EFBIG ? CLI_PARTIAL : CLI_STORE;
+	}
+	if (reader_truncated(r) && cli->since_ns) {
+		log_warning("older shards of the store were left out; ask for less with --since and --until");
+		return CLI_PARTIAL;
+	}
+	return CLI_OK;
+}

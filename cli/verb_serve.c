@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server half: reads the store, analyses each tick, answers HTTP.  Started as root it binds its address, makes its
+ * own directory, and becomes its own user before it reads a byte that others wrote.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "analyze/analyzer.h"
+#include "base/fileutil.h"
+#include "base/log.h"
+#include "base/timeutil.h"
+#include "cli/cli.h"
+#include "cli/privilege.h"
+#include "cli/signals.h"
+#include "web/listen.h"
+#include "web/server.h"
+
+#define ANALYZE_MS 200
+#define RETRY_MS 1000
+#define FIRST_NS (10 * 60 * NSEC_PER_SEC)      /* of a store no server has seen */
+#define RESUME_MAX_NS (60 * 60 * NSEC_PER_SEC) /* after a longer absence older ticks stay unanalysed */
+#define OVERLAP_NS (3 * NSEC_PER_SEC)          /* a tick is committed a little after its time */
+#define NOTE_EVERY_NS (10 * NSEC_PER_SEC)
+/* As systemd hands sockets over: LISTEN_FDS=1, LISTEN_PID=us, the socket is descriptor 3 (sd_listen_fds(3)). */
+#define PASSED_FD 3
+
+static int passed_socket(void)
+{
+	const char *fds = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
+
+	if (!fds || !pid || strcmp(fds, "1") || strtol(pid, NULL, 10) != getpid())
+		return -ENOENT;
+	return fcntl(PASSED_FD, F_SETFD, FD_CLOEXEC) || fcntl(PASSED_FD, F_SETFL, O_NONBLOCK) ? -errno : PASSED_FD;
+}
+
+/* Descriptor or minus an exit code. */
+static int open_socket(const struct cli *cli, struct web_listen *listen)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	int fd = passed_socket();
+
+	if (fd >= 0)
+		return web_listen_adopt(fd, listen) ? -CLI_STORE : fd;
+	if (web_listen_parse(cli->listen, listen, &err)) {
+		log_error("%s", strbuf_str(&err));
+		return -CLI_USAGE;
+	}
+	fd = web_listen_open(listen, &err);
+	if (fd < 0) {
+		log_error("%s", strbuf_str(&err));
+		return -CLI_STORE;
+	}
+	return fd;
+}
+
+/* STATE/reports belongs to the server, STATE must let it through. */
+static int make_directories(const char *state, const struct account *account)
+{
+	AUTO(strbuf) struct strbuf path = STRBUF_INIT;
+	AUTO_CLOSE int fd = -1;
+	struct stat st;
+	int r = dir_make(state, 0755);
+
+	strbuf_addf(&path, "%s/reports", state);
+	if (!r)
+		r = dir_make(strbuf_str(&path), 0750);
+	if (r || !account)
+		return r;
+	fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st))
+		return -errno;
+	/* A private directory of root's, such as mktemp -d makes: let the server's group through, nobody else. */
+	if (!(st.st_mode & S_IXOTH) && (fchown(fd, (uid_t)-1, account->gid) || fchmod(fd, (st.st_mode & 07777) | S_IRGRP | S_IXGRP)))
+		return -errno;
+	close(fd);
+	fd = open(strbuf_str(&path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 || fchown(fd, account->uid, account->gid) ? -errno : 0;
+}
+
+/* What an earlier run as another user left in reports/ changes hands too. */
+static void adopt_reports(const char *state, const struct account *account)
+{
+	static const char *const names[] = { "reports.db", "reports.db-wal", "reports.db-shm" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		AUTO(strbuf) struct strbuf path = STRBUF_INIT;
+		struct stat st;
+
+		strbuf_addf(&path, "%s/reports/%s", state, names[i]);
+		if (!lstat(strbuf_str(&path), &st) && S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid != account->uid &&
+		    lchown(strbuf_str(&path), account->uid, account->gid))
+			log_warning("cannot take over %s: %s", strbuf_str(&path), strerror(errno));
+	}
+}
+
+static int drop_privileges(const struct cli *cli)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	struct account account;
+	int r;
+
+	if (geteuid()) {
+		r = make_directories(cli->state, NULL);
+		if (r)
+			log_error("cannot make %s/reports: %s", cli->state, strerror(-r));
+		return r ? CLI_STORE : CLI_OK;
+	}
+	if (account_find(config_string(cli->config, "serve.user"), &account)) {
+		log_error("neither the account \"%s\" nor \"nobody\" exists; set serve.user", config_string(cli->config, "serve.user"));
+		return CLI_HOST;
+	}
+	if (account.fallback)
+		log_warning("the account \"%s\" does not exist; the server runs as nobody (useradd --system %s makes it)",
+			    config_string(cli->config, "serve.user"), config_string(cli->config, "serve.user"));
+	r = make_directories(cli->state, &account);
+	if (r) {
+		log_error("cannot make %s/reports: %s", cli->state, strerror(-r));
+		return CLI_STORE;
+	}
+	adopt_reports(cli->state, &account);
+	if (privilege_become(&account, &err)) {
+		log_error("%s", strbuf_str(&err));
+		return CLI_HOST;
+	}
+	if (access(cli->state, X_OK)) {
+		log_error("the user %s cannot reach %s (%s); name a directory it can enter with --state", account.name, cli->state,
+			  strerror(errno));
+		return CLI_STORE;
+	}
+	return CLI_OK;
+}
+
+static void say_report(void *ctx, const json_t *report)
+{
+	const char *headline = json_string_value(json_object_get(report, "headline"));
+	const char *status = json_string_value(json_object_get(report, "status"));
+
+	(void)ctx;
+	log_debug("incident %s: %s", status ? status : "?", headline ? headline : "?");
+}
+
+static void progress_path(const struct cli *cli, struct strbuf *ret)
+{
+	strbuf_addf(ret, "%s/reports/analysed", cli->state);
+}
+
+/* Where an earlier server left off, so that a restart neither leaves a gap nor goes through the whole store again. */
+static int64_t resume_from(const struct cli *cli)
+{
+	AUTO(strbuf) struct strbuf path = STRBUF_INIT;
+	int64_t now = time_wall_ns(), from;
+
+	progress_path(cli, &path);
+	if (file_read_int(AT_FDCWD, strbuf_str(&path), &from) || from > now)
+		return now - FIRST_NS;
+	return MAX(from - OVERLAP_NS, now - RESUME_MAX_NS);
+}
+
+static void note_progress(const struct cli *cli, int64_t *noted_ns)
+{
+	AUTO(strbuf) struct strbuf path = STRBUF_INIT;
+	int64_t now = time_wall_ns();
+	char text[32];
+
+	if (now - *noted_ns < NOTE_EVERY_NS)
+		return;
+	*noted_ns = now;
+	progress_path(cli, &path);
+	snprintf(text, sizeof(text), "%lld\n", (long long)now);
+	if (file_write_atomic(strbuf_str(&path), text, strlen(text), 0640))
+		log_debug("cannot note how far the analysis got");
+}
+
+static struct analyzer *start_analyzer(const struct cli *cli, bool *warned)
+{
+	const struct analyzer_options options = { .state_dir = cli->state, .config = cli->config, .from_ns = resume_from(cli) };
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	struct analyzer *a = NULL;
+	int r = analyzer_new(&options, &a, &err);
+
+	if (r) {
+		if (!*warned)
+			log_warning("no analysis yet: %s", err.len ? strbuf_str(&err) : strerror(-r));
+		*warned = true;
+		return NULL;
+	}
+	analyzer_on_report(a, say_report, NULL);
+	*warned = false;
+	return a;
+}
+
+/* Until a signal asks to stop.  The store may appear late, vanish, and come back. */
+static void serve_until_stopped(const struct cli *cli, int signals)
+{
+	struct analyzer *a = NULL;
+	bool warned = false, failing = false;
+	int64_t noted_ns = 0;
+	int r, wait;
+
+	for (;;) {
+		if (!a)
+			a = start_analyzer(cli, &warned);
+		r = a ? analyzer_run(a) : 0;
+		if (r < 0 && !failing && r != -ENOENT && r != -ENODATA)
+			log_warning("analysis stopped: %s; trying again", strerror(-r));
+		failing = r < 0;
+		if (r > 0)
+			note_progress(cli, &noted_ns);
+		wait = a && r >= 0 ? ANALYZE_MS : RETRY_MS;
+		if (signals_wait(signals, wait))
+			break;
+	}
+	analyzer_free(a);
+}
+
+int verb_serve(struct cli *cli)
+{
+	static const int ends[] = { SIGINT, SIGTERM, 0 };
+	AUTO(strbuf) struct strbuf settings = STRBUF_INIT;
+	AUTO_CLOSE int signals = signals_open(ends);
+	struct web_listen listen;
+	struct web_options options;
+	struct server *server;
+	pid_t parent = getppid();
+	struct web *web;
+	int fd, code;
+
+	log_set_stage("serve");
+	fd = open_socket(cli, &listen);
+	if (fd < 0)
+		return -fd;
+	code = drop_privileges(cli);
+	if (!code && cli->supervised && privilege_die_with_parent(parent)) {
+		log_error("the supervisor is gone");
+		code = CLI_STORE;
+	}
+	if (code) {
+		close(fd);
+		return code;
+	}
+	config_dump(cli->config, &settings);
+	options = (struct web_options){ cli->state, listen.host, listen.url, strbuf_str(&settings) };
+	web = web_new(&options);
+	code = web ? server_start(web, fd, &server) : -ENOMEM;
+	if (code) {
+		log_error("cannot serve on %s: %s", listen.url, strerror(-code));
+		web_free(web);
+		return CLI_STORE;
+	}
+	log_info("serving %s", listen.url);
+	serve_until_stopped(cli, signals);
+	server_stop(server);
+	web_free(web);
+	return CLI_OK;
+}
