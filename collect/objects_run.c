@@ -190,6 +190,31 @@ static int make_maps(struct objects *o, struct strbuf *ret_error)
 	return 0;
 }
 
+/* A map "kw_..." that is not of kwhy.bpf.h belongs to the programs of several objects: the first loaded one made it. */
+static int share_between(const struct objects *o, struct bpf_object *object)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, object) {
+		const char *name = bpf_map__name(map);
+
+		for (unsigned int i = 0; !strncmp(name, "kw_", 3) && i < o->object_count; i++) {
+			struct bpf_object *other = o->list[i].object;
+			struct bpf_map *made = other && other != object ? bpf_object__find_map_by_name(other, name) : NULL;
+
+			if (!made || bpf_map__fd(made) < 0)
+				continue;
+			if (bpf_map__type(map) != bpf_map__type(made) ||
+			    bpf_map__value_size(map) != bpf_map__value_size(made))
+				return -EPROTO;
+			if (bpf_map__reuse_fd(map, bpf_map__fd(made)) < 0)
+				return -errno;
+			break;
+		}
+	}
+	return 0;
+}
+
 static int share_maps(struct objects *o, struct bpf_object *object)
 {
 	for (unsigned int i = 0; i < SHARED_MAPS; i++) {
@@ -205,7 +230,7 @@ static int share_maps(struct objects *o, struct bpf_object *object)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return share_between(o, object);
 }
 
 static bool wanted(const struct objects *o, const char *probe)
