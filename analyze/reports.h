@@ -19,6 +19,12 @@ int reports_open(const char *state_dir, struct reports **ret_reports, struct str
 void reports_free(struct reports *r);
 /* Adds a revision; the object must carry id and revision.  0, -EEXIST that revision is there, negative errno. */
 int reports_put(struct reports *r, const json_t *report);
+/* Keeps a copy of one event of an incident's window, a JSON object; one that is there already is left alone. */
+int reports_freeze(struct reports *r, const char *id, int64_t ts_ns, const char *event);
+/* Calls fn with the newest report of every incident that is not resolved.  The count or negative errno. */
+int reports_open_incidents(struct reports *r, int (*fn)(void *ctx, const json_t *report), void *ctx);
+/* Deletes incidents that ended before this time with all that belongs to them.  The count or negative errno. */
+int reports_expire(struct reports *r, int64_t before_ns);
 
 /* Reading, through a reader (select first).  Newest revision of each. */
 struct incident_filter {

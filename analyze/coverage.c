@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "analyze/coverage.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/timeutil.h"
+
+static struct probe_coverage *slot_of(struct coverage *c, const char *name)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (!strcmp(c->probes[i].name, name))
+			return &c->probes[i];
+	if (c->count == COVERAGE_PROBES_MAX)
+		return NULL;
+	snprintf(c->probes[c->count].name, sizeof(c->probes[0].name), "%s", name);
+	c->probes[c->count].first_emitted = -1;
+	return &c->probes[c->count++];
+}
+
+/* Totals restart with the collector: then what was counted since counts. */
+static int64_t since(int64_t first, int64_t now)
+{
+	return now >= first ? now - first : now;
+}
+
+static void take_row(struct coverage *c, sqlite3_stmt *stmt)
+{
+	struct probe_coverage *p = slot_of(c, sql_text(stmt, 0));
+	const char *state = sql_text(stmt, 1);
+	int64_t emitted = sqlite3_column_int64(stmt, 3), lost = sqlite3_column_int64(stmt, 4);
+
+	if (!p)
+		return;
+	if (p->first_emitted < 0) {
+		p->first_emitted = emitted;
+		p->first_lost = lost;
+		p->present = true;
+	}
+	p->emitted = since(p->first_emitted, emitted);
+	p->lost = since(p->first_lost, lost);
+	p->wanted = strcmp(state, "off") != 0;
+	if (strcmp(state, "attached") && strcmp(state, "degraded"))
+		p->present = false;
+	p->degraded |= !strcmp(state, "degraded");
+	if (sql_text(stmt, 2)[0])
+		snprintf(p->why, sizeof(p->why), "%s", sql_text(stmt, 2));
+}
+
+int coverage_load(struct sql *sql, int64_t from_ns, int64_t to_ns, struct coverage *ret)
+{
+	static const char query[] =
+		"SELECT probe, state, why, emitted, lost_ring + suppressed + lost_other FROM v_coverage"
+		" WHERE ts_ns BETWEEN :from AND :to ORDER BY ts_ns, probe";
+	sqlite3_stmt *stmt = sql_get(sql, query);
+
+	*ret = (struct coverage){ 0 };
+	if (!stmt)
+		return -EIO;
+	/* The totals of the tick before the window are what it began with. */
+	sql_bind_int(stmt, ":from", from_ns - 2 * NSEC_PER_SEC);
+	sql_bind_int(stmt, ":to", to_ns);
+	while (sqlite3_step(stmt) == SQLITE_ROW)
+		take_row(ret, stmt);
+	sql_done(stmt);
+	return 0;
+}
+
+const struct probe_coverage *coverage_find(const struct coverage *c, const char *probe)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (!strcmp(c->probes[i].name, probe))
+			return &c->probes[i];
+	return NULL;
+}
+
+double coverage_ratio(const struct coverage *c)
+{
+	double wanted = 0, present = 0, emitted = 0, lost = 0;
+
+	for (size_t i = 0; i < c->count; i++) {
+		const struct probe_coverage *p = &c->probes[i];
+
+		if (!p->wanted)
+			continue;
+		wanted++;
+		present += p->present;
+		emitted += (double)MAX(p->emitted, p->lost);
+		lost += (double)p->lost;
+	}
+	if (!wanted)
+		return 0;
+	return round(present / wanted * (emitted > 0 ? 1 - lost / emitted : 1) * 10000) / 10000;
+}
+
+json_t *coverage_json(const struct coverage *c)
+{
+	json_t *lost = json_array(), *missing = json_array();
+
+	for (size_t i = 0; i < c->count; i++) {
+		const struct probe_coverage *p = &c->probes[i];
+
+		if (p->lost > 0)
+			json_array_append_new(lost, json_pack("{s:s, s:o}", "probe", p->name, "count", json_int(p->lost)));
+		if (!p->present || p->degraded)
+			json_array_append_new(missing, json_pack("{s:s, s:o}", "probe", p->name, "why",
+								 json_text(p->why[0] ? p->why : "not attached")));
+	}
+	if (!c->count)
+		json_array_append_new(missing, json_pack("{s:s, s:s}", "probe", "all", "why",
+							 "no coverage was recorded in this window"));
+	return json_pack("{s:f, s:o, s:o}", "coverage", coverage_ratio(c), "lost", lost, "missing", missing);
+}

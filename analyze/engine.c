@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "analyze/engine.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+static const char *const verdicts[] = { "untestable", "ruled_out", "supported" };
+static const char *const levels[] = { "inconclusive", "possible", "probable", "confirmed" };
+
+const char *verdict_name(enum verdict verdict)
+{
+	return verdicts[verdict];
+}
+
+const char *confidence_name(enum confidence level)
+{
+	return levels[level];
+}
+
+void hypothesis_free(struct hypothesis *h)
+{
+	if (!h)
+		return;
+	json_decref(h->basis);
+	json_decref(h->capped_by);
+	for (size_t i = 0; i < h->test_count; i++) {
+		json_decref(h->tests[i].row);
+		json_decref(h->tests[i].rows);
+	}
+	for (size_t i = 0; i < h->culprit_count; i++)
+		json_decref(h->culprits[i].tasks);
+	free(h);
+}
+
+static sqlite3_stmt *bound(struct sql *sql, const char *text, const struct hypothesis *h)
+{
+	const struct window *w = &h->window;
+	sqlite3_stmt *stmt = sql_get(sql, text);
+
+	if (!stmt)
+		return NULL;
+	sql_bind_int(stmt, ":victim", h->victim);
+	sql_bind_int(stmt, ":from", w->from_ns);
+	sql_bind_int(stmt, ":to", w->to_ns);
+	sql_bind_int(stmt, ":span_ns", w->to_ns - w->from_ns);
+	sql_bind_int(stmt, ":onset", w->onset_ns);
+	sql_bind_int(stmt, ":baseline_from", w->baseline_from_ns);
+	sql_bind_int(stmt, ":baseline_to", w->baseline_to_ns);
+	if (h->culprit_count && h->culprits[0].is_container)
+		sql_bind_int(stmt, ":culprit", h->culprits[0].container);
+	return stmt;
+}
+
+/* ---- culprits -------------------------------------------------------------------------------------------------- */
+
+static int column_of(sqlite3_stmt *stmt, const char *name)
+{
+	for (int i = 0; i < sqlite3_column_count(stmt); i++)
+		if (!strcmp(sqlite3_column_name(stmt, i), name))
+			return i;
+	return -1;
+}
+
+static int64_t named_int(sqlite3_stmt *stmt, const char *name)
+{
+	int column = column_of(stmt, name);
+
+	return column < 0 ? 0 : sqlite3_column_int64(stmt, column);
+}
+
+static const char *named_text(sqlite3_stmt *stmt, const char *name)
+{
+	int column = column_of(stmt, name);
+
+	return column < 0 ? "" : sql_text(stmt, column);
+}
+
+static void add_task(struct culprit *c, sqlite3_stmt *stmt)
+{
+	int64_t pid = named_int(stmt, "pid");
+
+	if (!pid || json_array_size(c->tasks) >= CULPRIT_TASKS_MAX)
+		return;
+	json_array_append_new(c->tasks, json_pack("{s:I, s:I, s:o, s:o}", "pid", (json_int_t)pid, "tid",
+						  (json_int_t)named_int(stmt, "tid"), "comm",
+						  json_text(named_text(stmt, "comm")), "start_time_ns",
+						  json_ns(named_int(stmt, "start_time_ns"))));
+}
+
+/* The culprit a row is about: rows of one container follow each other or not, each adds a task. */
+static struct culprit *culprit_of(struct hypothesis *h, bool is_container, int64_t container, const char *what)
+{
+	struct culprit *c;
+
+	for (size_t i = 0; i < h->culprit_count; i++) {
+		c = &h->culprits[i];
+		if (c->is_container == is_container && (is_container ? c->container == container : !strcmp(c->what, what)))
+			return c;
+	}
+	if (h->culprit_count == CULPRITS_MAX)
+		return NULL;
+	c = &h->culprits[h->culprit_count++];
+	*c = (struct culprit){ .is_container = is_container, .container = container, .tasks = json_array() };
+	c->self = is_container && container == h->victim;
+	snprintf(c->what, sizeof(c->what), "%s", what);
+	return c;
+}
+
+static void take_culprit(struct hypothesis *h, sqlite3_stmt *stmt)
+{
+	int column = column_of(stmt, "container");
+	bool is_container = sqlite3_column_type(stmt, column) != SQLITE_NULL;
+	int share = column_of(stmt, "share");
+	struct culprit *c = culprit_of(h, is_container, sqlite3_column_int64(stmt, column), named_text(stmt, "what"));
+
+	if (!c)
+		return;
+	if (!json_array_size(c->tasks) && c->share == 0) {
+		c->share = sqlite3_column_double(stmt, share);
+		c->share = c->share < 0 ? 0 : c->share > 1 ? 1 : round(c->share * 10000) / 10000;
+	}
+	add_task(c, stmt);
+}
+
+static void find_culprits(struct sql *sql, struct hypothesis *h)
+{
+	const struct rule *rule = h->rule;
+	sqlite3_stmt *stmt;
+
+	switch (rule->culprit_kind) {
+	case CULPRIT_SELF:
+		culprit_of(h, true, h->victim, rule->title)->share = 1;
+		break;
+	case CULPRIT_SINK:
+		culprit_of(h, false, 0, rule->culprit_what)->share = 1;
+		break;
+	case CULPRIT_SQL:
+		stmt = bound(sql, rule->culprit_sql, h);
+		while (stmt && sqlite3_step(stmt) == SQLITE_ROW)
+			take_culprit(h, stmt);
+		sql_done(stmt);
+		break;
+	case CULPRIT_NONE:
+		break;
+	}
+}
+
+/* ---- evidence -------------------------------------------------------------------------------------------------- */
+
+/* What was missing of the probes a piece of evidence needs; sets t->lost. */
+static bool probes_present(const struct coverage *coverage, struct test *t)
+{
+	const struct string_list *probes = &t->def->probes;
+	bool present = true;
+
+	for (size_t i = 0; i < probes->count; i++) {
+		const struct probe_coverage *p = coverage_find(coverage, probes->items[i]);
+
+		if (p)
+			t->lost += p->lost;
+		if (p && p->present)
+			continue;
+		if (present)
+			snprintf(t->why, sizeof(t->why), "probe %.32s was not there%s%.120s", probes->items[i],
+				 p && p->why[0] ? ": " : "", p ? p->why : "");
+		present = false;
+	}
+	return present;
+}
+
+/* Evidence that was seen counts; that something was not seen counts only when it would have been. */
+static void weigh_absence(const struct coverage *coverage, struct test *t)
+{
+	bool present = probes_present(coverage, t);
+
+	if (t->holds == 1)
+		return;
+	if (!present) {
+		t->holds = -1;
+	} else if (t->holds == 0 && t->def->from_events && t->lost > 0) {
+		t->holds = -1;
+		snprintf(t->why, sizeof(t->why), "%lld records of its probe were lost", (long long)t->lost);
+	} else if (t->holds == -1 && !t->why[0]) {
+		snprintf(t->why, sizeof(t->why), "the data it needs are not there");
+	}
+}
+
+static json_t *collect_rows(sqlite3_stmt *stmt)
+{
+	json_t *rows = json_array();
+
+	while (stmt && json_array_size(rows) < EVIDENCE_ROWS_MAX && sqlite3_step(stmt) == SQLITE_ROW)
+		json_array_append_new(rows, sql_row_json(stmt));
+	return rows;
+}
+
+static void run_test(struct sql *sql, struct hypothesis *h, const struct evidence_def *def, const struct coverage *coverage)
+{
+	struct test *t = &h->tests[h->test_count++];
+	sqlite3_stmt *stmt = bound(sql, def->sql, h);
+	int column;
+
+	*t = (struct test){ .def = def, .holds = -1 };
+	if (!stmt) {
+		snprintf(t->why, sizeof(t->why), "query failed: %.150s", sql_error(sql));
+		t->rows = json_array();
+		return;
+	}
+	column = column_of(stmt, "holds");
+	if (sqlite3_step(stmt) == SQLITE_ROW && column >= 0) {
+		if (sqlite3_column_type(stmt, column) != SQLITE_NULL)
+			t->holds = sqlite3_column_double(stmt, column) != 0;
+		t->row = sql_row_json(stmt);
+	}
+	sql_done(stmt);
+	weigh_absence(coverage, t);
+	if (def->rows_sql && t->holds == 1) {
+		stmt = bound(sql, def->rows_sql, h);
+		t->rows = collect_rows(stmt);
+		sql_done(stmt);
+	} else {
+		t->rows = json_array();
+		if (t->row)
+			json_array_append(t->rows, t->row);
+	}
+}
+
+static void one_text(struct sql *sql, const struct hypothesis *h, const char *query, char *ret, size_t size)
+{
+	sqlite3_stmt *stmt = query ? bound(sql, query, h) : NULL;
+
+	if (stmt && sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_type(stmt, 0) != SQLITE_NULL)
+		snprintf(ret, size, "%s", sql_text(stmt, 0));
+	sql_done(stmt);
+}
+
+static void find_severity(struct sql *sql, struct hypothesis *h)
+{
+	char text[16] = "";
+
+	h->severity = h->rule->severity;
+	one_text(sql, h, h->rule->severity_sql, text, sizeof(text));
+	for (enum severity s = SEVERITY_INFO; s <= SEVERITY_CRITICAL; s++)
+		if (!strcmp(text, severity_name(s)))
+			h->severity = s;
+	/* The host is no tenant: what its own threads lose is worth knowing, not waking somebody. */
+	if (h->victim == 0 && h->severity == SEVERITY_WARNING)
+		h->severity = SEVERITY_INFO;
+}
+
+static void find_weight(struct hypothesis *h)
+{
+	h->weight = 1;
+	for (size_t i = 0; i < h->test_count; i++) {
+		const json_t *weight = json_object_get(h->tests[i].row, "weight");
+
+		if (json_is_number(weight)) {
+			h->weight = json_number_value(weight);
+			return;
+		}
+	}
+}
+
+struct hypothesis *engine_evaluate(struct sql *sql, const struct rule *rule, int64_t victim, const struct window *window,
+				   const struct coverage *coverage)
+{
+	struct hypothesis *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->rule = rule;
+	h->victim = victim;
+	h->window = *window;
+	h->basis = json_array();
+	h->capped_by = json_array();
+	find_culprits(sql, h);
+	for (size_t i = 0; i < rule->evidence_count; i++)
+		run_test(sql, h, &rule->evidence[i], coverage);
+	find_weight(h);
+	snprintf(h->resource_name, sizeof(h->resource_name), "%s", rule->resource);
+	hypothesis_judge(h);
+	if (h->verdict == VERDICT_SUPPORTED) {
+		one_text(sql, h, rule->resource_sql, h->resource_name, sizeof(h->resource_name));
+		find_severity(sql, h);
+	}
+	return h;
+}
+
+/* ---- judgement ------------------------------------------------------------------------------------------------- */
+
+static void say(json_t *list, const char *fmt, const char *a, const char *b)
+{
+	char text[320];
+
+	snprintf(text, sizeof(text), fmt, a, b);
+	json_array_append_new(list, json_text(text));
+}
+
+struct tally {
+	unsigned int failed, untested, refuted, alike_untested, alike_tested, confirms, confirmed;
+};
+
+static struct tally count_tests(const struct hypothesis *h)
+{
+	struct tally n = { 0 };
+
+	for (size_t i = 0; i < h->test_count; i++) {
+		const struct test *t = &h->tests[i];
+
+		if (t->def->role == EVIDENCE_REQUIRE) {
+			n.failed += t->holds == 0;
+			n.untested += t->holds < 0;
+		} else if (t->def->role == EVIDENCE_REFUTE) {
+			n.refuted += t->holds == 1;
+			n.alike_untested += t->holds < 0;
+			n.alike_tested += t->holds == 0;
+		}
+		n.confirms += t->def->confirms;
+		n.confirmed += t->def->confirms && t->holds == 1;
+	}
+	return n;
+}
+
+/* Each reason why the level is not higher, in the order of the tests. */
+static enum confidence cap(const struct hypothesis *h, enum confidence level)
+{
+	for (size_t i = 0; i < h->test_count; i++) {
+		const struct test *t = &h->tests[i];
+
+		if (t->def->role == EVIDENCE_REFUTE && t->holds < 0) {
+			say(h->capped_by, "look-alike %s could not be tested: %s",
+			    t->def->rules_out ? t->def->rules_out : t->def->id, t->why);
+			/* The edge itself was seen: what else may be true does not undo it. */
+			level = MIN(level, level == CONFIDENCE_CONFIRMED ? CONFIDENCE_PROBABLE : CONFIDENCE_POSSIBLE);
+		} else if (t->def->role != EVIDENCE_REFUTE && t->def->from_events && t->lost > 0 && t->holds == 1) {
+			char count[32];
+
+			snprintf(count, sizeof(count), "%lld", (long long)t->lost);
+			say(h->capped_by, "%s rests on events of which %s were lost", t->def->id, count);
+			level = MIN(level, CONFIDENCE_PROBABLE);
+		}
+	}
+	return level;
+}
+
+static void explain_level(const struct hypothesis *h, const struct tally *n)
+{
+	for (size_t i = 0; i < h->test_count; i++) {
+		const struct test *t = &h->tests[i];
+
+		if (t->def->confirms && t->holds == 1)
+			say(h->basis, "%s: the kernel itself showed it%s", t->def->id, "");
+	}
+	say(h->basis, "all required evidence holds%s%s", n->alike_tested ? ", look-alikes were tested and ruled out" : "", "");
+}
+
+void hypothesis_judge(struct hypothesis *h)
+{
+	struct tally n = count_tests(h);
+
+	h->level = CONFIDENCE_INCONCLUSIVE;
+	if (n.failed || n.refuted) {
+		h->verdict = VERDICT_RULED_OUT;
+		return;
+	}
+	if (n.untested) {
+		h->verdict = VERDICT_UNTESTABLE;
+		for (size_t i = 0; i < h->test_count; i++)
+			if (h->tests[i].def->role == EVIDENCE_REQUIRE && h->tests[i].holds < 0)
+				say(h->capped_by, "%s would decide: %s", h->tests[i].def->id, h->tests[i].why);
+		return;
+	}
+	h->verdict = VERDICT_SUPPORTED;
+	h->level = n.confirms && n.confirms == n.confirmed ? CONFIDENCE_CONFIRMED : CONFIDENCE_PROBABLE;
+	h->level = cap(h, h->level);
+	explain_level(h, &n);
+}
+
+/* ---- choice ---------------------------------------------------------------------------------------------------- */
+
+void diagnosis_clear(struct diagnosis *d)
+{
+	for (size_t i = 0; i < d->count; i++)
+		hypothesis_free(d->candidates[i]);
+	for (size_t i = 0; i < d->depth; i++)
+		hypothesis_free(d->chain[i]);
+	*d = (struct diagnosis){ 0 };
+}
+
+const struct hypothesis *diagnosis_root(const struct diagnosis *d)
+{
+	return d->depth ? d->chain[d->depth - 1] : d->best;
+}
+
+static bool better(const struct hypothesis *a, const struct hypothesis *b)
+{
+	if (!b)
+		return true;
+	if (a->level != b->level)
+		return a->level > b->level;
+	if (fabs(a->weight - b->weight) > 0.01)
+		return a->weight > b->weight;
+	return a->rule->priority > b->rule->priority; /* else the first in order of cause */
+}
+
+static int add_candidate(struct sql *sql, const struct rule *rule, bool eligible, int64_t victim,
+			 const struct window *window, const struct coverage *coverage, struct diagnosis *d)
+{
+	struct hypothesis *h;
+
+	for (size_t i = 0; i < d->count; i++)
+		if (d->candidates[i]->rule == rule)
+			return 0;
+	if (d->count == CANDIDATES_MAX)
+		return 0;
+	h = engine_evaluate(sql, rule, victim, window, coverage);
+	if (!h)
+		return -ENOMEM;
+	h->eligible = eligible;
+	d->candidates[d->count++] = h;
+	if (eligible && h->verdict == VERDICT_SUPPORTED && better(h, d->best))
+		d->best = h;
+	return 0;
+}
+
+/* Adds what the candidates so far name as look-alikes: they show in the report, and cannot win. */
+static int add_lookalikes(struct sql *sql, const struct rules *rules, int64_t victim, const struct window *window,
+			  const struct coverage *coverage, struct diagnosis *d)
+{
+	size_t candidates = d->count;
+	int r = 0;
+
+	for (size_t i = 0; i < candidates; i++) {
+		const struct rule *rule = d->candidates[i]->rule;
+
+		for (size_t e = 0; e < rule->evidence_count && r == 0; e++) {
+			const char *cause = rule->evidence[e].rules_out;
+			const struct rule *other = cause ? rules_find(rules, cause) : NULL;
+
+			if (other)
+				r = add_candidate(sql, other, false, victim, window, coverage, d);
+		}
+	}
+	return r;
+}
+
+/* Waits of a container for one reason since the onset. */
+static int64_t waited(struct sql *sql, int64_t container, const char *reason, const struct window *window)
+{
+	static const char query[] =
+		"SELECT sum(wait_ns) FROM v_wait WHERE container = :victim AND reason = :reason AND ts_ns > :from AND ts_ns <= :to";
+	sqlite3_stmt *stmt = sql_get(sql, query);
+	int64_t ns = 0;
+
+	if (!stmt)
+		return 0;
+	sql_bind_int(stmt, ":victim", container);
+	sql_bind_text(stmt, ":reason", reason);
+	sql_bind_int(stmt, ":from", window->onset_ns);
+	sql_bind_int(stmt, ":to", window->to_ns);
+	if (sqlite3_step(stmt) == SQLITE_ROW)
+		ns = sqlite3_column_int64(stmt, 0);
+	sql_done(stmt);
+	return ns;
+}
+
+/* A culprit that was stopped for at least half of what its victim waited passes the blame on. */
+static bool stopped_enough(struct sql *sql, const struct rule *rule, int64_t culprit, int64_t victim_ns,
+			   const struct window *window)
+{
+	for (size_t i = 0; i < rule->symptoms.count; i++) {
+		const struct symptom *symptom = symptom_find(rule->symptoms.items[i]);
+
+		if (!symptom->reason)
+			return true;
+		if (waited(sql, culprit, symptom->reason, window) * 2 >= victim_ns)
+			return true;
+	}
+	return false;
+}
+
+static bool in_chain(const struct diagnosis *d, const struct rule *rule, int64_t victim)
+{
+	if (d->best->victim == victim)
+		return true;
+	for (size_t i = 0; i < d->depth; i++)
+		if (d->chain[i]->rule == rule || d->chain[i]->victim == victim)
+			return true;
+	return false;
+}
+
+static struct hypothesis *next_link(struct sql *sql, const struct rules *rules, const struct hypothesis *from,
+				    int64_t victim_ns, const struct coverage *coverage, const struct diagnosis *d)
+{
+	struct hypothesis *found = NULL;
+
+	if (!from->culprit_count || !from->culprits[0].is_container)
+		return NULL;
+	for (size_t i = 0; i < from->rule->chain_to.count; i++) {
+		const struct rule *rule = rules_find(rules, from->rule->chain_to.items[i]);
+		struct hypothesis *h;
+
+		if (!rule || in_chain(d, rule, from->culprits[0].container) ||
+		    !stopped_enough(sql, rule, from->culprits[0].container, victim_ns, &from->window))
+			continue;
+		h = engine_evaluate(sql, rule, from->culprits[0].container, &from->window, coverage);
+		if (h && h->verdict == VERDICT_SUPPORTED && better(h, found)) {
+			hypothesis_free(found);
+			found = TAKE_PTR(h);
+		}
+		hypothesis_free(h);
+	}
+	return found;
+}
+
+static void follow_chain(struct sql *sql, const struct rules *rules, const struct symptom *symptom,
+			 const struct coverage *coverage, struct diagnosis *d)
+{
+	const struct hypothesis *at = d->best;
+	int64_t victim_ns = symptom->reason ? waited(sql, at->victim, symptom->reason, &at->window) : 0;
+
+	while (d->depth < CHAIN_MAX) {
+		struct hypothesis *next = next_link(sql, rules, at, victim_ns, coverage, d);
+
+		if (!next)
+			return;
+		d->chain[d->depth++] = next;
+		at = next;
+	}
+}
+
+int engine_diagnose(struct sql *sql, const struct rules *rules, const struct symptom *symptom, int64_t victim,
+		    const struct window *window, const struct coverage *coverage, struct diagnosis *ret)
+{
+	const struct rule *rule;
+	int r = 0;
+
+	*ret = (struct diagnosis){ 0 };
+	for (size_t i = 0; r == 0 && (rule = rules_at(rules, i)); i++)
+		if (rule_has_symptom(rule, symptom->name))
+			r = add_candidate(sql, rule, true, victim, window, coverage, ret);
+	if (r == 0)
+		r = add_lookalikes(sql, rules, victim, window, coverage, ret);
+	if (r < 0) {
+		diagnosis_clear(ret);
+		return r;
+	}
+	if (ret->best)
+		follow_chain(sql, rules, symptom, coverage, ret);
+	return 0;
+}

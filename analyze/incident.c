@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "analyze/incident.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/timeutil.h"
+#include "base/ulid.h"
+
+struct incidents {
+	struct incident *items[INCIDENTS_OPEN_MAX];
+	size_t count;
+	char boot_id[64];
+	int64_t hold_ns;
+	uint64_t overflow;
+};
+
+struct incidents *incidents_new(const char *boot_id, int64_t hold_ns)
+{
+	struct incidents *all = calloc(1, sizeof(*all));
+
+	if (!all)
+		return NULL;
+	snprintf(all->boot_id, sizeof(all->boot_id), "%s", boot_id);
+	all->hold_ns = hold_ns;
+	return all;
+}
+
+static void incident_free(struct incident *incident)
+{
+	diagnosis_clear(&incident->diagnosis);
+	json_decref(incident->former);
+	free(incident);
+}
+
+void incidents_free(struct incidents *all)
+{
+	if (!all)
+		return;
+	for (size_t i = 0; i < all->count; i++)
+		incident_free(all->items[i]);
+	free(all);
+}
+
+size_t incidents_count(const struct incidents *all)
+{
+	return all->count;
+}
+
+struct incident *incidents_at(const struct incidents *all, size_t i)
+{
+	return i < all->count ? all->items[i] : NULL;
+}
+
+uint64_t incidents_overflow(const struct incidents *all)
+{
+	return all->overflow;
+}
+
+void incident_id(const struct incident_key *key, const char *boot_id, int64_t onset_ns, char ret[27])
+{
+	uint64_t a, b;
+	uint8_t rnd[10];
+
+	a = hash_str(key->cause, 0);
+	a = hash_bytes(&key->culprit_is_container, sizeof(key->culprit_is_container), a);
+	a = hash_bytes(&key->culprit, sizeof(key->culprit), a);
+	a = hash_str(key->what, a);
+	a = hash_str(key->resource, a);
+	a = hash_str(boot_id, a);
+	a = hash_bytes(&onset_ns, sizeof(onset_ns), a);
+	b = hash_bytes(&a, sizeof(a), 1);
+	memcpy(rnd, &a, sizeof(a));
+	memcpy(rnd + sizeof(a), &b, sizeof(rnd) - sizeof(a));
+	ulid_format((uint64_t)(onset_ns / NSEC_PER_MSEC), rnd, ret);
+}
+
+void incident_key_of(const struct diagnosis *diagnosis, struct incident_key *ret)
+{
+	const struct hypothesis *root = diagnosis_root(diagnosis);
+	const struct culprit *c = root->culprit_count ? &root->culprits[0] : NULL;
+
+	*ret = (struct incident_key){ 0 };
+	snprintf(ret->cause, sizeof(ret->cause), "%s", root->rule->cause);
+	snprintf(ret->resource, sizeof(ret->resource), "%s", root->resource_name);
+	if (!c)
+		return;
+	ret->culprit_is_container = c->is_container;
+	ret->culprit = c->is_container ? c->container : 0;
+	if (!c->is_container)
+		snprintf(ret->what, sizeof(ret->what), "%s", c->what);
+}
+
+static bool same_key(const struct incident_key *a, const struct incident_key *b)
+{
+	return !strcmp(a->cause, b->cause) && a->culprit_is_container == b->culprit_is_container &&
+	       a->culprit == b->culprit && !strcmp(a->what, b->what) && !strcmp(a->resource, b->resource);
+}
+
+static struct victim *victim_find(struct incident *incident, int64_t container, const struct symptom *symptom)
+{
+	for (size_t i = 0; i < incident->victim_count; i++) {
+		struct victim *v = &incident->victims[i];
+
+		if (v->episode.container == container && v->episode.symptom == symptom)
+			return v;
+	}
+	return NULL;
+}
+
+struct incident *incidents_of(const struct incidents *all, int64_t container, const struct symptom *symptom)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		const struct victim *v = all->items[i]->resolved ? NULL : victim_find(all->items[i], container, symptom);
+
+		if (v && !v->moved)
+			return all->items[i];
+	}
+	return NULL;
+}
+
+static struct incident *by_key(const struct incidents *all, const struct incident_key *key)
+{
+	for (size_t i = 0; i < all->count; i++)
+		if (!all->items[i]->resolved && same_key(&all->items[i]->key, key))
+			return all->items[i];
+	return NULL;
+}
+
+static struct incident *incident_new(struct incidents *all, const struct incident_key *key, const struct episode *episode,
+				     int64_t now_ns)
+{
+	struct incident *incident = all->count < INCIDENTS_OPEN_MAX ? calloc(1, sizeof(*incident)) : NULL;
+
+	if (!incident) {
+		all->overflow++;
+		return NULL;
+	}
+	incident->key = *key;
+	incident->onset_ns = episode->onset_ns;
+	incident->detected_ns = now_ns;
+	incident->last_ns = now_ns;
+	incident->changed = true;
+	incident_id(key, all->boot_id, episode->onset_ns, incident->id);
+	all->items[all->count++] = incident;
+	return incident;
+}
+
+/* The same cause, and the culprit filed first is still among the culprits: who comes first may change from tick to tick. */
+static bool still_explains(const struct incident *incident, const struct diagnosis *d)
+{
+	const struct hypothesis *root = diagnosis_root(d);
+
+	if (strcmp(incident->key.cause, root->rule->cause) || strcmp(incident->key.resource, root->resource_name))
+		return false;
+	for (size_t i = 0; i < root->culprit_count; i++) {
+		const struct culprit *c = &root->culprits[i];
+
+		if (c->is_container == incident->key.culprit_is_container && c->share >= 0.2 &&
+		    (c->is_container ? c->container == incident->key.culprit : !strcmp(c->what, incident->key.what)))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the old incident's rule still holds for this symptom, and as surely as the new best one. */
+static bool keeps(const struct incident *incident, const struct diagnosis *d)
+{
+	const struct hypothesis *root = diagnosis_root(d);
+
+	if (still_explains(incident, d))
+		return true;
+	for (size_t i = 0; i < d->count; i++) {
+		const struct hypothesis *h = d->candidates[i];
+
+		if (h->verdict == VERDICT_SUPPORTED && h->level >= root->level && !d->depth &&
+		    !strcmp(h->rule->cause, incident->key.cause) && strcmp(h->rule->cause, root->rule->cause))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What looked like one cause proved to be another: a sole victim takes its incident along, which keeps its id and gets
+ * a revision; from a shared one it moves out.
+ */
+static struct incident *move_victim(struct incident *from, struct incident *to, const struct incident_key *key,
+				    const struct episode *episode)
+{
+	if (!to && from->victim_count == 1) {
+		from->key = *key;
+		from->level = CONFIDENCE_INCONCLUSIVE;
+		from->severity = SEVERITY_INFO;
+		from->changed = true;
+		diagnosis_clear(&from->diagnosis);
+		return from;
+	}
+	victim_find(from, episode->container, episode->symptom)->moved = true;
+	return to;
+}
+
+static void note_episode(struct incident *incident, const struct episode *episode, int64_t now_ns)
+{
+	struct victim *v = victim_find(incident, episode->container, episode->symptom);
+
+	if (!v && incident->victim_count < VICTIMS_MAX) {
+		v = &incident->victims[incident->victim_count++];
+		incident->changed = true;
+	}
+	if (!v) {
+		incident->victims_left_out++;
+		return;
+	}
+	v->episode = *episode;
+	v->moved = false;
+	incident->onset_ns = MIN(incident->onset_ns, episode->onset_ns);
+	incident->peak_ns = MAX(incident->peak_ns, episode->peak_ns);
+	incident->last_ns = now_ns;
+}
+
+/* The diagnosis with the longest chain tells most; then the surest; then the newest of the same victim. */
+static bool tells_more(const struct diagnosis *new, const struct diagnosis *old)
+{
+	if (!old->best || new->best->victim == old->best->victim)
+		return true;
+	if (new->depth != old->depth)
+		return new->depth > old->depth;
+	return diagnosis_root(new)->level > diagnosis_root(old)->level;
+}
+
+static void raise_levels(struct incident *incident, const struct diagnosis *d)
+{
+	const struct hypothesis *root = diagnosis_root(d);
+	enum severity severity = MAX(root->severity, d->best->severity);
+	enum confidence level = MIN(root->level, d->best->level);
+
+	if (severity > incident->severity || level > incident->level)
+		incident->changed = true;
+	incident->severity = MAX(incident->severity, severity);
+	incident->level = MAX(incident->level, level);
+}
+
+struct incident *incidents_file(struct incidents *all, const struct episode *episode, struct diagnosis *diagnosis,
+				const struct coverage *coverage, int64_t now_ns)
+{
+	struct incident *old = incidents_of(all, episode->container, episode->symptom), *incident;
+	struct incident_key key;
+
+	if (old && keeps(old, diagnosis)) {
+		incident = old;
+		if (!still_explains(old, diagnosis)) {
+			note_episode(incident, episode, now_ns);
+			return incident;
+		}
+	} else {
+		incident_key_of(diagnosis, &key);
+		incident = by_key(all, &key);
+		if (old && old != incident)
+			incident = move_victim(old, incident, &key, episode);
+		if (!incident)
+			incident = incident_new(all, &key, episode, now_ns);
+	}
+	if (!incident)
+		return NULL;
+	note_episode(incident, episode, now_ns);
+	raise_levels(incident, diagnosis);
+	incident->coverage = *coverage;
+	if (tells_more(diagnosis, &incident->diagnosis)) {
+		diagnosis_clear(&incident->diagnosis);
+		incident->diagnosis = *diagnosis;
+		*diagnosis = (struct diagnosis){ 0 };
+	}
+	return incident;
+}
+
+void incidents_touch(struct incidents *all, const struct episode *episode, int64_t now_ns)
+{
+	struct incident *incident = incidents_of(all, episode->container, episode->symptom);
+
+	if (incident)
+		note_episode(incident, episode, now_ns);
+}
+
+void incidents_end(struct incidents *all, int64_t now_ns, bool everything)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		struct incident *incident = all->items[i];
+
+		if (incident->resolved || (!everything && now_ns - incident->last_ns <= all->hold_ns))
+			continue;
+		incident->resolved = true;
+		incident->changed = true;
+	}
+}
+
+bool incident_due(const struct incident *incident, int64_t now_ns)
+{
+	if (!incident->changed)
+		return false;
+	return incident->resolved || !incident->revision || now_ns - incident->written_ns >= REVISION_GAP_NS;
+}
+
+void incidents_sweep(struct incidents *all)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < all->count; i++) {
+		if (all->items[i]->resolved)
+			incident_free(all->items[i]);
+		else
+			all->items[kept++] = all->items[i];
+	}
+	all->count = kept;
+}
+
+/* ---- taking over ----------------------------------------------------------------------------------------------- */
+
+static const char *text_at(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+static int64_t ns_at(const json_t *object, const char *key)
+{
+	return strtoll(text_at(object, key), NULL, 10);
+}
+
+int incidents_adopt(struct incidents *all, const json_t *report)
+{
+	const json_t *window = json_object_get(report, "window"), *key = json_object_get(report, "key");
+	const char *severity = text_at(report, "severity");
+	struct incident *incident = all->count < INCIDENTS_OPEN_MAX ? calloc(1, sizeof(*incident)) : NULL;
+
+	if (!incident)
+		return -ENOMEM;
+	snprintf(incident->id, sizeof(incident->id), "%s", text_at(report, "id"));
+	incident->revision = (int)json_integer_value(json_object_get(report, "revision"));
+	snprintf(incident->key.cause, sizeof(incident->key.cause), "%s", text_at(report, "cause"));
+	snprintf(incident->key.what, sizeof(incident->key.what), "%s", text_at(key, "what"));
+	snprintf(incident->key.resource, sizeof(incident->key.resource), "%s", text_at(key, "resource"));
+	incident->key.culprit_is_container = json_is_integer(json_object_get(key, "culprit"));
+	incident->key.culprit = json_integer_value(json_object_get(key, "culprit"));
+	while (incident->severity < SEVERITY_CRITICAL && strcmp(severity, severity_name(incident->severity)))
+		incident->severity++;
+	incident->onset_ns = ns_at(window, "onset_ns");
+	incident->detected_ns = ns_at(window, "detected_ns");
+	incident->peak_ns = ns_at(window, "peak_ns");
+	incident->last_ns = MAX(ns_at(window, "to_ns"), incident->peak_ns);
+	incident->written_ns = incident->last_ns;
+	incident->former = json_deep_copy(report);
+	all->items[all->count++] = incident;
+	return 0;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Diagnosis rules: one YAML file a cause, in analyze/rules/ (inside the
+ * program) and in the directory of the setting analyze.rules, which replaces
+ * those of the same cause.  The keys, and what a query must return, are
+ * documented in analyze/rules/README.md.
+ */
+#ifndef KWHY_ANALYZE_RULES_H
+#define KWHY_ANALYZE_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "analyze/template.h"
+#include "base/strbuf.h"
+
+#define RULE_EVIDENCE_MAX 24
+#define RULE_LIST_MAX 12
+#define RULE_REMEDIES_MAX 6
+#define RULES_MAX 256
+
+enum evidence_role { EVIDENCE_REQUIRE, EVIDENCE_SUPPORT, EVIDENCE_REFUTE };
+enum severity { SEVERITY_INFO, SEVERITY_WARNING, SEVERITY_CRITICAL };
+enum culprit_kind { CULPRIT_NONE, CULPRIT_SQL, CULPRIT_SELF, CULPRIT_SINK };
+
+const char *severity_name(enum severity severity);
+
+struct string_list {
+	char *items[RULE_LIST_MAX];
+	size_t count;
+};
+
+struct evidence_def {
+	enum evidence_role role;
+	char *id, *claim, *sql;
+	char *rows_sql;              /* NULL: none */
+	char *rules_out;             /* cause; refute only, may be NULL */
+	struct string_list probes;   /* without these, not holding means untestable */
+	enum unit unit;              /* of observed and expected */
+	bool from_events;            /* reads single occurrences, which the ring buffer can lose */
+	bool confirms;               /* named in confirmed_by */
+	unsigned int line;
+};
+
+struct remedy_def {
+	char *action, *command, *risk, *verify_sql; /* all but action may be NULL */
+	bool reversible;
+};
+
+struct rule {
+	char *file;                  /* for messages */
+	bool builtin;                /* came with the program */
+	char *cause, *title, *resource, *headline;
+	char *resource_sql;          /* one text column: the name of the resource; NULL: its kind */
+	char *severity_sql;          /* one text column; NULL result or none: severity */
+	enum severity severity;
+	int64_t priority;            /* higher wins among equals */
+	struct string_list symptoms, confirmed_by, chain_to;
+	struct evidence_def evidence[RULE_EVIDENCE_MAX];
+	size_t evidence_count;
+	enum culprit_kind culprit_kind;
+	char *culprit_sql, *culprit_what;
+	char *mechanism;             /* what the culprit did, for the chain */
+	struct remedy_def remedies[RULE_REMEDIES_MAX];
+	size_t remedy_count;
+	char sha256[65];             /* of the file's text */
+};
+
+struct rules;
+
+/*
+ * The embedded rules, then those of dir ("" or NULL: none).  -EINVAL with "file:line: text" lines in *ret_messages when
+ * any is wrong: unknown or missing keys, SQL that does not prepare against the views, unknown placeholders, symptoms,
+ * evidence or causes.
+ */
+int rules_load(const char *dir, struct rules **ret_rules, struct strbuf *ret_messages);
+/* One file's text alone, for tests and `kwhy rules check`; causes it names need not exist. */
+int rules_parse(const char *file, const char *text, size_t len, struct rule **ret_rule, struct strbuf *ret_messages);
+void rules_free(struct rules *rules);
+void rule_free(struct rule *rule);
+
+/* In order of cause; NULL past the end. */
+const struct rule *rules_at(const struct rules *rules, size_t i);
+const struct rule *rules_find(const struct rules *rules, const char *cause);
+bool rule_has_symptom(const struct rule *rule, const char *symptom);
+/* Over the texts in order of cause. */
+const char *rules_sha256(const struct rules *rules);
+
+#endif

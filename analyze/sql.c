@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "analyze/sql.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/strbuf.h"
+
+#define STATEMENTS_MAX 512
+#define JSON_SAFE_MAX (INT64_C(1) << 53)
+
+struct statement {
+	const char *text;
+	sqlite3_stmt *stmt;
+};
+
+struct sql {
+	sqlite3 *db;
+	struct statement *statements;
+	size_t count;
+	char error[256];
+};
+
+struct sql *sql_new(void)
+{
+	struct sql *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->statements = calloc(STATEMENTS_MAX, sizeof(*s->statements));
+	if (!s->statements) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void sql_free(struct sql *s)
+{
+	if (!s)
+		return;
+	sql_use(s, NULL);
+	free(s->statements);
+	free(s);
+}
+
+void sql_use(struct sql *s, sqlite3 *db)
+{
+	for (size_t i = 0; i < s->count; i++)
+		sqlite3_finalize(s->statements[i].stmt);
+	s->count = 0;
+	s->db = db;
+}
+
+static struct statement *slot_of(struct sql *s, const char *text)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->statements[i].text == text)
+			return &s->statements[i];
+	if (s->count == STATEMENTS_MAX) {
+		sqlite3_finalize(s->statements[--s->count].stmt);
+		s->statements[s->count].stmt = NULL;
+	}
+	s->statements[s->count] = (struct statement){ .text = text };
+	return &s->statements[s->count++];
+}
+
+sqlite3_stmt *sql_get(struct sql *s, const char *text)
+{
+	struct statement *slot;
+
+	if (!s->db) {
+		snprintf(s->error, sizeof(s->error), "no store is open");
+		return NULL;
+	}
+	slot = slot_of(s, text);
+	if (!slot->stmt && sqlite3_prepare_v3(s->db, text, -1, SQLITE_PREPARE_PERSISTENT, &slot->stmt, NULL) != SQLITE_OK) {
+		snprintf(s->error, sizeof(s->error), "%s", sqlite3_errmsg(s->db));
+		return NULL;
+	}
+	sqlite3_reset(slot->stmt);
+	sqlite3_clear_bindings(slot->stmt);
+	return slot->stmt;
+}
+
+void sql_done(sqlite3_stmt *stmt)
+{
+	if (stmt)
+		sqlite3_reset(stmt);
+}
+
+const char *sql_error(const struct sql *s)
+{
+	return s->error;
+}
+
+void sql_bind_int(sqlite3_stmt *stmt, const char *name, int64_t value)
+{
+	int i = sqlite3_bind_parameter_index(stmt, name);
+
+	if (i)
+		sqlite3_bind_int64(stmt, i, value);
+}
+
+void sql_bind_text(sqlite3_stmt *stmt, const char *name, const char *value)
+{
+	int i = sqlite3_bind_parameter_index(stmt, name);
+
+	if (i)
+		sqlite3_bind_text(stmt, i, value, -1, SQLITE_TRANSIENT);
+}
+
+const char *sql_text(sqlite3_stmt *stmt, int column)
+{
+	const char *text = (const char *)sqlite3_column_text(stmt, column);
+
+	return text ? text : "";
+}
+
+json_t *json_ns(int64_t ns)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%lld", (long long)ns);
+	return json_string(text);
+}
+
+json_t *json_int(int64_t value)
+{
+	return value > JSON_SAFE_MAX || value < -JSON_SAFE_MAX ? json_ns(value) : json_integer(value);
+}
+
+json_t *json_text(const char *text)
+{
+	AUTO(strbuf) struct strbuf plain = STRBUF_INIT;
+	json_t *value = json_string(text ? text : "");
+
+	if (value)
+		return value;
+	strbuf_add_plain(&plain, text);
+	return json_string(strbuf_str(&plain));
+}
+
+static bool is_ns(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len >= 3 && !strcmp(name + len - 3, "_ns");
+}
+
+json_t *sql_json(sqlite3_stmt *stmt, int column)
+{
+	const char *name = sqlite3_column_name(stmt, column);
+
+	switch (sqlite3_column_type(stmt, column)) {
+	case SQLITE_INTEGER:
+		if (name && is_ns(name))
+			return json_ns(sqlite3_column_int64(stmt, column));
+		return json_int(sqlite3_column_int64(stmt, column));
+	case SQLITE_FLOAT:
+		if (name && is_ns(name))
+			return json_ns((int64_t)sqlite3_column_double(stmt, column));
+		return json_real(sqlite3_column_double(stmt, column));
+	case SQLITE_TEXT:
+		return json_text(sql_text(stmt, column));
+	default:
+		return json_null();
+	}
+}
+
+json_t *sql_row_json(sqlite3_stmt *stmt)
+{
+	json_t *row = json_object();
+	int count = sqlite3_column_count(stmt);
+
+	for (int i = 0; i < count; i++)
+		json_object_set_new(row, sqlite3_column_name(stmt, i), sql_json(stmt, i));
+	return row;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Prepared statements of the analyzer, kept by the address of their text (a
+ * string constant or a rule's text), because the same few run every tick.
+ */
+#ifndef KWHY_ANALYZE_SQL_H
+#define KWHY_ANALYZE_SQL_H
+
+#include <jansson.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sql;
+
+struct sql *sql_new(void);
+void sql_free(struct sql *s); /* NULL is fine */
+/* Drops every statement; db (borrowed) is used from now on.  NULL: none. */
+void sql_use(struct sql *s, sqlite3 *db);
+
+/* Ready to be bound, NULL when it does not prepare.  text must outlive s.  Give it back with sql_done() before the next sql_get() of the same text. */
+sqlite3_stmt *sql_get(struct sql *s, const char *text);
+void sql_done(sqlite3_stmt *stmt); /* NULL is fine */
+const char *sql_error(const struct sql *s);
+
+/* Binding by name; names the statement does not have are ignored. */
+void sql_bind_int(sqlite3_stmt *stmt, const char *name, int64_t value);
+void sql_bind_text(sqlite3_stmt *stmt, const char *name, const char *value); /* NULL binds NULL; copied */
+
+/* A column, "" when NULL. */
+const char *sql_text(sqlite3_stmt *stmt, int column);
+/* A column as report/v1 has it: *_ns and what is beyond 2^53 as strings, bad UTF-8 repaired.  New reference. */
+json_t *sql_json(sqlite3_stmt *stmt, int column);
+/* The current row as an object. */
+json_t *sql_row_json(sqlite3_stmt *stmt);
+
+/* Helpers for the same notation. */
+json_t *json_ns(int64_t ns);
+json_t *json_int(int64_t value); /* a string when beyond 2^53 */
+json_t *json_text(const char *text); /* NULL gives "", control bytes and bad UTF-8 become '?' */
+
+#endif
