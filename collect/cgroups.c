@@ -219,7 +219,7 @@ static void meet(struct cgroups *c, unsigned int slot, uint64_t id, const char *
 	announce(c, e, OP_SEEN, now_ns);
 }
 
-static void walk(struct cgroups *c, unsigned int slot, int parent, char *path, size_t len, unsigned int depth,
+static void walk(struct cgroups *c, unsigned int slot, int dir, char *path, size_t len, unsigned int depth,
 		 uint64_t now_ns);
 
 /* d_ino is the kernfs id (fs/kernfs/dir.c); directories never change theirs. */

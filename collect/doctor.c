@@ -58,20 +58,20 @@ static void check_btf(struct doctor *d)
 }
 
 struct capability_need {
-	unsigned int number;
 	const char *name;
 	const char *what;
+	unsigned int number;
 	bool vital;
 };
 
 static void check_capabilities(struct doctor *d)
 {
 	static const struct capability_need needs[] = {
-		{ 39, "CAP_BPF", "load programs", true },
-		{ 38, "CAP_PERFMON", "attach to tracepoints", true },
-		{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", "network namespaces of containers", false },
-		{ CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", "names of cgroups made before the start", false },
-		{ CAP_SYSLOG, "CAP_SYSLOG", "kernel log and symbol addresses", false },
+		{ "CAP_BPF", "load programs", 39, true },
+		{ "CAP_PERFMON", "attach to tracepoints", 38, true },
+		{ "CAP_SYS_PTRACE", "network namespaces of containers", CAP_SYS_PTRACE, false },
+		{ "CAP_DAC_READ_SEARCH", "names of cgroups made before the start", CAP_DAC_READ_SEARCH, false },
+		{ "CAP_SYSLOG", "kernel log and symbol addresses", CAP_SYSLOG, false },
 	};
 	char status[8192], missing[200] = "";
 	const char *line;

@@ -360,10 +360,9 @@ static int choose_programs(struct objects *o, struct object_run *obj, struct att
 	return obj->link_count ? 0 : -ENOENT;
 }
 
-static int object_open(struct objects *o, struct object_run *obj, char *verifier_log, size_t size, struct attempt *ret)
+static int object_open(struct objects *o, struct object_run *obj, const struct bpf_object_open_opts *opts,
+		       struct attempt *ret)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = obj->name, .kernel_log_buf = verifier_log,
-		    .kernel_log_size = size);
 	const struct bpf_object_image *image = NULL;
 	int r;
 
@@ -374,7 +373,7 @@ static int object_open(struct objects *o, struct object_run *obj, char *verifier
 		snprintf(ret->why, sizeof(ret->why), "built without BPF object %s", obj->name);
 		return -ENOENT;
 	}
-	obj->object = bpf_object__open_mem(image->data, image->size, &opts);
+	obj->object = bpf_object__open_mem(image->data, image->size, opts);
 	if (!obj->object)
 		return -errno;
 	r = share_maps(o, obj->object);
@@ -411,13 +410,15 @@ static int object_attempt(struct objects *o, struct object_run *obj, struct atte
 	size_t size = 256 * 1024;
 	AUTO_FREE char *verifier_log = calloc(1, size);
 	AUTO(strbuf) struct strbuf log = STRBUF_INIT;
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = obj->name, .kernel_log_buf = verifier_log,
+		    .kernel_log_size = size);
 	int r;
 
+	*ret = (struct attempt){ 0 };
 	if (!verifier_log)
 		return -ENOMEM;
-	*ret = (struct attempt){ 0 };
 	libbpf_log = &log;
-	r = object_open(o, obj, verifier_log, size, ret);
+	r = object_open(o, obj, &opts, ret);
 	if (r == 0)
 		r = choose_programs(o, obj, ret);
 	if (r == 0) {

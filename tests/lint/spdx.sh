@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.." || exit 2
 bad=0
 while read -r file; do
 	case $file in
-	bpf/*.c | bpf/*.h) wanted='GPL-2.0-only|Apache-2.0' ;;
+	bpf/*.c | bpf/*.h | tests/bpf/*.bpf.c) wanted='GPL-2.0-only|Apache-2.0' ;;
 	*) wanted='Apache-2.0' ;;
 	esac
 	[[ $file == bpf/*.c ]] && wanted='GPL-2.0-only'
