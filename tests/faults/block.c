@@ -12,7 +12,7 @@
 
 #define MIB ((int64_t)1 << 20)
 #define ALIGNMENT 4096
-#define DEPTH_MAX 20
+#define DEPTH_MAX 24
 
 struct block_state {
 	struct tally reads[PHASES], bystander[PHASES], hog[PHASES];
@@ -141,7 +141,7 @@ static int neighbor_setup(struct sandbox *sb)
 	struct block_state *st = sb->state;
 	struct slow_disk disk = { .size = 1024 * MIB, .request_ns = sandbox_random(sb, 200, 600) * MS / 1000,
 				  .bytes_per_sec = sandbox_random(sb, 50, 90) * MIB };
-	int depth = sandbox_random(sb, 10, DEPTH_MAX), r;
+	int depth = sandbox_random(sb, 14, DEPTH_MAX), r;
 	char name[32];
 
 	st->period_ms = sandbox_random(sb, 15, 30);
