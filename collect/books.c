@@ -2,15 +2,19 @@
 /*
  * Books that balance.  Programs count in kw_books, the collector counts what it took; the two are read at different
  * moments, so the cut is made where both agree: ring empty, kernel books the same before and after.  On a host that never
- * pauses, what is between the two counts belongs to the next tick.
+ * pauses, what is between the two counts belongs to the next tick.  Books that were quiet and still do not add up are
+ * reported as they are.
  */
 #include <bpf/bpf.h>
+#include <poll.h>
 #include <string.h>
+#include <time.h>
 
 #include "collect/state.h"
 #include "schema/ev_probe.h"
 
 #define SETTLE_ROUNDS 4
+#define SETTLE_PAUSE_NS 50000
 #define SETTLE_RECORDS 65536 /* per round: a flood must not keep the tick from coming */
 
 static void read_kind(struct collect *c, unsigned int kind, struct kw_book *per_cpu)
@@ -42,39 +46,66 @@ void books_read(struct collect *c)
 			read_kind(c, info->number, per_cpu);
 }
 
+/* Nothing reserved or waiting.  poll(2) asks the map itself (ringbuf_map_poll), whoever was woken or not. */
+static bool ring_empty(const struct collect *c)
+{
+	struct pollfd p = { .fd = objects_map_fd(c->objects, SHARED_EVENTS), .events = POLLIN };
+
+	return poll(&p, 1, 0) == 0;
+}
+
+/* Taken from the ring or made here, as far as it came. */
+static uint64_t accounted(const struct collect *c, unsigned int kind)
+{
+	const struct books *b = &c->books;
+	const struct kw_book *k = &b->kernel[kind];
+
+	return b->stored[kind] + b->lost[kind] + k->lost_ring + k->suppressed + k->lost_other;
+}
+
+/* Own records were sent and taken, but are of no interest; what a map had no room for was never counted as sent. */
+static uint64_t emitted(const struct collect *c, unsigned int kind)
+{
+	const struct books *b = &c->books;
+	const struct kw_book *k = &b->kernel[kind];
+
+	return k->emitted + k->lost_other + b->made[kind] - b->own[kind];
+}
+
+static bool balanced(const struct collect *c)
+{
+	for (unsigned int kind = 0; kind < KW_KINDS_MAX; kind++)
+		if (c->owner[kind] >= 0 && emitted(c, kind) != accounted(c, kind))
+			return false;
+	return true;
+}
+
 void books_settle(struct collect *c)
 {
 	struct kw_book before[KW_KINDS_MAX];
 
 	c->settled = false;
-	for (unsigned int i = 0; i < SETTLE_ROUNDS && !c->settled; i++) {
+	for (unsigned int i = 0; i < SETTLE_ROUNDS; i++) {
 		unsigned int taken;
 
 		books_read(c);
 		memcpy(before, c->books.kernel, sizeof(before));
 		taken = ring_take(c, SETTLE_RECORDS);
 		books_read(c);
-		c->settled = taken < SETTLE_RECORDS && !memcmp(before, c->books.kernel, sizeof(before));
+		c->settled = taken < SETTLE_RECORDS && ring_empty(c) && !memcmp(before, c->books.kernel, sizeof(before));
+		if (c->settled && balanced(c))
+			return;
+		/* A program stands between its count and its reservation, or between reservation and submission. */
+		nanosleep(&(struct timespec){ .tv_nsec = SETTLE_PAUSE_NS }, NULL);
 	}
-}
-
-/* Taken from the ring or made here, as far as it came. */
-static uint64_t seen(const struct books *b, unsigned int kind)
-{
-	return b->stored[kind] + b->lost[kind];
 }
 
 static void add_kind(const struct collect *c, unsigned int kind, struct kw_probe *ret)
 {
 	const struct books *b = &c->books;
 	const struct kw_book *k = &b->kernel[kind];
-	uint64_t accounted = seen(b, kind) + k->lost_ring + k->suppressed + k->lost_other;
 
-	/* own records were emitted and taken, and are of no interest; what a map had no room for was never counted as emitted */
-	if (c->settled)
-		ret->emitted += k->emitted + k->lost_other + b->made[kind] - b->own[kind];
-	else
-		ret->emitted += accounted;
+	ret->emitted += c->settled ? emitted(c, kind) : accounted(c, kind);
 	ret->stored += b->stored[kind];
 	ret->lost_ring += k->lost_ring;
 	ret->suppressed += k->suppressed;
