@@ -69,7 +69,7 @@ static __always_inline u32 kw_cpu_of(struct task_struct *task)
 	return BPF_CORE_READ((struct task_struct___before_5_16 *)task, cpu);
 }
 
-/* 194a9b9e843b (6.16): the lock a task sleeps on, its kind in the low two bits; with DETECT_HUNG_TASK_BLOCKER. */
+/* Since 6.16: the lock a task sleeps on, its kind in the low two bits; with DETECT_HUNG_TASK_BLOCKER. */
 static __always_inline u64 kw_blocker(struct task_struct *task)
 {
 	if (bpf_core_field_exists(task->blocker))

@@ -66,6 +66,35 @@ struct kw_walk {
 	struct kw_occupant occ[KW_OCCUPANTS];
 };
 
+#define TASK_ON_RQ_MIGRATING 2
+#define KW_STALE_NS 4000000LL
+
+/*
+ * A sleeper whose dequeue the scheduler put off (152e11f6df29, 6.12) can be moved to another CPU while it sleeps.  The
+ * move sets last_queued, the dequeue that follows there does not clear it, and the next wakeup leaves it alone: sleep
+ * would look like a wait.  Such a wait is left out; when it really began is not known.
+ */
+static __always_inline void runq_moved(struct task_struct *task)
+{
+	struct kw_task_state *st;
+
+	if (task->on_rq != TASK_ON_RQ_MIGRATING || !kw_state_direct(task))
+		return;
+	st = kw_task_state(task, true);
+	if (st)
+		st->runq_stale = kw_rq_clock(task);
+	else
+		kw_count_lost_other(KW_KIND_runq);
+}
+
+/* The clocks of the two CPUs may have been read a tick apart. */
+static __always_inline bool runq_is_stale(const struct kw_task_state *st, u64 queued)
+{
+	s64 off = st ? (s64)(queued - st->runq_stale) : KW_STALE_NS;
+
+	return off > -KW_STALE_NS && off < KW_STALE_NS;
+}
+
 enum { KW_WALK_SWITCH, KW_WALK_SCAN, KW_WALKS };
 
 struct {

@@ -88,7 +88,7 @@ static __noinline int scan_runnable(struct task_struct *task, struct kw_task_sta
 	u64 queued = BPF_CORE_READ(task, sched_info.last_queued), now = kw_rq_clock(task);
 	u32 zero = 0;
 
-	if (!queued || (s64)(now - queued) < (s64)PENDING_RUNQ_NS)
+	if (!queued || (s64)(now - queued) < (s64)PENDING_RUNQ_NS || runq_is_stale(st, queued))
 		return 0;
 	if (st && st->throttle_since == queued && kw_throttled(task))
 		return kw_settings.throttle_on ? throttle_account(task, st, now - queued, KW_FLAG_PENDING) : 0;

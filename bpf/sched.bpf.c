@@ -18,6 +18,8 @@ static __noinline int wait_ended(struct task_struct *next, u64 queued, u64 now)
 	if (next->flags & PF_KTHREAD)
 		return 0;
 	st = kw_task_state(next, false);
+	if (runq_is_stale(st, queued))
+		return 0;
 	queued += throttle_end(next, st, queued, now);
 	if (!kw_settings.runq_on || (s64)(now - queued) < (s64)kw_settings.runq_blame_ns)
 		return 0;
@@ -51,6 +53,14 @@ int BPF_PROG(sched_woken, struct task_struct *task)
 {
 	if (kw_settings.offcpu_on)
 		offcpu_waking(task);
+	return 0;
+}
+
+SEC("tp_btf/sched_migrate_task")
+int BPF_PROG(sched_moved, struct task_struct *task, int cpu)
+{
+	if (kw_settings.runq_on)
+		runq_moved(task);
 	return 0;
 }
 
