@@ -21,11 +21,12 @@ done
 trap kwhy_cleanup EXIT
 trap 'exit 130' INT TERM
 
-# The reports whose window overlaps [from, to], newest revision of each, as one JSON array.
+# The reports whose window overlaps [from, to], newest revision of each, as one JSON array, without their bulky parts.
 reports_between() { # from_ns, to_ns
 	"$KWHY" incidents --json --state "$STATE_DIR" |
 		jq -s --argjson from "$1" --argjson to "$2" \
-			'[.[] | select((.window.onset_ns | tonumber) <= $to and ((.window.end_ns // "9e18") | tonumber) >= $from)]'
+			'[.[] | select((.window.onset_ns | tonumber) <= $to and ((.window.end_ns // "9e18") | tonumber) >= $from)
+				| {cause, headline, confidence, severity, window, victims, culprits} | del(.victims[].tasks, .culprits[].tasks)]'
 }
 
 # Prints "" when a report matches the ground truth, else what came nearest.  The jq program is the definition of "right".
