@@ -543,6 +543,8 @@ static void judge_hook(const struct objects *o, const struct hook *h, struct pro
 			run->state = PROBE_DEGRADED;
 		return;
 	}
+	if (!h->choice[0]->required && !h->choice[0]->lost)
+		return; /* nobody misses it */
 	snprintf(text, sizeof(text), "%s: %s", h->choice[0]->hook, h->why);
 	append(run->why, sizeof(run->why), "; ", text);
 	if (h->choice[0]->lost)

@@ -8,7 +8,11 @@
 #include "collect/objects_run.h"
 #include "tests/bpf/check.h"
 
-static const struct attach_choice good_hooks[] = { { "mkdir", "works", true, NULL }, { 0 } };
+static const struct attach_choice good_hooks[] = {
+	{ "mkdir", "works", true, NULL },
+	{ "not missed", "no_tracepoint", false, NULL },
+	{ 0 },
+};
 static const struct attach_choice second_hooks[] = {
 	{ "mkdir", "no_tracepoint", true, "never" },
 	{ "mkdir", "refused", true, NULL },
