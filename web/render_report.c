@@ -33,6 +33,14 @@ static void words(struct strbuf *b, const char *name)
 	strbuf_add_html(b, copy ? copy : name);
 }
 
+/* "cpu", "block sda": the name where it says more than the kind. */
+static void resource_text(struct strbuf *b, const json_t *resource)
+{
+	strbuf_add_html(b, value_text(resource, "kind"));
+	if (*value_text(resource, "name") && strcmp(value_text(resource, "name"), value_text(resource, "kind")))
+		text(b, " ", value_text(resource, "name"), "");
+}
+
 static void section(struct strbuf *b, const char *id, const char *title)
 {
 	strbuf_addf(b, "<section aria-labelledby=\"h-%s\" id=\"%s\">\n<h2 id=\"h-%s\">%s</h2>\n", id, id, id, title);
@@ -50,6 +58,15 @@ static void join(struct strbuf *b, const json_t *array)
 	}
 }
 
+/* Ids of evidence may be long, "cpu.neighbor/waits@42": what people need of it is between '/' and '@'. */
+static void short_id(struct strbuf *b, const char *id)
+{
+	const char *slash = strchr(id, '/'), *from = slash ? slash + 1 : id;
+	AUTO_FREE char *name = strndup(from, strcspn(from, "@"));
+
+	words(b, name && *name ? name : id);
+}
+
 /* Anchors of the evidence that an edge, a test or a moment rests on. */
 static void evidence_links(struct strbuf *b, const json_t *ids)
 {
@@ -60,7 +77,8 @@ static void evidence_links(struct strbuf *b, const json_t *ids)
 		const char *name = json_string_value(id);
 
 		text(b, " <a class=\"ref\" href=\"#ev-", name ? name : "", "\">");
-		text(b, "", name ? name : "?", "</a>");
+		short_id(b, name ? name : "?");
+		strbuf_addstr(b, "</a>");
 	}
 }
 
@@ -130,14 +148,12 @@ static void facts(struct strbuf *b, const json_t *report)
 		html_time(b, end);
 	else
 		strbuf_addstr(b, "still going on");
-	fact(b, "Duration");
-	if (end >= onset && end > 0)
+	if (end >= onset && end > 0) {
+		fact(b, "Duration");
 		html_span(b, end - onset);
-	else
-		strbuf_addstr(b, "–");
+	}
 	fact(b, "Resource");
-	text(b, "", value_text(resource, "kind"), " ");
-	strbuf_add_html(b, value_text(resource, "name"));
+	resource_text(b, resource);
 	fact(b, "Node");
 	text(b, "", value_text(node, "name"), "<br>");
 	text(b, "<small>", value_text(node, "kernel"), " ");
@@ -216,8 +232,8 @@ static void strip_mechanism(struct strbuf *b, const json_t *report)
 	size_t i;
 
 	strbuf_addstr(b, "<li class=\"actor mechanism\"><span class=\"role\">waited on</span><strong>");
-	text(b, "", value_text(resource, "kind"), " ");
-	text(b, "", value_text(resource, "name"), "</strong><span class=\"detail\">");
+	resource_text(b, resource);
+	strbuf_addstr(b, "</strong><span class=\"detail\">");
 	json_array_foreach((json_t *)edges, i, edge) {
 		if (i)
 			strbuf_addstr(b, " → ");
@@ -292,7 +308,7 @@ static void culprits_table(struct strbuf *b, const json_t *culprits)
 {
 	json_t *culprit;
 	char label[16];
-	size_t i;
+	size_t i, small = 0;
 
 	strbuf_addstr(b, "<h3>Culprits</h3>\n");
 	if (!json_array_size(culprits)) {
@@ -305,6 +321,10 @@ static void culprits_table(struct strbuf *b, const json_t *culprits)
 	json_array_foreach((json_t *)culprits, i, culprit) {
 		double share = value_number(culprit, "share");
 
+		if (i && share < 0.005) {
+			small++;
+			continue;
+		}
 		strbuf_addstr(b, "<tr><th scope=\"row\">");
 		culprit_name(b, culprit);
 		text(b, "<br><small class=\"path\">", value_text(json_object_get(culprit, "container"), "cgroup"), "</small></th><td>");
@@ -317,6 +337,8 @@ static void culprits_table(struct strbuf *b, const json_t *culprits)
 		strbuf_addstr(b, "</td></tr>\n");
 	}
 	strbuf_addstr(b, "</tbody></table></div>\n");
+	if (small)
+		strbuf_addf(b, "<p class=\"note\">%zu more with less than 1 %% each.</p>\n", small);
 }
 
 static void bystanders(struct strbuf *b, const json_t *list)
@@ -469,42 +491,6 @@ static void budget(struct strbuf *b, const json_t *list)
 	strbuf_addstr(b, "</p></section>\n");
 }
 
-/* ---- remedy ---- */
-
-static void remediation(struct strbuf *b, const json_t *list, bool links)
-{
-	json_t *item;
-	size_t i;
-
-	if (!json_array_size(list))
-		return;
-	section(b, "remedy", "What to do");
-	strbuf_addstr(b, "<ol class=\"remedies\">\n");
-	json_array_foreach((json_t *)list, i, item) {
-		const json_t *reversible = json_object_get(item, "reversible");
-
-		text(b, "<li><h3>", value_text(item, "action"), "</h3>");
-		if (*value_text(item, "command"))
-			text(b, "<pre class=\"command\"><code>", value_text(item, "command"), "</code></pre>");
-		text(b, "<p class=\"note\"><strong>Risk:</strong> ", *value_text(item, "risk") ? value_text(item, "risk") : "not stated", "");
-		if (json_is_boolean(reversible))
-			strbuf_addstr(b, json_is_true(reversible) ? " · reversible" : " · <strong>not reversible</strong>");
-		strbuf_addstr(b, "</p>");
-		if (*value_text(item, "verify_sql")) {
-			text(b, "<details><summary>How to verify</summary><pre><code>", value_text(item, "verify_sql"), "</code></pre>");
-			if (links) {
-				AUTO(strbuf) struct strbuf href = STRBUF_INIT;
-
-				http_url_encode(&href, value_text(item, "verify_sql"));
-				strbuf_addf(b, "<p><a href=\"/query?sql=%s\">Run this query</a></p>", strbuf_str(&href));
-			}
-			strbuf_addstr(b, "</details>");
-		}
-		strbuf_addstr(b, "</li>\n");
-	}
-	strbuf_addstr(b, "</ol></section>\n");
-}
-
 /* ---- evidence ---- */
 
 static void param_text(struct strbuf *out, const json_t *value)
@@ -514,8 +500,8 @@ static void param_text(struct strbuf *out, const json_t *value)
 	strbuf_addstr(out, dumped ? dumped : json_string_value(value));
 }
 
-/* A link that opens the query with the parameters it ran with. */
-static void query_link(struct strbuf *b, const json_t *item, const json_t *window)
+/* A link that opens the query with the parameters it ran with; open_end: what came later matters too. */
+static void query_link(struct strbuf *b, const char *sql, const json_t *params, const json_t *window, bool open_end)
 {
 	AUTO(strbuf) struct strbuf href = STRBUF_INIT;
 	int64_t onset = value_int(window, "onset_ns", 0), end = value_int(window, "end_ns", 0);
@@ -523,8 +509,8 @@ static void query_link(struct strbuf *b, const json_t *item, const json_t *windo
 	const char *key;
 
 	strbuf_addstr(&href, "/query?sql=");
-	http_url_encode(&href, value_text(item, "sql"));
-	json_object_foreach(json_object_get(item, "params"), key, value) {
+	http_url_encode(&href, sql);
+	json_object_foreach((json_t *)params, key, value) {
 		AUTO(strbuf) struct strbuf plain = STRBUF_INIT;
 
 		if (json_is_null(value))
@@ -537,7 +523,7 @@ static void query_link(struct strbuf *b, const json_t *item, const json_t *windo
 	}
 	if (onset > CONSOLE_MARGIN_NS)
 		strbuf_addf(&href, "&since=%lld", (long long)(onset - CONSOLE_MARGIN_NS));
-	if (end > 0)
+	if (end > 0 && !open_end)
 		strbuf_addf(&href, "&until=%lld", (long long)(end + CONSOLE_MARGIN_NS));
 	text(b, "<p><a href=\"", strbuf_str(&href), "\">Run this query</a></p>\n");
 }
@@ -560,6 +546,20 @@ static void params_list(struct strbuf *b, const json_t *params)
 	strbuf_addstr(b, "</p>\n");
 }
 
+/* Integers may be given as text; see the contract of report/v1. */
+static double number_of(const json_t *value)
+{
+	char *end;
+	double number;
+
+	if (json_is_number(value))
+		return json_number_value(value);
+	if (!json_is_string(value) || !*json_string_value(value))
+		return NAN;
+	number = strtod(json_string_value(value), &end);
+	return *end ? NAN : number;
+}
+
 static void figure(struct strbuf *b, const char *name, const json_t *value, const char *unit)
 {
 	if (!value || json_is_null(value))
@@ -567,8 +567,8 @@ static void figure(struct strbuf *b, const char *name, const json_t *value, cons
 	strbuf_addf(b, "<div><dt>%s</dt><dd>", name);
 	if (json_is_object(value) && json_object_get(value, "value"))
 		html_quantity(b, value_number(value, "value"), value_text(value, "unit"));
-	else if (json_is_number(value))
-		html_quantity(b, json_number_value(value), unit);
+	else if (!isnan(number_of(value)))
+		html_quantity(b, number_of(value), unit);
 	else
 		html_value(b, "", value);
 	strbuf_addstr(b, "</dd></div>");
@@ -588,8 +588,9 @@ static void evidence_rows(struct strbuf *b, const json_t *rows)
 static void evidence_item(struct strbuf *b, const json_t *item, const json_t *window, bool links)
 {
 	text(b, "<details class=\"evidence\" id=\"ev-", value_text(item, "id"), "\">");
-	text(b, "<summary><span class=\"ref\">", value_text(item, "id"), "</span> ");
-	text(b, "<span class=\"claim\">", value_text(item, "claim"), "</span></summary>\n");
+	strbuf_addstr(b, "<summary><span class=\"ref\">");
+	short_id(b, value_text(item, "id"));
+	text(b, "</span> <span class=\"claim\">", value_text(item, "claim"), "</span></summary>\n");
 	text(b, "<dl class=\"figures\"><div><dt>Kind</dt><dd>", value_text(item, "kind"), "</dd></div>");
 	figure(b, "Observed", json_object_get(item, "observed"), value_text(item, "unit"));
 	figure(b, "Baseline", json_object_get(item, "baseline"), value_text(item, "unit"));
@@ -599,24 +600,91 @@ static void evidence_item(struct strbuf *b, const json_t *item, const json_t *wi
 		text(b, "<pre class=\"sql\"><code>", value_text(item, "sql"), "</code></pre>\n");
 		params_list(b, json_object_get(item, "params"));
 		if (links)
-			query_link(b, item, window);
+			query_link(b, value_text(item, "sql"), json_object_get(item, "params"), window, false);
 	}
 	strbuf_addstr(b, "</details>\n");
 }
 
-static void evidence(struct strbuf *b, const json_t *report, bool links)
+/* Ids that begin with a cause belong to the test of that cause. */
+static bool is_of_cause(const json_t *item, const char *cause)
+{
+	const char *id = value_text(item, "id"), *slash = strchr(id, '/');
+
+	return !slash || ((size_t)(slash - id) == strlen(cause) && !strncmp(id, cause, strlen(cause)));
+}
+
+static size_t evidence_group(struct strbuf *b, const json_t *report, bool of_cause, bool links)
 {
 	const json_t *list = json_object_get(report, "evidence");
+	json_t *item;
+	size_t i, n = 0;
+
+	json_array_foreach((json_t *)list, i, item) {
+		if (is_of_cause(item, value_text(report, "cause")) != of_cause)
+			continue;
+		evidence_item(b, item, json_object_get(report, "window"), links);
+		n++;
+	}
+	return n;
+}
+
+static void evidence(struct strbuf *b, const json_t *report, bool links)
+{
+	AUTO(strbuf) struct strbuf others = STRBUF_INIT;
+	size_t n;
+
+	if (!json_array_size(json_object_get(report, "evidence")))
+		return;
+	section(b, "evidence", "Evidence");
+	strbuf_addstr(b, "<p class=\"note\">Each claim with the query that produced its number, to be run again.</p>\n");
+	evidence_group(b, report, true, links);
+	n = evidence_group(&others, report, false, links);
+	if (n) {
+		strbuf_addf(b, "<details class=\"more\" id=\"more-evidence\"><summary>%zu more, from testing other explanations</summary>\n", n);
+		strbuf_add(b, strbuf_str(&others), others.len);
+		strbuf_addstr(b, "</details>\n");
+	}
+	strbuf_addstr(b, "</section>\n");
+}
+
+/* ---- remedy ---- */
+
+static void verify(struct strbuf *b, const json_t *report, const char *sql, bool links)
+{
+	/* The query that verifies a remedy takes the parameters of the evidence. */
+	const json_t *first = json_array_get(json_object_get(report, "evidence"), 0);
+
+	text(b, "<details><summary>How to verify</summary><pre class=\"sql\"><code>", sql, "</code></pre>");
+	if (links)
+		query_link(b, sql, json_object_get(first, "params"), json_object_get(report, "window"), true);
+	strbuf_addstr(b, "</details>");
+}
+
+static void remediation(struct strbuf *b, const json_t *report, bool links)
+{
+	const json_t *list = json_object_get(report, "remediation");
 	json_t *item;
 	size_t i;
 
 	if (!json_array_size(list))
 		return;
-	section(b, "evidence", "Evidence");
-	strbuf_addstr(b, "<p class=\"note\">Each claim with the query that produced its number, to be run again.</p>\n");
-	json_array_foreach((json_t *)list, i, item)
-		evidence_item(b, item, json_object_get(report, "window"), links);
-	strbuf_addstr(b, "</section>\n");
+	section(b, "remedy", "What to do");
+	strbuf_addstr(b, "<ol class=\"remedies\">\n");
+	json_array_foreach((json_t *)list, i, item) {
+		const json_t *reversible = json_object_get(item, "reversible");
+
+		text(b, "<li><h3>", value_text(item, "action"), "</h3>");
+		if (*value_text(item, "command"))
+			text(b, "<pre class=\"command\"><code>", value_text(item, "command"), "</code></pre>");
+		text(b, "<p class=\"note\"><strong>Risk:</strong> ", *value_text(item, "risk") ? value_text(item, "risk") : "not stated", "");
+		if (json_is_boolean(reversible))
+			strbuf_addstr(b, json_is_true(reversible) ? " · reversible" : " · <strong>not reversible</strong>");
+		strbuf_addstr(b, "</p>");
+		if (*value_text(item, "verify_sql"))
+			verify(b, report, value_text(item, "verify_sql"), links);
+		strbuf_addstr(b, "</li>\n");
+	}
+	strbuf_addstr(b, "</ol></section>\n");
 }
 
 /* ---- hypotheses ---- */
@@ -628,6 +696,21 @@ static const char *verdict_badge(const char *verdict)
 	if (!strcmp(verdict, "ruled_out"))
 		return "<span class=\"badge plain\"><span class=\"shape\" aria-hidden=\"true\">✕</span> ruled out</span>";
 	return "<span class=\"badge warning\"><span class=\"shape\" aria-hidden=\"true\">?</span> untestable</span>";
+}
+
+/* The name leads to the evidence that bears its number. */
+static void test_name(struct strbuf *b, const json_t *test)
+{
+	const char *id = json_string_value(json_array_get(json_object_get(test, "evidence"), 0));
+
+	strbuf_addstr(b, "<td>");
+	if (id)
+		text(b, "<a href=\"#ev-", id, "\">");
+	words(b, value_text(test, "name"));
+	strbuf_addstr(b, id ? "</a>" : "");
+	if (*value_text(test, "rules_out"))
+		text(b, "<br><small>against <code>", value_text(test, "rules_out"), "</code></small>");
+	strbuf_addstr(b, "</td><td>");
 }
 
 static void hypothesis(struct strbuf *b, const json_t *h)
@@ -650,9 +733,7 @@ static void hypothesis(struct strbuf *b, const json_t *h)
 			text(b, "<code class=\"cause\">", value_text(h, "cause"), "</code><br>");
 			strbuf_addf(b, "%s</th>", verdict_badge(value_text(h, "verdict")));
 		}
-		text(b, "<td>", value_text(test, "name"), "");
-		evidence_links(b, json_object_get(test, "evidence"));
-		strbuf_addstr(b, "</td><td>");
+		test_name(b, test);
 		html_value(b, "", json_object_get(test, "expected"));
 		strbuf_addstr(b, "</td><td>");
 		html_value(b, "", json_object_get(test, "observed"));
@@ -760,7 +841,7 @@ void render_report_article(struct strbuf *b, const json_t *report, bool links)
 	strip(b, report);
 	parties(b, report);
 	budget(b, json_object_get(report, "budget"));
-	remediation(b, json_object_get(report, "remediation"), links);
+	remediation(b, report, links);
 	evidence(b, report, links);
 	hypotheses(b, json_object_get(report, "hypotheses"));
 	timeline(b, report);

@@ -48,8 +48,11 @@
 	// Links to evidence open it.
 	function openTarget() {
 		const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-		if (target instanceof HTMLDetailsElement)
-			target.open = true;
+		if (!(target instanceof HTMLDetailsElement))
+			return;
+		for (let d = target; d; d = d.parentElement.closest("details"))
+			d.open = true;
+		target.scrollIntoView();
 	}
 
 	function enhance(root) {
