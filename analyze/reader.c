@@ -51,17 +51,18 @@ struct reader {
 	bool reports;
 	ino_t reports_inode;
 	bool truncated;
-	bool viewed;     /* views were made at least once */
+	bool viewed;	 /* views were made at least once */
 	bool restricted; /* a stranger's statement is being prepared or run */
 	int64_t deadline_ns;
 	struct strbuf warnings;
 };
 
-/* ---- what a query may do -------------------------------------------------------------------------------------------------------- */
+/* ---- what a query may do --------------------------------------------------------------------------------- */
 
 static bool is_harmless_pragma(const char *name)
 {
-	static const char *const names[] = { "table_info", "table_xinfo", "table_list", "function_list", "compile_options" };
+	static const char *const names[] = { "table_info", "table_xinfo", "table_list", "function_list",
+					     "compile_options" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (name && !sqlite3_stricmp(name, names[i]))
@@ -83,8 +84,9 @@ static int authorize(void *ctx, int action, const char *arg1, const char *arg2, 
 	case SQLITE_RECURSIVE:
 		return SQLITE_OK;
 	case SQLITE_FUNCTION:
-		return arg2 && (!sqlite3_stricmp(arg2, "load_extension") || !sqlite3_stricmp(arg2, "fts3_tokenizer")) ?
-			       SQLITE_DENY : SQLITE_OK;
+		return arg2 && (!sqlite3_stricmp(arg2, "load_extension") || !sqlite3_stricmp(arg2, "fts3_tokenizer"))
+			       ? SQLITE_DENY
+			       : SQLITE_OK;
 	case SQLITE_PRAGMA:
 		return is_harmless_pragma(arg1) ? SQLITE_OK : SQLITE_DENY;
 	default:
@@ -107,7 +109,7 @@ static int is_late(void *ctx)
 	return now_ns() > r->deadline_ns;
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- opening --------------------------------------------------------------------------------------------- */
 
 static int execute(sqlite3 *db, const char *sql)
 {
@@ -134,8 +136,9 @@ static int query_int(sqlite3 *db, const char *sql, int64_t *ret_value, bool *ret
 /* Table-valued functions declare a table when they are first used, which a query may not do. */
 static int declare_table_functions(sqlite3 *db)
 {
-	return execute(db, "SELECT 1 FROM json_each('[]'), json_tree('[]'), pragma_table_info('x'), pragma_table_xinfo('x'),"
-		       " pragma_table_list('x'), pragma_function_list LIMIT 0");
+	return execute(
+		db, "SELECT 1 FROM json_each('[]'), json_tree('[]'), pragma_table_info('x'), pragma_table_xinfo('x'),"
+		    " pragma_table_list('x'), pragma_function_list LIMIT 0");
 }
 
 /* Views need a shard even when there is none: an empty one in the connection's own memory. */
@@ -146,8 +149,8 @@ static int open_connection(struct reader *r)
 
 	if (!schema)
 		return -EIO;
-	rc = sqlite3_open_v2(":memory:", &r->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI |
-			     SQLITE_OPEN_NOMUTEX, NULL);
+	rc = sqlite3_open_v2(":memory:", &r->db,
+			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc != SQLITE_OK)
 		return -ENOMEM;
 	sqlite3_extended_result_codes(r->db, 1);
@@ -205,7 +208,7 @@ void reader_free(struct reader *r)
 	free(r);
 }
 
-/* ---- the list of shards --------------------------------------------------------------------------------------------------------------- */
+/* ---- the list of shards ---------------------------------------------------------------------------------- */
 
 static int by_time(const void *a, const void *b)
 {
@@ -329,8 +332,10 @@ static int probe(struct reader *r, struct shard *s, bool final)
 	s->last_ns = s->final ? last : INT64_MAX;
 	if (e && e != -EAGAIN) {
 		s->bad = true;
-		warn(r, path, e == -EPROTO ? "written by a newer kwhy, left out" :
-		     e == -EACCES ? "not readable, left out" : "damaged, left out");
+		warn(r, path,
+		     e == -EPROTO   ? "written by a newer kwhy, left out"
+		     : e == -EACCES ? "not readable, left out"
+				    : "damaged, left out");
 	}
 	return e;
 }
@@ -359,7 +364,7 @@ static int refresh(struct reader *r)
 	return 0;
 }
 
-/* ---- attaching --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- attaching ------------------------------------------------------------------------------------------- */
 
 /* A path as a file: URI (RFC 3986). */
 static void add_uri(struct strbuf *b, const char *path)
@@ -565,7 +570,8 @@ int reader_open(const char *state_dir, struct reader **ret_reader, struct strbuf
 		shard_path(r, r->shards[r->shard_count - 1].name, path);
 		e = look_into(path, &first, &last);
 		if (e == -EPROTO || e == -EACCES)
-			strbuf_addf(ret_error, "%s: %s", path, e == -EPROTO ? "written by a newer kwhy" : "not readable");
+			strbuf_addf(ret_error, "%s: %s", path,
+				    e == -EPROTO ? "written by a newer kwhy" : "not readable");
 		else
 			e = 0;
 	}
@@ -621,7 +627,7 @@ int reader_bounds(struct reader *r, int64_t *ret_first_ns, int64_t *ret_last_ns)
 	return 0;
 }
 
-/* ---- queries --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- queries --------------------------------------------------------------------------------------------- */
 
 static const struct query_param *find_param(const struct query_param *params, size_t count, const char *name)
 {
@@ -695,7 +701,9 @@ static int deliver(struct run *run, const struct query_limits *limits, query_row
 		return -E2BIG;
 	for (int i = 0; i < run->count; i++) {
 		get_value(run->stmt, i, &run->values[i]);
-		run->bytes += run->values[i].type == VALUE_TEXT || run->values[i].type == VALUE_BLOB ? run->values[i].size : 8;
+		run->bytes += run->values[i].type == VALUE_TEXT || run->values[i].type == VALUE_BLOB
+				      ? run->values[i].size
+				      : 8;
 	}
 	if (limits->bytes && run->bytes > limits->bytes)
 		return -EFBIG;
@@ -720,8 +728,8 @@ static int failure_of(struct reader *r, int rc, struct strbuf *ret_error)
 	return rc == SQLITE_ERROR || rc == SQLITE_RANGE || rc == SQLITE_MISMATCH ? -EINVAL : -EIO;
 }
 
-static int64_t step_all(struct reader *r, struct run *run, const struct query_limits *limits, query_row_fn fn, void *ctx,
-			struct strbuf *ret_error)
+static int64_t step_all(struct reader *r, struct run *run, const struct query_limits *limits, query_row_fn fn,
+			void *ctx, struct strbuf *ret_error)
 {
 	int rc;
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analyze/node.h"
 #include "analyze/report_parts.h"
 #include "base/cleanup.h"
 #include "base/timeutil.h"
@@ -484,5 +485,44 @@ json_t *report_build(const struct report_context *ctx, const struct incident *in
 	json_object_set_new(report, "title", json_text(root->rule->title));
 	json_object_set_new(report, "created_ns", json_ns(ctx->now_ns));
 	json_object_set_new(report, "key", key_json(incident));
+	return report;
+}
+
+json_t *report_nothing(const struct report_context *ctx, int64_t victim, const struct window *window,
+		       const struct coverage *coverage, const struct diagnosis *d, enum confidence level, const char *headline_text,
+		       const char *basis)
+{
+	json_t *hypotheses = json_array(), *evidence = json_array(), *capped = json_array(), *report;
+	struct incident_key key = { .cause = "none" };
+	char id[27];
+
+	add_hypotheses(ctx, d, hypotheses, evidence);
+	for (size_t i = 0; i < d->count; i++)
+		if (d->candidates[i]->verdict == VERDICT_UNTESTABLE && json_array_size(d->candidates[i]->capped_by))
+			json_array_append(capped, json_array_get(d->candidates[i]->capped_by, 0));
+	incident_id(&key, node_boot_id(ctx->node), window->from_ns, id);
+	report = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:o, s:{s:s, s:[o], s:o}}", "schema", "kwhy.report/v1", "id", id, "revision", 1,
+			   "status", "resolved", "severity", "info", "cause", "none", "headline", json_text(headline_text), "confidence",
+			   "level", confidence_name(level), "basis", json_text(basis), "capped_by", capped);
+	json_object_set_new(report, "window",
+			    json_pack("{s:o, s:o, s:o, s:o, s:o}", "onset_ns", json_ns(window->from_ns), "detected_ns",
+				      json_ns(window->to_ns), "peak_ns", json_ns(window->from_ns), "end_ns", json_ns(window->to_ns),
+				      "to_ns", json_ns(window->to_ns)));
+	json_object_set(report, "node", (json_t *)ctx->node);
+	json_object_set_new(report, "resource", json_pack("{s:s, s:s}", "kind", "kernel", "name", "kernel"));
+	json_object_set_new(report, "victims", json_pack("[{s:o, s:[], s:[]}]", "container", report_container(ctx->sql, victim),
+							 "impact", "tasks"));
+	json_object_set_new(report, "culprits", json_array());
+	json_object_set_new(report, "bystanders", json_array());
+	json_object_set_new(report, "budget", report_budget(ctx->sql, victim, window->from_ns, window->to_ns));
+	json_object_set_new(report, "chain", json_pack("{s:[], s:[]}", "nodes", "edges"));
+	json_object_set_new(report, "evidence", evidence);
+	json_object_set_new(report, "hypotheses", hypotheses);
+	json_object_set_new(report, "timeline", json_array());
+	json_object_set_new(report, "data_quality", coverage_json(coverage));
+	json_object_set_new(report, "remediation", json_array());
+	json_object_set_new(report, "generator", report_generator(ctx));
+	json_object_set_new(report, "title", json_string("Nothing found"));
+	json_object_set_new(report, "created_ns", json_ns(ctx->now_ns));
 	return report;
 }

@@ -15,7 +15,7 @@
 #include "base/timeutil.h"
 #include "schema/kinds.h"
 
-/* ---- packed payloads ------------------------------------------------------------------------------------------------------- */
+/* ---- packed payloads ------------------------------------------------------------------------------------- */
 
 static const unsigned char *slice(const void *payload, int len, int64_t offset, int64_t size)
 {
@@ -90,7 +90,8 @@ static void fn_s(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 
 	(void)argc;
 	if (p)
-		sqlite3_result_text(ctx, (const char *)p, (int)strnlen((const char *)p, (size_t)size), SQLITE_TRANSIENT);
+		sqlite3_result_text(ctx, (const char *)p, (int)strnlen((const char *)p, (size_t)size),
+				    SQLITE_TRANSIENT);
 }
 
 /* The store keeps the container's number in the place of the v2 id; all ones: nobody. */
@@ -139,7 +140,8 @@ static void json_unsigned(struct jsonw *w, const char *key, uint64_t value)
 	jsonw_str(w, key, text);
 }
 
-static void json_field(struct jsonw *w, const struct kw_kind_info *info, const struct kw_field *f, const unsigned char *p)
+static void json_field(struct jsonw *w, const struct kw_kind_info *info, const struct kw_field *f,
+		       const unsigned char *p)
 {
 	char text[MAX(INET6_ADDRSTRLEN, 2048)];
 	int64_t value;
@@ -201,10 +203,20 @@ static void fn_json(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 		sqlite3_result_text(ctx, strbuf_str(&out), (int)out.len, SQLITE_TRANSIENT);
 }
 
-/* ---- one sentence ------------------------------------------------------------------------------------------------------------ */
+/* ---- one sentence ---------------------------------------------------------------------------------------- */
 
-enum summary_arg { SUM_KIND, SUM_DURATION, SUM_ERROR, SUM_COMM, SUM_PID, SUM_CONTAINER, SUM_PEER, SUM_PEER_COMM, SUM_PAYLOAD,
-		   SUM_COUNT };
+enum summary_arg {
+	SUM_KIND,
+	SUM_DURATION,
+	SUM_ERROR,
+	SUM_COMM,
+	SUM_PID,
+	SUM_CONTAINER,
+	SUM_PEER,
+	SUM_PEER_COMM,
+	SUM_PAYLOAD,
+	SUM_COUNT
+};
 
 static const char *text_of(sqlite3_value *v)
 {
@@ -272,7 +284,7 @@ static void fn_summary(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 	sqlite3_result_text(ctx, strbuf_str(&out), (int)out.len, SQLITE_TRANSIENT);
 }
 
-/* ---- names --------------------------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------------------- */
 
 static const char *probe_state_name(unsigned int state)
 {
@@ -290,7 +302,7 @@ static void fn_name(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 		sqlite3_result_text(ctx, name((unsigned int)sqlite3_value_int(argv[0])), -1, SQLITE_STATIC);
 }
 
-/* ---- aggregates ------------------------------------------------------------------------------------------------------------------ */
+/* ---- aggregates ------------------------------------------------------------------------------------------ */
 
 struct values {
 	double *v;
@@ -378,7 +390,7 @@ static void mad_final(sqlite3_context *ctx)
 	free(a->v);
 }
 
-/* ---- registration ------------------------------------------------------------------------------------------------------------------- */
+/* ---- registration ---------------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -407,10 +419,10 @@ static const struct {
 int sqlfuncs_register(struct sqlite3 *db)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
-		int rc = sqlite3_create_function_v2(db, functions[i].name, functions[i].args,
-						    SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, (void *)functions[i].names,
-						    functions[i].final ? NULL : functions[i].call,
-						    functions[i].final ? functions[i].call : NULL, functions[i].final, NULL);
+		int rc = sqlite3_create_function_v2(
+			db, functions[i].name, functions[i].args, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
+			(void *)functions[i].names, functions[i].final ? NULL : functions[i].call,
+			functions[i].final ? functions[i].call : NULL, functions[i].final, NULL);
 
 		if (rc != SQLITE_OK)
 			return -ENOMEM;

@@ -28,7 +28,9 @@ static const struct symptom symptoms[] = {
 	{ "wait.other", SYMPTOM_WAIT, "other", "was stuck in the kernel",
 	  WAITS("v_offcpu", " AND reason = 8 AND wait_class <> 'fs-freeze'"), false },
 	{ "error.oom", SYMPTOM_ONCE, NULL, "lost a process to the OOM killer",
-	  OCCURRENCES("v_oom", "") " UNION ALL " OCCURRENCES("v_usage", " AND memory_oom_kills > 0"), true },
+	  OCCURRENCES("v_oom", "") " UNION ALL SELECT u.container, u.ts_ns, u.ts_ns, 1 FROM v_usage u WHERE u.ts_ns > :from AND"
+	  " u.ts_ns <= :to AND u.memory_oom_kills > 0 AND NOT EXISTS (SELECT 1 FROM v_oom o WHERE o.container = u.container"
+	  " AND o.ts_ns > :from - 1000000000 AND o.ts_ns <= :to)", true },
 	/* SIGKILL cannot be caught; any other signal counts once its target has died of it. */
 	{ "error.killed", SYMPTOM_ONCE, NULL, "lost a process to a signal from outside",
 	  "SELECT container, ts_ns, ts_ns, 1 FROM v_signal WHERE " SPAN

@@ -84,7 +84,7 @@ static int make_view(struct maker *m, const char *name, term_fn term, const void
 	return execute(m);
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------------------------------- */
 
 static const struct kw_field *find_field(const struct kw_kind_info *info, const char *name)
 {
@@ -134,17 +134,21 @@ static void event_term(struct maker *m, size_t shard, const void *arg)
 	for (size_t i = 0; i < ARRAY_SIZE(envelope); i++)
 		add_column(m, envelope[i].expression, envelope[i].name, shard, !i);
 	add_column(m, "kw_json(e.kind, e.payload)", "payload", shard, false);
-	add_column(m, "kw_summary(e.kind, e.duration_ns, e.error, (SELECT t.text FROM $.str AS t WHERE t.id = e.comm), e.pid,"
-		   " (SELECT c.name FROM $.container AS c WHERE c.cid = e.cid),"
-		   " (SELECT c.name FROM $.container AS c WHERE c.cid = e.pcid),"
-		   " (SELECT t.text FROM $.str AS t WHERE t.id = e.pcomm), e.payload)", "summary", shard, false);
+	add_column(
+		m,
+		"kw_summary(e.kind, e.duration_ns, e.error, (SELECT t.text FROM $.str AS t WHERE t.id = e.comm), e.pid,"
+		" (SELECT c.name FROM $.container AS c WHERE c.cid = e.cid),"
+		" (SELECT c.name FROM $.container AS c WHERE c.cid = e.pcid),"
+		" (SELECT t.text FROM $.str AS t WHERE t.id = e.pcomm), e.payload)",
+		"summary", shard, false);
 	strbuf_addf(&m->sql, " FROM %s.event AS e JOIN temp.kw_kind AS k ON k.number = e.kind", m->shards[shard]);
 }
 
 static const char *class_name(enum kw_class class)
 {
-	static const char *const names[] = { [KW_CLASS_CONTROL] = "control", [KW_CLASS_CONTEXT] = "context",
-					     [KW_CLASS_SAMPLE] = "sample" };
+	static const char *const names[] = {
+		[KW_CLASS_CONTROL] = "control", [KW_CLASS_CONTEXT] = "context", [KW_CLASS_SAMPLE] = "sample"
+	};
 
 	return names[class];
 }
@@ -160,7 +164,8 @@ static void kind_term(struct maker *m, size_t shard, const void *arg)
 
 		if (find_field(info, name))
 			continue;
-		snprintf(constant, sizeof(constant), "'%s'", !strcmp(name, "kind") ? info->name : class_name(info->class));
+		snprintf(constant, sizeof(constant), "'%s'",
+			 !strcmp(name, "kind") ? info->name : class_name(info->class));
 		add_column(m, envelope[i].expression[0] == 'k' ? constant : envelope[i].expression, name, shard, first);
 		first = false;
 	}
@@ -168,7 +173,7 @@ static void kind_term(struct maker *m, size_t shard, const void *arg)
 	add_from(m, shard, info->number);
 }
 
-/* ---- samples and others with columns of their own ------------------------------------------------------------------------------- */
+/* ---- samples and others with columns of their own -------------------------------------------------------- */
 
 /* {name} in an expression is that field of the payload. */
 static void add_template(struct maker *m, const struct kw_kind_info *info, const char *template, size_t shard)
@@ -178,7 +183,7 @@ static void add_template(struct maker *m, const struct kw_kind_info *info, const
 		char name[32];
 
 		if (!end) {
-			char one[2] = { *template++, '\0' };
+			char one[2] = { *template ++, '\0' };
 
 			add_expression(m, one, shard);
 			continue;
@@ -190,32 +195,36 @@ static void add_template(struct maker *m, const struct kw_kind_info *info, const
 }
 
 static const struct special {
-	const char *view;
+	const char *view, *select;
 	unsigned int kind;
-	const char *select;
-	bool all_fields;     /* followed by every field of the payload but span_ns */
+	bool all_fields; /* followed by every field of the payload but span_ns */
 } specials[] = {
-	{ "wait", KW_KIND_wait,
-	  "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container, kw_wait_reason({reason}) AS reason, {sum_ns} AS wait_ns,"
-	  " {count} AS count, {max_ns} AS max_ns", false },
-	{ "blame", KW_KIND_blame,
+	{ "wait",
+	  "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container, kw_wait_reason({reason}) AS reason, {sum_ns} AS "
+	  "wait_ns,"
+	  " {count} AS count, {max_ns} AS max_ns",
+	  KW_KIND_wait, false },
+	{ "blame",
 	  "e.ts_ns AS ts_ns, {span_ns} AS span_ns, kw_resource({resource}) AS resource, e.cid AS victim,"
 	  " CASE {sink} WHEN 0 THEN e.pcid END AS culprit, kw_sink({sink}) AS sink, e.ppid AS culprit_pid,"
 	  " e.ptid AS culprit_tid, (SELECT t.text FROM $.str AS t WHERE t.id = e.pcomm) AS culprit_comm,"
-	  " e.pstart_ns AS culprit_start_time_ns, {object} AS object, {ns} AS ns, {count} AS count", false },
-	{ "usage", KW_KIND_usage, "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", true },
-	{ "pressure", KW_KIND_pressure, "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", true },
-	{ "host", KW_KIND_host, "e.ts_ns AS ts_ns, {span_ns} AS span_ns", true },
-	{ "netstat", KW_KIND_netstat, "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", true },
-	{ "log", KW_KIND_log,
-	  "e.ts_ns AS ts_ns, {priority} AS priority, {facility} AS facility, {seq} AS seq, {text} AS text", false },
-	{ "coverage", KW_KIND_probe,
+	  " e.pstart_ns AS culprit_start_time_ns, {object} AS object, {ns} AS ns, {count} AS count",
+	  KW_KIND_blame, false },
+	{ "usage", "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", KW_KIND_usage, true },
+	{ "pressure", "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", KW_KIND_pressure, true },
+	{ "host", "e.ts_ns AS ts_ns, {span_ns} AS span_ns", KW_KIND_host, true },
+	{ "netstat", "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", KW_KIND_netstat, true },
+	{ "log", "e.ts_ns AS ts_ns, {priority} AS priority, {facility} AS facility, {seq} AS seq, {text} AS text",
+	  KW_KIND_log, false },
+	{ "coverage",
 	  "e.ts_ns AS ts_ns, {name} AS probe, kw_probe_state({state}) AS state, {attach} AS attach, {why} AS why,"
 	  " {emitted} AS emitted, {stored} AS stored, {lost_ring} AS lost_ring, {suppressed} AS suppressed,"
-	  " {lost_other} AS lost_other, {run_ns} AS run_ns, {run_count} AS run_count", false },
-	{ "tick", KW_KIND_tick,
+	  " {lost_other} AS lost_other, {run_ns} AS run_ns, {run_count} AS run_count",
+	  KW_KIND_probe, false },
+	{ "tick",
 	  "e.ts_ns AS ts_ns, {seq} AS seq, {emitted} AS emitted, {stored} AS stored, {lost} AS lost, {bpf} AS bpf,"
-	  " {probes_missing} AS probes_missing", false },
+	  " {probes_missing} AS probes_missing",
+	  KW_KIND_tick, false },
 };
 
 static void special_term(struct maker *m, size_t shard, const void *arg)
@@ -230,13 +239,13 @@ static void special_term(struct maker *m, size_t shard, const void *arg)
 	add_from(m, shard, info->number);
 }
 
-/* ---- dictionaries: a row that several shards have is that of the newest ------------------------------------------------------------- */
+/* ---- dictionaries: a row that several shards have is that of the newest ---------------------------------- */
 
 static void add_newest_only(struct maker *m, size_t shard, const char *table, const char *key)
 {
 	for (size_t i = 0; i < shard; i++)
-		strbuf_addf(&m->sql, "%s NOT EXISTS (SELECT 1 FROM %s.%s AS n WHERE n.%s = t.%s)", i ? " AND" : " WHERE",
-			    m->shards[i], table, key, key);
+		strbuf_addf(&m->sql, "%s NOT EXISTS (SELECT 1 FROM %s.%s AS n WHERE n.%s = t.%s)",
+			    i ? " AND" : " WHERE", m->shards[i], table, key, key);
 }
 
 static void stack_term(struct maker *m, size_t shard, const void *arg)
@@ -249,9 +258,13 @@ static void stack_term(struct maker *m, size_t shard, const void *arg)
 static void container_term(struct maker *m, size_t shard, const void *arg)
 {
 	(void)arg;
-	strbuf_addf(&m->sql, "SELECT t.cid AS container, t.ref AS ref, t.name AS name, t.runtime AS runtime, t.id AS id, t.pod AS pod,"
-		    " t.namespace AS namespace, t.image AS image, t.labels AS labels, t.cgroup AS cgroup, t.parent AS parent,"
-		    " t.first_ns AS first_ns, t.last_ns AS last_ns, t.kind AS kind FROM %s.container AS t", m->shards[shard]);
+	strbuf_addf(&m->sql,
+		    "SELECT t.cid AS container, t.ref AS ref, t.name AS name, t.runtime AS runtime, t.id AS id, t.pod "
+		    "AS pod,"
+		    " t.namespace AS namespace, t.image AS image, t.labels AS labels, t.cgroup AS cgroup, t.parent AS "
+		    "parent,"
+		    " t.first_ns AS first_ns, t.last_ns AS last_ns, t.kind AS kind FROM %s.container AS t",
+		    m->shards[shard]);
 	add_newest_only(m, shard, "container", "cid");
 }
 
@@ -262,16 +275,18 @@ static void node_term(struct maker *m, size_t shard, const void *arg)
 	(void)arg;
 	strbuf_addf(&m->sql, "SELECT (SELECT min(ts_ns) FROM %s.event) AS first_ns", m->shards[shard]);
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		strbuf_addf(&m->sql, ", (SELECT value FROM %s.meta WHERE key = '%s') AS %s", m->shards[shard], keys[i], keys[i]);
+		strbuf_addf(&m->sql, ", (SELECT value FROM %s.meta WHERE key = '%s') AS %s", m->shards[shard], keys[i],
+			    keys[i]);
 }
 
-/* ---- reports --------------------------------------------------------------------------------------------------------------------- */
+/* ---- reports --------------------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *view, *some, *none;
 } report_views[] = {
 	{ "incident",
-	  "SELECT id, cause, status, severity, confidence, headline, onset_ns, detected_ns, end_ns, revision, resource_kind,"
+	  "SELECT id, cause, status, severity, confidence, headline, onset_ns, detected_ns, end_ns, revision, "
+	  "resource_kind,"
 	  " resource_name, culprit, victims FROM reports.incident",
 	  "SELECT NULL AS id, NULL AS cause, NULL AS status, NULL AS severity, NULL AS confidence, NULL AS headline,"
 	  " NULL AS onset_ns, NULL AS detected_ns, NULL AS end_ns, NULL AS revision, NULL AS resource_kind,"
@@ -294,14 +309,15 @@ static int make_report_views(struct maker *m, bool reports)
 	return 0;
 }
 
-/* ---- all ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- all ------------------------------------------------------------------------------------------------- */
 
 /* Kinds by name, so that a condition on v_event.kind becomes one on the number, which is indexed. */
 static int make_kinds(struct maker *m)
 {
 	const struct kw_kind_info *info;
 
-	strbuf_addstr(&m->sql, "CREATE TEMP TABLE IF NOT EXISTS kw_kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
+	strbuf_addstr(&m->sql,
+		      "CREATE TEMP TABLE IF NOT EXISTS kw_kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
 		      " class TEXT NOT NULL, title TEXT NOT NULL)");
 	for (size_t i = 0; (info = kw_kind_at(i)); i++)
 		strbuf_addf(&m->sql, "; INSERT OR IGNORE INTO temp.kw_kind VALUES (%u, '%s', '%s', '%s')", info->number,

@@ -2,111 +2,12 @@
 /* The whole way from records to reports over made-up hosts: each rule with a positive, a look-alike and missing data. */
 #include "tests/unit/unit.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include <errno.h>
 
-#include "analyze/analyzer.h"
-#include "analyze/reports.h"
-#include "base/cleanup.h"
 #include "aggregate/aggregate.h" /* what the made-up host writes through */
+#include "analyze/analyzer.h"
+#include "tests/synth/host.h"
 #include "tests/synth/synth.c" /* NOLINT(bugprone-suspicious-include): unit tests have no library of their own */
-
-#define MS SYNTH_MS
-#define SEC SYNTH_SEC
-
-struct host {
-	char dir[64];
-	struct config *config;
-	struct synth *s;
-	json_t *reports; /* every revision, as written */
-};
-
-static void host_new(struct host *h)
-{
-	*h = (struct host){ 0 };
-	snprintf(h->dir, sizeof(h->dir), "/tmp/kwhy-test-XXXXXX");
-	assert_non_null(mkdtemp(h->dir));
-	h->config = config_new();
-	h->s = synth_new(h->dir, 2);
-	h->reports = json_array();
-}
-
-static void remove_dir(const char *dir)
-{
-	char command[128];
-	int r;
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	r = system(command);
-	assert_int_equal(r, 0);
-}
-
-static void host_free(struct host *h)
-{
-	if (h->s)
-		synth_free(h->s);
-	config_free(h->config);
-	json_decref(h->reports);
-	remove_dir(h->dir);
-}
-
-static void keep(void *ctx, const json_t *report)
-{
-	json_array_append_new(ctx, json_deep_copy(report));
-}
-
-/* Ends the recording and analyses all of it. */
-static void analyse(struct host *h)
-{
-	const struct analyzer_options options = { .state_dir = h->dir, .config = h->config };
-	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
-	struct analyzer *a;
-	int r;
-
-	synth_free(h->s);
-	h->s = NULL;
-	r = analyzer_new(&options, &a, &error);
-	if (r < 0)
-		fail_msg("%s", strbuf_str(&error));
-	analyzer_on_report(a, keep, h->reports);
-	assert_true(analyzer_run(a) > 0);
-	assert_int_equal(analyzer_finish(a), 0);
-	analyzer_free(a);
-	if (getenv("KWHY_TEST_DUMP"))
-		json_dumpf(h->reports, stdout, JSON_INDENT(1));
-}
-
-static const char *text(const json_t *o, const char *key)
-{
-	const char *t = json_string_value(json_object_get(o, key));
-
-	return t ? t : "";
-}
-
-/* Newest revision of the incident with this cause, NULL: none. */
-static const json_t *newest(const struct host *h, const char *cause)
-{
-	const json_t *found = NULL;
-	json_t *report;
-	size_t i;
-
-	json_array_foreach(h->reports, i, report)
-		if (!strcmp(text(report, "cause"), cause))
-			found = report;
-	return found;
-}
-
-static const char *party_name(const json_t *report, const char *list, size_t i)
-{
-	return text(json_object_get(json_array_get(json_object_get(report, list), i), "container"), "name");
-}
-
-static const char *confidence(const json_t *report)
-{
-	return text(json_object_get(report, "confidence"), "level");
-}
 
 /* ---- cpu.neighbor ------------------------------------------------------------------------------------------------ */
 
@@ -165,10 +66,200 @@ static void test_cpu_neighbor(void **state)
 	host_free(&h);
 }
 
+/* One that uses its equal part of the CPUs is no victim, whatever it would like to have. */
+static void test_fair_share(void **state)
+{
+	struct host h;
+	int a, b;
+
+	(void)state;
+	host_new(&h);
+	a = synth_container(h.s, "one");
+	b = synth_container(h.s, "two");
+	for (int i = 0; i < 20; i++) {
+		for (int k = 0; k < 2; k++) {
+			synth_wait(h.s, k ? a : b, KW_WAIT_CPU, 1000 * MS, 20 * MS, 100);
+			synth_blame(h.s, KW_RES_CPU, k ? a : b, k ? b : a, KW_SINK_CONTAINER, 900 * MS, 0);
+			synth_usage(h.s, k ? a : b)->cpu_ns = 980 * MS;
+		}
+		synth_tick(h.s);
+	}
+	analyse(&h);
+	assert_int_equal(json_array_size(h.reports), 0);
+	host_free(&h);
+}
+
+/* What a container loses every day is usual for it. */
+static void test_usual(void **state)
+{
+	struct host h;
+	int victim, culprit;
+
+	(void)state;
+	host_new(&h);
+	victim = synth_container(h.s, "web");
+	culprit = synth_container(h.s, "batch");
+	/* Thirty seconds are needed before the past counts: they must be below the share. */
+	for (int i = 0; i < 40; i++)
+		neighbor_second(&h, victim, culprit, 30 * MS);
+	for (int i = 0; i < 10; i++)
+		neighbor_second(&h, victim, culprit, 60 * MS);
+	analyse(&h);
+	assert_int_equal(json_array_size(h.reports), 0);
+	host_free(&h);
+}
+
+static void test_neighbor_without_probe(void **state)
+{
+	struct host h;
+
+	(void)state;
+	neighbor_story(&h, "runq");
+	/* The sums are there all the same in this made-up host: seen is seen, but not how much was missed. */
+	assert_string_equal(confidence(newest(&h, "cpu.neighbor")), "probable");
+	host_free(&h);
+}
+
+/* A holder that its quota stopped: the root is the quota, the lock is a hop. */
+static void test_chain(void **state)
+{
+	const json_t *report, *chain;
+	struct host h;
+	int victim, holder;
+
+	(void)state;
+	host_new(&h);
+	victim = synth_container(h.s, "web");
+	holder = synth_container(h.s, "batch");
+	for (int i = 0; i < 25; i++) {
+		synth_usage(h.s, victim)->cpu_ns = 100 * MS;
+		synth_usage(h.s, holder)->cpu_ns = 200 * MS;
+		if (i >= 5 && i < 10) {
+			struct kw_event *e = synth_event(h.s, KW_KIND_lock, victim, holder, 700 * MS, 300 * MS);
+
+			*(struct kw_lock *)synth_payload(e) = (struct kw_lock){ .type = 3, .name = "inode", .place = "vfs_write" };
+			synth_send(h.s, e);
+			synth_wait(h.s, victim, KW_WAIT_LOCK, 600 * MS, 300 * MS, 2);
+			synth_blame(h.s, KW_RES_LOCK, victim, holder, KW_SINK_CONTAINER, 600 * MS, 1);
+			synth_wait(h.s, holder, KW_WAIT_THROTTLED, 700 * MS, 80 * MS, 9);
+			synth_usage(h.s, holder)->cpu_throttled_periods = 9;
+			synth_usage(h.s, holder)->cpu_throttled_ns = 700 * MS;
+			synth_usage(h.s, holder)->cpu_quota_ns = 20 * MS;
+			synth_usage(h.s, holder)->cpu_period_ns = 100 * MS;
+		}
+		synth_tick(h.s);
+	}
+	analyse(&h);
+	report = newest(&h, "cpu.throttled");
+	assert_non_null(report);
+	assert_null(newest(&h, "lock.kernel"));
+	assert_string_equal(party_name(report, "culprits", 0), "/test/batch");
+	assert_int_equal(json_array_size(json_object_get(report, "victims")), 2);
+	chain = json_object_get(json_object_get(report, "chain"), "edges");
+	assert_int_equal(json_array_size(chain), 2);
+	assert_string_equal(text(json_array_get(chain, 0), "cause"), "lock.kernel");
+	assert_string_equal(text(json_array_get(chain, 1), "cause"), "cpu.throttled");
+	host_free(&h);
+}
+
+/* Another victim of the same culprit joins the incident, which ends ten seconds after the last. */
+static void test_life_cycle(void **state)
+{
+	const json_t *first, *last;
+	struct host h;
+	int one, two, culprit;
+
+	(void)state;
+	host_new(&h);
+	one = synth_container(h.s, "one");
+	two = synth_container(h.s, "two");
+	culprit = synth_container(h.s, "batch");
+	for (int i = 0; i < 40; i++) {
+		for (int v = one; v <= two; v++) {
+			if (i < 5 || i >= 12 || (v == two && i < 8))
+				continue;
+			synth_wait(h.s, v, KW_WAIT_CPU, 400 * MS, 40 * MS, 50);
+			synth_blame(h.s, KW_RES_CPU, v, culprit, KW_SINK_CONTAINER, 390 * MS, 0);
+		}
+		synth_usage(h.s, one)->cpu_ns = synth_usage(h.s, two)->cpu_ns = 200 * MS;
+		synth_usage(h.s, culprit)->cpu_ns = 1500 * MS;
+		synth_tick(h.s);
+	}
+	analyse(&h);
+	assert_true(json_array_size(h.reports) >= 3);
+	first = json_array_get(h.reports, 0);
+	last = json_array_get(h.reports, json_array_size(h.reports) - 1);
+	assert_string_equal(text(first, "id"), text(last, "id"));
+	assert_int_equal(json_integer_value(json_object_get(first, "revision")), 1);
+	assert_int_equal(json_integer_value(json_object_get(last, "revision")), json_array_size(h.reports));
+	assert_string_equal(text(first, "status"), "open");
+	assert_string_equal(text(last, "status"), "resolved");
+	assert_int_equal(json_array_size(json_object_get(first, "victims")), 1);
+	assert_int_equal(json_array_size(json_object_get(last, "victims")), 2);
+	assert_true(atoll(text(last, "created_ns")) - atoll(text(json_object_get(last, "window"), "end_ns")) > 10 * SEC);
+	host_free(&h);
+}
+
+/* The same evidence gives the same bytes, also when it is analysed tick by tick as it grows. */
+static void test_deterministic(void **state)
+{
+	struct host a, b;
+	char *x, *y;
+
+	(void)state;
+	neighbor_story(&a, NULL);
+	neighbor_story(&b, NULL);
+	x = json_dumps(a.reports, JSON_COMPACT);
+	y = json_dumps(b.reports, JSON_COMPACT);
+	assert_string_equal(x, y);
+	free(x);
+	free(y);
+	host_free(&a);
+	host_free(&b);
+}
+
+static void why(struct host *h, const char *name, int64_t from_s, int64_t to_s, json_t **ret)
+{
+	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
+	int64_t start = SYNTH_BOOT_NS + SYNTH_WALL_OFFSET;
+	int r = analyze_why(h->dir, h->config, name, start + from_s * SEC, start + to_s * SEC, ret, &error);
+
+	if (r < 0)
+		fail_msg("%s", strbuf_str(&error));
+}
+
+static void test_why(void **state)
+{
+	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
+	json_t *report;
+	struct host h;
+
+	(void)state;
+	neighbor_story(&h, NULL);
+	why(&h, "web", 0, 20, &report);
+	assert_string_equal(text(report, "cause"), "cpu.neighbor");
+	json_decref(report);
+	why(&h, "/test/bystander", 0, 20, &report);
+	assert_string_equal(text(report, "cause"), "none");
+	assert_string_equal(confidence(report), "confirmed");
+	json_decref(report);
+	assert_int_equal(analyze_why(h.dir, h.config, "nobody", SYNTH_BOOT_NS + SYNTH_WALL_OFFSET,
+				     SYNTH_BOOT_NS + SYNTH_WALL_OFFSET + 20 * SEC, &report, &error), -ENOENT);
+	assert_int_equal(analyze_why(h.dir, h.config, "web", 1, 2, &report, &error), -ENODATA);
+	host_free(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cpu_neighbor),
+		cmocka_unit_test(test_neighbor_without_probe),
+		cmocka_unit_test(test_fair_share),
+		cmocka_unit_test(test_usual),
+		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_life_cycle),
+		cmocka_unit_test(test_deterministic),
+		cmocka_unit_test(test_why),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the rule loader refuses, and what it says then. */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "analyze/rules.h"
+#include "base/cleanup.h"
+#include "base/fileutil.h"
+
+#define HEAD                                                                                               \
+	"cause: test.rule\ntitle: A rule\nresource: cpu\nseverity: warning\nsymptoms: [wait.cpu]\n"
+#define REQUIRE                                                                                            \
+	"require:\n  - id: waits\n    claim: \"{victim} waited {observed}\"\n    unit: ns\n    sql: |\n"   \
+	"      SELECT 1 AS holds, sum(wait_ns) AS observed, 2 AS expected, 3 AS top_ns FROM v_wait WHERE container = :victim\n"
+#define TAIL                                                                                               \
+	"mechanism: \"did {waits.top_ns}\"\nheadline: \"{victim} {effect} ({impact}; {baseline})\"\n"      \
+	"remedy:\n  - action: \"do\"\n"
+
+static int load(const char *text, struct strbuf *messages)
+{
+	struct rule *rule;
+	int r = rules_parse("site/test.yaml", text, strlen(text), &rule, messages);
+
+	if (r == 0)
+		rule_free(rule);
+	return r;
+}
+
+static void test_good(void **state)
+{
+	AUTO(strbuf) struct strbuf messages = STRBUF_INIT;
+
+	(void)state;
+	assert_int_equal(load(HEAD REQUIRE TAIL, &messages), 0);
+	assert_string_equal(strbuf_str(&messages), "");
+}
+
+static void test_refused(void **state)
+{
+	static const struct {
+		const char *text, *message;
+	} cases[] = {
+		{ "", "site/test.yaml:1: the file is empty" },
+		{ "a: [", "site/test.yaml:" },
+		{ "cuase: x\n" HEAD REQUIRE TAIL, "site/test.yaml:1: unknown key \"cuase\"" },
+		{ HEAD TAIL, "key \"require\" is missing" },
+		{ HEAD HEAD REQUIRE TAIL, "key \"cause\" stands here twice" },
+		{ HEAD "symptoms: wait.cpu\n" REQUIRE TAIL, "twice" },
+		{ "cause: x\ntitle: A\nresource: cpu\nseverity: bad\nsymptoms: [wait.cpu]\n" REQUIRE TAIL,
+		  "site/test.yaml:4: severity is one of" },
+		{ "cause: x\ntitle: A\nresource: cpu\nseverity: info\nsymptoms: [wait.moon]\n" REQUIRE TAIL,
+		  "unknown symptom: wait.moon" },
+		{ HEAD "require:\n  - id: a\n    claim: x\n    sql: SELECT 1 AS holds\n" TAIL, "no column \"observed\"" },
+		{ HEAD "require:\n  - id: a\n    claim: x\n    sql: SELECT * FROM nowhere\n" TAIL, "site/test.yaml:7: a: SQL: no such table" },
+		{ HEAD "require:\n  - id: a\n    claim: x\n    sql: DELETE FROM v_wait\n" TAIL, "only reads" },
+		{ HEAD "require:\n  - id: a\n    claim: x\n    sql: SELECT 1 AS holds, 2 AS observed, :moon AS expected\n" TAIL,
+		  "unknown parameter :moon" },
+		{ HEAD "require:\n  - id: a\n    claim: x\n    sql: SELECT 1 AS holds, 2 AS observed, 3 AS expected; SELECT 2\n" TAIL,
+		  "more than one statement" },
+		{ HEAD REQUIRE "mechanism: m\nheadline: \"{waits.moon}\"\nremedy:\n  - action: x\n", "headline: unknown placeholder {waits.moon}" },
+		{ HEAD REQUIRE "mechanism: m\nheadline: \"{moon}\"\nremedy:\n  - action: x\n", "unknown placeholder {moon}" },
+		{ HEAD REQUIRE "mechanism: m\nheadline: \"{victim\"\nremedy:\n  - action: x\n", "bad placeholder" },
+		{ HEAD REQUIRE "confirmed_by: [moon]\n" TAIL, "confirmed_by: no such evidence" },
+		{ HEAD REQUIRE "culprit: {self: true, sink: x}\n" TAIL, "culprit has one of" },
+		{ HEAD REQUIRE "culprit: {sql: SELECT 1 AS container}\n" TAIL, "no column \"share\"" },
+		{ HEAD REQUIRE "priority: high\n" TAIL, "a number is expected" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		AUTO(strbuf) struct strbuf messages = STRBUF_INIT;
+
+		assert_int_equal(load(cases[i].text, &messages), -EINVAL);
+		if (!strstr(strbuf_str(&messages), cases[i].message))
+			fail_msg("case %zu: \"%s\" instead of \"%s\"", i, strbuf_str(&messages), cases[i].message);
+	}
+}
+
+static void put(const char *dir, const char *name, const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	assert_int_equal(file_write_atomic(path, text, strlen(text), 0644), 0);
+}
+
+static void drop(const char *dir, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	unlink(path);
+}
+
+static void test_site_rules(void **state)
+{
+	AUTO(strbuf) struct strbuf messages = STRBUF_INIT;
+	char dir[] = "/tmp/kwhy-test-rules-XXXXXX", sha[65];
+	struct rules *rules;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(rules_load("", &rules, &messages), 0);
+	assert_non_null(rules_find(rules, "cpu.neighbor"));
+	snprintf(sha, sizeof(sha), "%s", rules_sha256(rules));
+	for (size_t i = 1; rules_at(rules, i); i++)
+		assert_true(strcmp(rules_at(rules, i - 1)->cause, rules_at(rules, i)->cause) < 0);
+	rules_free(rules);
+
+	put(dir, "own.yaml", HEAD REQUIRE TAIL);
+	assert_int_equal(rules_load(dir, &rules, &messages), 0);
+	assert_string_not_equal(rules_sha256(rules), sha);
+	rules_free(rules);
+
+	put(dir, "same.yaml", HEAD REQUIRE TAIL);
+	assert_int_equal(rules_load(dir, &rules, &messages), -EINVAL);
+	assert_non_null(strstr(strbuf_str(&messages), "has a rule in"));
+	drop(dir, "same.yaml");
+
+	strbuf_reset(&messages);
+	put(dir, "own.yaml", HEAD REQUIRE "chain_to: [no.such]\n" TAIL);
+	assert_int_equal(rules_load(dir, &rules, &messages), -EINVAL);
+	assert_non_null(strstr(strbuf_str(&messages), "no rule has cause no.such"));
+	drop(dir, "own.yaml");
+	rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_site_rules),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
