@@ -17,9 +17,9 @@
 struct aggregate {
 	struct identity *identity;
 	struct store *store;
-	uint64_t generation;  /* of the store, as of the last time all containers were marked */
-	int64_t loaded_ns;    /* newest row of a former run */
-	int64_t offset_ns;    /* wall minus boot clock, of the last tick */
+	uint64_t generation; /* of the store, as of the last time all containers were marked */
+	int64_t loaded_ns;   /* newest row of a former run */
+	int64_t offset_ns;   /* wall minus boot clock, of the last tick */
 	bool has_offset;
 	uint64_t ticks, refused, lost;
 	/* Nobody knows the wall-clock time of records before the first tick says it: they wait here. */
@@ -27,7 +27,7 @@ struct aggregate {
 	size_t early_len, early_cap;
 };
 
-/* ---- time ---------------------------------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------------------ */
 
 static int wall_of(const struct aggregate *a, uint64_t boot_ns, int64_t *ret_ns)
 {
@@ -40,7 +40,7 @@ static int wall_of(const struct aggregate *a, uint64_t boot_ns, int64_t *ret_ns)
 	return 0;
 }
 
-/* ---- containers ------------------------------------------------------------------------------------------------------------- */
+/* ---- containers ------------------------------------------------------------------------------------------ */
 
 /* Writes the containers that changed; all of them into a shard that is new. */
 static int write_containers(struct aggregate *a)
@@ -78,7 +78,7 @@ static int resolve(struct aggregate *a, const struct kw_cg *cg, int64_t ts_ns, s
 	return r || !*ret ? r : use(a, *ret);
 }
 
-/* ---- one record -------------------------------------------------------------------------------------------------------------- */
+/* ---- one record ------------------------------------------------------------------------------------------ */
 
 static void fill_party(struct store_party *p, const struct kw_party *from, const struct container *c)
 {
@@ -166,9 +166,16 @@ static int store_record(struct aggregate *a, union record *rec, const struct kw_
 {
 	const struct kw_event *e = &rec->event;
 	struct store_row row = {
-		.ts_ns = ts_ns, .kind = e->kind, .flags = e->flags, .cpu = e->cpu, .error = e->error,
-		.duration_ns = e->duration_ns & INT64_MAX, .stack = e->stack, .peer_stack = e->peer_stack,
-		.payload = record_payload(e), .size = info->payload_size,
+		.ts_ns = ts_ns,
+		.kind = e->kind,
+		.flags = e->flags,
+		.cpu = e->cpu,
+		.error = e->error,
+		.duration_ns = e->duration_ns & INT64_MAX,
+		.stack = e->stack,
+		.peer_stack = e->peer_stack,
+		.payload = record_payload(e),
+		.size = info->payload_size,
 	};
 	int r = store_begin(a->store, ts_ns);
 
@@ -201,7 +208,7 @@ static int process(struct aggregate *a, union record *rec, const struct kw_kind_
 	return store_record(a, rec, info, ts_ns);
 }
 
-/* ---- before the first tick ------------------------------------------------------------------------------------------------------ */
+/* ---- before the first tick ------------------------------------------------------------------------------- */
 
 static int early_add(struct aggregate *a, const struct kw_event *e)
 {
@@ -245,7 +252,7 @@ static void early_process(struct aggregate *a)
 	a->early_len = a->early_cap = 0;
 }
 
-/* ---- ticks ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- ticks ----------------------------------------------------------------------------------------------- */
 
 static int take_tick(struct aggregate *a, const union record *rec)
 {
@@ -301,10 +308,10 @@ int aggregate_event(struct aggregate *a, const struct kw_event *event)
 	return r;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------------------------------ */
 
-int aggregate_new(const char *state_dir, const struct config *config, const char *boot_id, struct aggregate **ret_aggregate,
-		  struct strbuf *ret_error)
+int aggregate_new(const char *state_dir, const struct config *config, const char *boot_id,
+		  struct aggregate **ret_aggregate, struct strbuf *ret_error)
 {
 	struct store_limits limits = {
 		.max_size = config_bytes(config, "store.max_size"),
@@ -360,7 +367,11 @@ void aggregate_stats(const struct aggregate *a, struct aggregate_stats *ret_stat
 
 	store_stats(a->store, &s);
 	*ret_stats = (struct aggregate_stats){
-		.stored = s.stored, .refused = a->refused, .lost = a->lost + s.lost,
-		.containers = identity_count(a->identity), .shards = s.shards, .bytes = s.bytes,
+		.stored = s.stored,
+		.refused = a->refused,
+		.lost = a->lost + s.lost,
+		.containers = identity_count(a->identity),
+		.shards = s.shards,
+		.bytes = s.bytes,
 	};
 }

@@ -17,10 +17,11 @@ struct aggregate;
 
 /*
  * Opens or makes the store below state_dir, takes its lock (-EBUSY: another collector holds it), sets damaged shards
- * aside (renamed *.damaged, said in *ret_error though the result is 0).  boot_id: 36 characters, from the host or the capture.
+ * aside (renamed *.damaged, said in *ret_error though the result is 0).  boot_id: 36 characters, from the host or the
+ * capture.
  */
-int aggregate_new(const char *state_dir, const struct config *config, const char *boot_id, struct aggregate **ret_aggregate,
-		  struct strbuf *ret_error);
+int aggregate_new(const char *state_dir, const struct config *config, const char *boot_id,
+		  struct aggregate **ret_aggregate, struct strbuf *ret_error);
 /* Commits and closes. */
 void aggregate_free(struct aggregate *a);
 

@@ -63,8 +63,12 @@ static int put(struct capture_writer *w, const void *data, size_t len)
 int capture_create(const char *path, const struct capture_header *header, uint64_t max_bytes,
 		   struct capture_writer **ret_writer)
 {
-	struct file_header h = { .magic = CAPTURE_MAGIC, .order = CAPTURE_ORDER, .version = CAPTURE_VERSION,
-				 .size = sizeof(h), .event_size = sizeof(struct kw_event), .origin = *header };
+	struct file_header h = { .magic = CAPTURE_MAGIC,
+				 .order = CAPTURE_ORDER,
+				 .version = CAPTURE_VERSION,
+				 .size = sizeof(h),
+				 .event_size = sizeof(struct kw_event),
+				 .origin = *header };
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 	struct capture_writer *w;
 	int r;
@@ -209,7 +213,8 @@ int capture_read(struct capture_reader *c, const struct kw_event **ret_event)
 		return 0;
 	if (n != sizeof(f) || f.size < sizeof(struct kw_event) || f.size > sizeof(c->record) ||
 	    fread(c->record.bytes, 1, f.size, c->file) != f.size || f.check != check_of(c->record.bytes, f.size) ||
-	    sizeof(struct kw_event) + c->record.event.payload_size != f.size || record_check(&c->record.event, f.size, &info))
+	    sizeof(struct kw_event) + c->record.event.payload_size != f.size ||
+	    record_check(&c->record.event, f.size, &info))
 		return -EBADMSG;
 	*ret_event = &c->record.event;
 	return 1;

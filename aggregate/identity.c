@@ -20,12 +20,12 @@ enum cgroup_op { OP_SEEN = 1, OP_MADE = 2, OP_REMOVED = 3, OP_RENAMED = 4 };
 
 struct identity {
 	char boot_id[40];
-	struct hashmap *nodes;      /* key -> struct node */
+	struct hashmap *nodes;	    /* key -> struct node */
 	struct hashmap *containers; /* cid -> struct container */
-	struct hashmap *paths;      /* hash of path -> struct container, those that exist */
+	struct hashmap *paths;	    /* hash of path -> struct container, those that exist */
 	struct container *dirty, **dirty_tail;
 	struct container host;
-	struct container scratch;   /* the one that found no room */
+	struct container scratch; /* the one that found no room */
 	char scratch_path[IDENTITY_PATH_MAX + 1];
 	char scratch_name[IDENTITY_PATH_MAX + 1];
 	uint64_t overflow;
@@ -103,7 +103,7 @@ uint64_t identity_overflow(const struct identity *id)
 	return id->overflow;
 }
 
-/* ---- changes to be written ------------------------------------------------------------------------------------- */
+/* ---- changes to be written ------------------------------------------------------------------------------- */
 
 void identity_mark(struct identity *id, struct container *c)
 {
@@ -137,7 +137,7 @@ void identity_mark_all(struct identity *id)
 		identity_mark(id, c);
 }
 
-/* ---- paths ------------------------------------------------------------------------------------------------------- */
+/* ---- paths ----------------------------------------------------------------------------------------------- */
 
 static struct container *path_find(const struct identity *id, const char *path)
 {
@@ -193,7 +193,7 @@ static int64_t find_parent(const struct identity *id, const char *path)
 	return 0;
 }
 
-/* ---- containers ---------------------------------------------------------------------------------------------------- */
+/* ---- containers ------------------------------------------------------------------------------------------ */
 
 static int64_t make_cid(const struct identity *id, const char *path, uint64_t key, uint64_t created_ns)
 {
@@ -249,8 +249,9 @@ static struct container *use_scratch(struct identity *id, const char *path, int6
 		identity_next_dirty(id);
 	id->overflow++;
 	snprintf(id->scratch_path, sizeof(id->scratch_path), "%s", path);
-	*c = (struct container){ .cid = cid, .path = id->scratch_path, .name = id->scratch_name, .first_ns = ts_ns,
-				 .used_ns = ts_ns };
+	*c = (struct container){
+		.cid = cid, .path = id->scratch_path, .name = id->scratch_name, .first_ns = ts_ns, .used_ns = ts_ns
+	};
 	describe(id, c);
 	make_name(c, id->scratch_name, sizeof(id->scratch_name));
 	identity_mark(id, c);
@@ -318,7 +319,7 @@ static void container_end(struct identity *id, struct container *c, int64_t last
 	identity_mark(id, c);
 }
 
-/* ---- directories ------------------------------------------------------------------------------------------------------ */
+/* ---- directories ----------------------------------------------------------------------------------------- */
 
 static uint8_t path_depth(const char *path)
 {
@@ -407,7 +408,8 @@ static bool owning_path(const char *path, char owner[IDENTITY_PATH_MAX + 1])
 	return what.length < strlen(path);
 }
 
-/* The provisional container gets the name it should have had, and ends: the directory has another number from now on. */
+/* The provisional container gets the name it should have had, and ends: the directory has another number from now on.
+ */
 static void merge_provisional(struct identity *id, struct container *from, const struct container *to, int64_t ts_ns)
 {
 	char *path = strdup(to->path), *name = strdup(to->name);
@@ -461,7 +463,8 @@ static bool rename_in_place(struct identity *id, struct node *n, const char *own
 {
 	struct container *c = n->container;
 
-	if (c == &id->host || c->provisional || c->last_ns || n->inside || n->next || c->nodes != n || path_find(id, owner))
+	if (c == &id->host || c->provisional || c->last_ns || n->inside || n->next || c->nodes != n ||
+	    path_find(id, owner))
 		return false;
 	path_remove(id, c);
 	if (rename_container(id, c, owner))
@@ -567,20 +570,22 @@ int identity_cgroup(struct identity *id, const struct kw_cgroup *cgroup, int64_t
 		return announce(id, cgroup, path, ts_ns, created_ns ? created_ns : ts_ns, ret_container);
 	n = hashmap_get(id->nodes, &cg.v1);
 	if (!n) { /* made and removed before we looked: name it, and end it at once */
-		struct container *c;
+		struct container *c = NULL;
 		int r = announce(id, cgroup, path, ts_ns, created_ns ? created_ns : ts_ns, &c);
 
 		n = hashmap_get(id->nodes, &cg.v1);
-		*ret_container = c;
-		if (r || !n)
+		if (r)
 			return r;
+		*ret_container = c;
+		if (!n)
+			return 0;
 	}
 	*ret_container = n->container;
 	node_gone(id, n, ts_ns);
 	return 0;
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------------------------------- */
 
 static int provisional(struct identity *id, uint64_t key, int64_t ts_ns, struct container **ret_container)
 {
@@ -603,7 +608,8 @@ static int provisional(struct identity *id, uint64_t key, int64_t ts_ns, struct 
 /* Of two directories of one task, on a host where runtimes use both kinds of hierarchy or only one. */
 static const struct node *prefer(const struct node *v2, const struct node *v1)
 {
-	bool claimed2 = v2->container->what.kind == CONTAINER_RUNTIME, claimed1 = v1->container->what.kind == CONTAINER_RUNTIME;
+	bool claimed2 = v2->container->what.kind == CONTAINER_RUNTIME,
+	     claimed1 = v1->container->what.kind == CONTAINER_RUNTIME;
 
 	if (v1->container == v2->container)
 		return v2->inside ? v1 : v2;
@@ -658,7 +664,7 @@ int identity_resolve(struct identity *id, const struct kw_cg *cg, int64_t ts_ns,
 	return r;
 }
 
-/* ---- a former run, and forgetting ----------------------------------------------------------------------------------------- */
+/* ---- a former run, and forgetting ------------------------------------------------------------------------ */
 
 int identity_load_container(struct identity *id, int64_t cid, const char *path, int64_t parent, int64_t first_ns)
 {

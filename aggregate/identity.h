@@ -27,17 +27,17 @@ struct identity;
 struct container {
 	int64_t cid; /* 1 .. 2^52 - 1; 0 the host */
 	struct path_identity what;
-	char *path;          /* cgroup; "cgroup:HIERARCHY:ID" while provisional */
+	char *path; /* cgroup; "cgroup:HIERARCHY:ID" while provisional */
 	char *name;
-	int64_t parent;      /* cid */
+	int64_t parent;		   /* cid */
 	int64_t first_ns, last_ns; /* last_ns 0: still there */
 	int64_t used_ns;
 	bool provisional;    /* no record has named it yet */
-	bool dirty;          /* to be written to the store */
+	bool dirty;	     /* to be written to the store */
 	uint64_t generation; /* of the shard that has it, for the store's use */
 	struct idle idle;
 	struct node *nodes;
-	unsigned int live;   /* directories that exist */
+	unsigned int live; /* directories that exist */
 	struct container *next_dirty;
 };
 
@@ -46,11 +46,11 @@ struct node {
 	uint64_t key; /* hierarchy << 56 | id */
 	struct container *container;
 	struct node *next, **prev; /* of the container */
-	uint64_t path_hash;        /* 0: the directory has gone, or was never named */
+	uint64_t path_hash;	   /* 0: the directory has gone, or was never named */
 	int64_t gone_ns;
 	uint8_t depth;
-	bool inside;  /* a directory inside the container, not its own */
-	bool unseen;  /* loaded from a shard, not announced since */
+	bool inside; /* a directory inside the container, not its own */
+	bool unseen; /* loaded from a shard, not announced since */
 };
 
 struct identity *identity_new(const char *boot_id); /* NULL when out of memory */

@@ -16,8 +16,8 @@ static const struct {
 } idle_kinds[IDLE_KINDS] = {
 	{ KW_KIND_usage,
 	  true,
-	  { "cpu_quota_ns", "cpu_period_ns", "memory_bytes", "memory_limit_bytes", "memory_anon_bytes", "memory_file_bytes",
-	    "pids", "pids_limit", "frozen" } },
+	  { "cpu_quota_ns", "cpu_period_ns", "memory_bytes", "memory_limit_bytes", "memory_anon_bytes",
+	    "memory_file_bytes", "pids", "pids_limit", "frozen" } },
 	{ KW_KIND_pressure, true, { NULL } },
 	{ KW_KIND_netstat, false, { NULL } },
 };
@@ -69,7 +69,8 @@ bool idle_skip(struct idle *idle, const struct kw_kind_info *info, bool inside, 
 		idle->kinds[kind].seen = false; /* the row after a busy one is kept: it shows the return to rest */
 		return false;
 	}
-	if (idle->kinds[kind].seen && idle->kinds[kind].gauges == gauges && idle->kinds[kind].skipped + 1 < IDLE_EVERY) {
+	if (idle->kinds[kind].seen && idle->kinds[kind].gauges == gauges &&
+	    idle->kinds[kind].skipped + 1 < IDLE_EVERY) {
 		idle->kinds[kind].skipped++;
 		return true;
 	}

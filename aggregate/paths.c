@@ -26,12 +26,9 @@ static const struct {
 	const char *runtime;
 	bool hex; /* the id is 64 hex digits */
 } prefixes[] = {
-	{ "docker-", "docker", true },
-	{ "libpod-payload-", "podman", true },
-	{ "libpod-", "podman", true },
-	{ "cri-containerd-", "containerd", true },
-	{ "crio-", "cri-o", true },
-	{ "nerdctl-", "containerd", true },
+	{ "docker-", "docker", true },	    { "libpod-payload-", "podman", true },
+	{ "libpod-", "podman", true },	    { "cri-containerd-", "containerd", true },
+	{ "crio-", "cri-o", true },	    { "nerdctl-", "containerd", true },
 	{ "buildkit-", "buildkit", false },
 };
 
@@ -259,7 +256,8 @@ static bool claim_escaped(struct path_identity *id, const char *runtime, struct 
 	unsigned int byte;
 
 	for (size_t i = 0; i < p.len && n < sizeof(name); n++) {
-		if (i + 3 < p.len && p.text[i] == '\\' && p.text[i + 1] == 'x' && sscanf(p.text + i + 2, "%2x", &byte) == 1) {
+		if (i + 3 < p.len && p.text[i] == '\\' && p.text[i + 1] == 'x' &&
+		    sscanf(p.text + i + 2, "%2x", &byte) == 1) {
 			name[n] = (char)byte;
 			i += 4;
 		} else {
@@ -278,7 +276,8 @@ static bool claim_machine(struct part p, struct path_identity *id)
 		return claim_escaped(id, part_starts(p, "qemu") ? "qemu" : "systemd-nspawn", p);
 	}
 	if (part_starts(p, "systemd-nspawn@") && part_ends(p, ".service"))
-		return claim_escaped(id, "systemd-nspawn", part_without(part_skip(p, strlen("systemd-nspawn@")), ".service"));
+		return claim_escaped(id, "systemd-nspawn",
+				     part_without(part_skip(p, strlen("systemd-nspawn@")), ".service"));
 	return false;
 }
 

@@ -18,9 +18,9 @@ struct path_identity {
 	enum container_kind kind;
 	const char *runtime;  /* "" when no runtime claims it; "oci" or "kubernetes" when the path does not say which */
 	char id[PATH_ID_LEN]; /* "" likewise */
-	char pod[40];         /* uid with dashes as Kubernetes writes it, "" outside a pod */
+	char pod[40];	      /* uid with dashes as Kubernetes writes it, "" outside a pod */
 	const char *qos;      /* "guaranteed", "burstable", "besteffort", "" outside a pod */
-	size_t length;        /* bytes of the path that name it: a longer path is a directory inside of it */
+	size_t length;	      /* bytes of the path that name it: a longer path is a directory inside of it */
 };
 
 void path_identify(const char *path, struct path_identity *ret_identity);

@@ -55,7 +55,8 @@ int record_take(const struct kw_event *event, size_t available, union record *re
 	if (r)
 		return r;
 	memcpy(ret_record->bytes, event, sizeof(*event) + event->payload_size);
-	memset(ret_record->bytes + sizeof(*event) + event->payload_size, 0, (*ret_info)->payload_size - event->payload_size);
+	memset(ret_record->bytes + sizeof(*event) + event->payload_size, 0,
+	       (*ret_info)->payload_size - event->payload_size);
 	ret_record->event.payload_size = (__u16)(*ret_info)->payload_size;
 	repair(ret_record, *ret_info);
 	return 0;

@@ -41,7 +41,7 @@ static void file_name(char buf[64], int64_t name, const char *suffix)
 	snprintf(buf, 64, NAME_FORMAT "%s", name, suffix);
 }
 
-/* ---- the list ------------------------------------------------------------------------------------------------------------- */
+/* ---- the list -------------------------------------------------------------------------------------------- */
 
 static int by_time(const void *a, const void *b)
 {
@@ -184,7 +184,7 @@ void shards_measure(const struct shards *s, uint64_t *ret_count, uint64_t *ret_b
 		*ret_bytes += (uint64_t)shard_size(s, s->names[i]);
 }
 
-/* ---- one file --------------------------------------------------------------------------------------------------------------- */
+/* ---- one file -------------------------------------------------------------------------------------------- */
 
 static int open_db(const struct shards *s, int64_t name, sqlite3 **ret_db)
 {
@@ -197,8 +197,10 @@ static int open_db(const struct shards *s, int64_t name, sqlite3 **ret_db)
 		return -ENAMETOOLONG;
 	rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(db, "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = OFF; PRAGMA cache_size = -4096;"
-				  "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF", NULL, NULL, NULL);
+		rc = sqlite3_exec(db,
+				  "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = OFF; PRAGMA cache_size = -4096;"
+				  "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF",
+				  NULL, NULL, NULL);
 	if (rc != SQLITE_OK) {
 		int r = sqlite3_system_errno(db) == ENOSPC ? -ENOSPC : -EIO;
 
@@ -233,10 +235,10 @@ static int migrate(sqlite3 *db)
 		file = embedded_find(path);
 		if (version < 0 || !file)
 			return -EIO;
-		snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", APPLICATION_ID,
-			 (int)version + 1);
-		if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) || sqlite3_exec(db, file->data, NULL, NULL, NULL) ||
-		    sqlite3_exec(db, pragmas, NULL, NULL, NULL)) {
+		snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+			 APPLICATION_ID, (int)version + 1);
+		if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) ||
+		    sqlite3_exec(db, file->data, NULL, NULL, NULL) || sqlite3_exec(db, pragmas, NULL, NULL, NULL)) {
 			int os = sqlite3_system_errno(db), rc = sqlite3_errcode(db) & 0xff;
 
 			return rc == SQLITE_FULL || os == ENOSPC || os == EFBIG ? -ENOSPC : -EIO;
@@ -318,7 +320,7 @@ int shards_create(struct shards *s, int64_t ts_ns, int64_t *ret_name, struct sql
 	return 0;
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------------------- */
 
 static uint32_t be32(const unsigned char *p)
 {
@@ -360,7 +362,8 @@ static int check_header(const struct shards *s, int64_t name)
 
 static void say_damaged(int64_t name, struct strbuf *ret_error)
 {
-	strbuf_addf(ret_error, "%s" NAME_FORMAT " is damaged and was renamed *.damaged", ret_error->len ? "; " : "", name);
+	strbuf_addf(ret_error, "%s" NAME_FORMAT " is damaged and was renamed *.damaged", ret_error->len ? "; " : "",
+		    name);
 }
 
 static int check_all(struct shards *s, struct strbuf *ret_error)
@@ -370,7 +373,8 @@ static int check_all(struct shards *s, struct strbuf *ret_error)
 		int r = check_header(s, name);
 
 		if (r == -EPROTO) {
-			strbuf_addf(ret_error, "%s/" NAME_FORMAT " was written by a newer kwhy: use that one, or another --state",
+			strbuf_addf(ret_error,
+				    "%s/" NAME_FORMAT " was written by a newer kwhy: use that one, or another --state",
 				    s->dir, name);
 			return r;
 		}
@@ -468,16 +472,19 @@ static bool same_boot(sqlite3 *db, const char *boot_id)
 /* Nothing outlives a boot. */
 static void end_boot(sqlite3 *db)
 {
-	sqlite3_exec(db, "UPDATE container SET last_ns = max(first_ns, coalesce((SELECT max(ts_ns) FROM event), first_ns))"
-		     " WHERE last_ns IS NULL AND cid <> 0", NULL, NULL, NULL);
+	sqlite3_exec(db,
+		     "UPDATE container SET last_ns = max(first_ns, coalesce((SELECT max(ts_ns) FROM event), first_ns))"
+		     " WHERE last_ns IS NULL AND cid <> 0",
+		     NULL, NULL, NULL);
 }
 
 /* SQLite replays the WAL of a killed writer; only then the file is worth the time of reading it through. */
 static bool is_sound(const struct shards *s, int64_t name, sqlite3 *db)
 {
-	const char *sql = file_size(s, name, "-wal") > 0 ?
-				  "SELECT count(*) FROM pragma_quick_check(1) WHERE quick_check = 'ok'" :
-				  "SELECT 1 FROM (SELECT min(ts_ns), max(ts_ns) FROM event), (SELECT count(*) FROM meta)";
+	const char *sql =
+		file_size(s, name, "-wal") > 0
+			? "SELECT count(*) FROM pragma_quick_check(1) WHERE quick_check = 'ok'"
+			: "SELECT 1 FROM (SELECT min(ts_ns), max(ts_ns) FROM event), (SELECT count(*) FROM meta)";
 
 	return query_int(db, sql) == 1;
 }
@@ -517,7 +524,7 @@ int shards_open_newest(struct shards *s, const char *boot_id, int64_t *ret_name,
 	return 0;
 }
 
-/* ---- keeping --------------------------------------------------------------------------------------------------------------------- */
+/* ---- keeping --------------------------------------------------------------------------------------------- */
 
 static int share_state_dir(const struct shards *s, gid_t gid)
 {

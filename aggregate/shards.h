@@ -32,7 +32,8 @@ int shards_open_newest(struct shards *s, const char *boot_id, int64_t *ret_name,
 void shards_seal(struct sqlite3 *db);
 void shards_remove(struct shards *s, int64_t name);
 void shards_set_aside(struct shards *s, int64_t name);
-/* Deletes the oldest shards beyond that size, and those that ended before that time; and seals what could not be before. */
+/* Deletes the oldest shards beyond that size, and those that ended before that time; and seals what could not be
+ * before. */
 void shards_retain(struct shards *s, int64_t max_size, int64_t not_before_ns);
 void shards_measure(const struct shards *s, uint64_t *ret_count, uint64_t *ret_bytes);
 

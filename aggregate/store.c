@@ -19,8 +19,8 @@
 
 #define STRINGS_MAX 16384
 #define STACKS_MAX 8192
-#define RECENT_SIZE 256          /* a power of two */
-#define ROWS_PER_COMMIT 16384    /* a flood without ticks does not grow one transaction without end */
+#define RECENT_SIZE 256	      /* a power of two */
+#define ROWS_PER_COMMIT 16384 /* a flood without ticks does not grow one transaction without end */
 
 enum statement {
 	STMT_EVENT,
@@ -35,11 +35,13 @@ enum statement {
 };
 
 static const char *const statements[STMT_COUNT] = {
-	[STMT_EVENT] = "INSERT INTO event VALUES (:ts_ns, :kind, :cid, :pcid, :duration_ns, :error, :flags, :cpu, :pid, :tid,"
-		       " :start_ns, :comm, :ppid, :ptid, :pstart_ns, :pcomm, :stack, :pstack, :payload)",
+	[STMT_EVENT] =
+		"INSERT INTO event VALUES (:ts_ns, :kind, :cid, :pcid, :duration_ns, :error, :flags, :cpu, :pid, :tid,"
+		" :start_ns, :comm, :ppid, :ptid, :pstart_ns, :pcomm, :stack, :pstack, :payload)",
 	[STMT_FROM] = "SELECT ts_ns FROM event WHERE ts_ns >= :ts_ns ORDER BY ts_ns",
-	[STMT_CONTAINER] = "INSERT OR REPLACE INTO container VALUES (:cid, :ref, :name, :runtime, :id, :pod, NULL, NULL, NULL,"
-			   " :cgroup, :parent, :first_ns, :last_ns, :kind)",
+	[STMT_CONTAINER] =
+		"INSERT OR REPLACE INTO container VALUES (:cid, :ref, :name, :runtime, :id, :pod, NULL, NULL, NULL,"
+		" :cgroup, :parent, :first_ns, :last_ns, :kind)",
 	[STMT_DIRECTORY] = "INSERT OR REPLACE INTO directory VALUES (:hierarchy, :id, :cid, :inside, :path_hash)",
 	[STMT_STACK] = "INSERT OR IGNORE INTO stack VALUES (:hash, :text)",
 	[STMT_STR_ADD] = "INSERT OR IGNORE INTO str (text) VALUES (:text)",
@@ -50,7 +52,7 @@ static const char *const statements[STMT_COUNT] = {
 struct stack_text {
 	uint64_t hash;
 	uint64_t generation; /* of the shard that has it */
-	bool used;           /* since the clock hand passed */
+	bool used;	     /* since the clock hand passed */
 	char *text;
 };
 
@@ -60,7 +62,7 @@ struct store {
 	char boot_id[40], node[65], kernel[65], arch[17];
 	sqlite3 *db;
 	sqlite3_stmt *stmts[STMT_COUNT];
-	int64_t name;     /* of the live shard */
+	int64_t name;	  /* of the live shard */
 	int64_t first_ns; /* of its rows */
 	bool in_transaction;
 	uint64_t generation, pending, stored, lost;
@@ -73,7 +75,7 @@ struct store {
 	size_t stack_count, stack_hand;
 };
 
-/* ---- statements -------------------------------------------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------------------------------ */
 
 static int error_of(sqlite3 *db, int rc)
 {
@@ -123,7 +125,7 @@ static int prepare_all(struct store *s)
 	return 0;
 }
 
-/* ---- the live shard ------------------------------------------------------------------------------------------------------- */
+/* ---- the live shard -------------------------------------------------------------------------------------- */
 
 static void forget_written(struct store *s)
 {
@@ -168,14 +170,16 @@ static int write_meta(struct store *s)
 	const struct {
 		const char *key, *value;
 	} rows[] = {
-		{ "boot_id", s->boot_id }, { "node", s->node }, { "kernel", s->kernel }, { "arch", s->arch }, { "format", "1" },
+		{ "boot_id", s->boot_id }, { "node", s->node }, { "kernel", s->kernel },
+		{ "arch", s->arch },	   { "format", "1" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		int rc;
 
 		bind_text(s->stmts[STMT_META], ":key", rows[i].key);
-		sqlite3_bind_text(s->stmts[STMT_META], parameter(s->stmts[STMT_META], ":value"), rows[i].value, -1, SQLITE_STATIC);
+		sqlite3_bind_text(s->stmts[STMT_META], parameter(s->stmts[STMT_META], ":value"), rows[i].value, -1,
+				  SQLITE_STATIC);
 		rc = run(s->stmts[STMT_META]);
 		if (rc != SQLITE_OK)
 			return rc;
@@ -221,7 +225,7 @@ static int ensure(struct store *s, int64_t ts_ns)
 	return 0;
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------------------ */
 
 /* The number of a string in the live shard; 0 for "". */
 static int intern(struct store *s, const char *comm, int64_t *ret_id)
@@ -425,7 +429,7 @@ int store_container(struct store *s, const struct container *c)
 	return rc == SQLITE_OK ? 0 : fail(s, rc);
 }
 
-/* ---- stacks ----------------------------------------------------------------------------------------------------------------- */
+/* ---- stacks ---------------------------------------------------------------------------------------------- */
 
 /* Second chance: the hand clears marks until it meets one that was not used since its last round. */
 static struct stack_text *stack_slot(struct store *s)
@@ -460,7 +464,7 @@ int store_stack(struct store *s, uint64_t hash, const char *text)
 	return hashmap_put(s->stacks, &hash, t, NULL);
 }
 
-/* ---- committing ---------------------------------------------------------------------------------------------------------------- */
+/* ---- committing ------------------------------------------------------------------------------------------ */
 
 static int64_t pragma_int(sqlite3 *db, const char *sql)
 {
@@ -531,7 +535,7 @@ void store_stats(const struct store *s, struct store_stats *ret_stats)
 	shards_measure(s->shards, &ret_stats->shards, &ret_stats->bytes);
 }
 
-/* ---- opening --------------------------------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------------------- */
 
 void store_origin(struct store *s, const char *node, const char *kernel, const char *arch)
 {
@@ -589,7 +593,8 @@ int store_open(const char *state_dir, const struct store_limits *limits, const c
 		r = open_newest(s, ret_error);
 	if (r) {
 		if (s->shards && !strbuf_str(ret_error)[0])
-			strbuf_addf(ret_error, "%s/events: the newest shard cannot be continued: %s", state_dir, strerror(-r));
+			strbuf_addf(ret_error, "%s/events: the newest shard cannot be continued: %s", state_dir,
+				    strerror(-r));
 		store_close(s);
 		return r;
 	}
@@ -626,12 +631,15 @@ static int load_containers(struct store *s, struct identity *id)
 	sqlite3_stmt *stmt;
 	int r = 0;
 
-	if (sqlite3_prepare_v2(s->db, "SELECT cid, cgroup, parent, first_ns FROM container WHERE last_ns IS NULL AND cid <> 0"
-			       " AND cgroup IS NOT NULL ORDER BY first_ns, cid", -1, &stmt, NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(s->db,
+			       "SELECT cid, cgroup, parent, first_ns FROM container WHERE last_ns IS NULL AND cid <> 0"
+			       " AND cgroup IS NOT NULL ORDER BY first_ns, cid",
+			       -1, &stmt, NULL) != SQLITE_OK)
 		return -EIO;
 	while (!r && sqlite3_step(stmt) == SQLITE_ROW)
-		r = identity_load_container(id, sqlite3_column_int64(stmt, 0), (const char *)sqlite3_column_text(stmt, 1),
-					    sqlite3_column_int64(stmt, 2), sqlite3_column_int64(stmt, 3));
+		r = identity_load_container(id, sqlite3_column_int64(stmt, 0),
+					    (const char *)sqlite3_column_text(stmt, 1), sqlite3_column_int64(stmt, 2),
+					    sqlite3_column_int64(stmt, 3));
 	sqlite3_finalize(stmt);
 	return r;
 }
@@ -645,9 +653,9 @@ static int load_nodes(struct store *s, struct identity *id)
 	    SQLITE_OK)
 		return -EIO;
 	while (!r && sqlite3_step(stmt) == SQLITE_ROW)
-		r = identity_load_node(id, (unsigned int)sqlite3_column_int(stmt, 0), (uint64_t)sqlite3_column_int64(stmt, 1),
-				       sqlite3_column_int64(stmt, 2), sqlite3_column_int(stmt, 3) != 0,
-				       (uint64_t)sqlite3_column_int64(stmt, 4));
+		r = identity_load_node(id, (unsigned int)sqlite3_column_int(stmt, 0),
+				       (uint64_t)sqlite3_column_int64(stmt, 1), sqlite3_column_int64(stmt, 2),
+				       sqlite3_column_int(stmt, 3) != 0, (uint64_t)sqlite3_column_int64(stmt, 4));
 	sqlite3_finalize(stmt);
 	return r;
 }

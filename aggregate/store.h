@@ -30,7 +30,8 @@ int store_share(struct store *s, gid_t gid);
 /* What new shards say of the machine; the running one by default. */
 void store_origin(struct store *s, const char *node, const char *kernel, const char *arch);
 
-/* Fills the identities with what the shard to be continued holds.  *ret_last_ns: its newest row, 0 when there is none. */
+/* Fills the identities with what the shard to be continued holds.  *ret_last_ns: its newest row, 0 when there is none.
+ */
 int store_load(struct store *s, struct identity *id, int64_t *ret_last_ns);
 
 struct store_party {

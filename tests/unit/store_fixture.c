@@ -100,7 +100,8 @@ void put_tick(struct fixture *f, uint64_t ts_ns, uint64_t seq)
 	put(f, &r);
 }
 
-void put_cgroup(struct fixture *f, uint64_t ts_ns, unsigned int op, unsigned int hierarchy, uint64_t id, const char *path)
+void put_cgroup(struct fixture *f, uint64_t ts_ns, unsigned int op, unsigned int hierarchy, uint64_t id,
+		const char *path)
 {
 	union record r;
 
@@ -120,7 +121,8 @@ void put_runq(struct fixture *f, uint64_t ts_ns, uint64_t v2, uint64_t peer_v2, 
 	r.event.duration_ns = duration_ns;
 	r.event.subject = (struct kw_party){ .cg.v2 = v2, .pid = 100, .tid = 101, .start_ns = 5, .comm = "victim" };
 	if (peer_v2)
-		r.event.peer = (struct kw_party){ .cg.v2 = peer_v2, .pid = 200, .tid = 201, .start_ns = 6, .comm = "hog" };
+		r.event.peer =
+			(struct kw_party){ .cg.v2 = peer_v2, .pid = 200, .tid = 201, .start_ns = 6, .comm = "hog" };
 	PAYLOAD(&r, runq)->other_ns = duration_ns;
 	PAYLOAD(&r, runq)->occupants = 1;
 	PAYLOAD(&r, runq)->occ1.v2 = peer_v2;
@@ -135,7 +137,8 @@ void put_wait(struct fixture *f, uint64_t ts_ns, uint64_t v2, unsigned int reaso
 
 	make_record(&r, KW_KIND_wait, ts_ns);
 	r.event.subject.cg.v2 = v2;
-	*PAYLOAD(&r, wait) = (struct kw_wait){ .span_ns = SEC(1), .reason = reason, .count = 2, .sum_ns = sum_ns,
-					       .max_ns = sum_ns / 2 };
+	*PAYLOAD(&r, wait) = (struct kw_wait){
+		.span_ns = SEC(1), .reason = reason, .count = 2, .sum_ns = sum_ns, .max_ns = sum_ns / 2
+	};
 	put(f, &r);
 }

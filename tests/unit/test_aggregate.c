@@ -51,8 +51,10 @@ static const char *ask_shard(const struct fixture *f, int index, const char *sql
 	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
 	if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
 		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
-	snprintf(result, sizeof(result), "%s", sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_text(stmt, 0) ?
-		 (const char *)sqlite3_column_text(stmt, 0) : "");
+	snprintf(result, sizeof(result), "%s",
+		 sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_text(stmt, 0)
+			 ? (const char *)sqlite3_column_text(stmt, 0)
+			 : "");
 	sqlite3_finalize(stmt);
 	sqlite3_close(db);
 	return result;
@@ -106,7 +108,8 @@ static void one_time_many_rows(void **state)
 	put_tick(&f, SEC(1), 1);
 	assert_string_equal(ask(&f, "SELECT count(*) FROM event"), "1001");
 	assert_string_equal(ask(&f, "SELECT max(ts_ns) - min(ts_ns) FROM event"), "1000");
-	assert_string_equal(ask(&f, "SELECT kind FROM event ORDER BY ts_ns DESC LIMIT 1"), "1"); /* the tick ends its tick */
+	assert_string_equal(ask(&f, "SELECT kind FROM event ORDER BY ts_ns DESC LIMIT 1"),
+			    "1"); /* the tick ends its tick */
 	fixture_free(&f);
 }
 
@@ -124,11 +127,14 @@ static void parties_are_stored(void **state)
 	PAYLOAD(&r, oom)->limit = (struct kw_cg){ .v2 = 9 };
 	put(&f, &r);
 	put_tick(&f, SEC(4), 1);
-	assert_string_equal(ask(&f, "SELECT c.name || ' ' || s.text || ' ' || p.name || ' ' || q.text FROM event e"
-				" JOIN container c USING (cid) JOIN container p ON p.cid = pcid JOIN str s ON s.id = comm"
-				" JOIN str q ON q.id = pcomm WHERE e.kind = 10"), "0123456789ab victim cgroup:0:44 hog");
-	assert_string_equal(ask(&f, "SELECT count(*) FROM event WHERE kind = 15 AND cid IS NULL AND pcid IS NULL AND pid IS NULL"),
-			    "1");
+	assert_string_equal(
+		ask(&f, "SELECT c.name || ' ' || s.text || ' ' || p.name || ' ' || q.text FROM event e"
+			" JOIN container c USING (cid) JOIN container p ON p.cid = pcid JOIN str s ON s.id = comm"
+			" JOIN str q ON q.id = pcomm WHERE e.kind = 10"),
+		"0123456789ab victim cgroup:0:44 hog");
+	assert_string_equal(
+		ask(&f, "SELECT count(*) FROM event WHERE kind = 15 AND cid IS NULL AND pcid IS NULL AND pid IS NULL"),
+		"1");
 	/* the limit's owner in the payload is the container's number in the host's byte order, and nothing in v1 */
 	assert_string_equal(ask(&f, "SELECT substr(payload, 17, 8) = zeroblob(8) FROM event WHERE kind = 15"), "1");
 	assert_string_equal(ask(&f, "SELECT substr(payload, 9, 8) <> zeroblob(8) FROM event WHERE kind = 15"), "1");
@@ -176,7 +182,10 @@ static void texts_are_repaired(void **state)
 	fixture_new(&f);
 	fixture_open(&f);
 	make_record(&r, KW_KIND_signal, SEC(1));
-	memcpy(r.event.subject.comm, "a\xff" "b\0SECRET", 11);
+	memcpy(r.event.subject.comm,
+	       "a\xff"
+	       "b\0SECRET",
+	       11);
 	r.event.subject.pid = 1;
 	put(&f, &r);
 	put_tick(&f, SEC(2), 1);
@@ -202,14 +211,14 @@ static void idle_samples_are_thinned(void **state)
 	assert_false(idle_skip(&idle, pressure, false, &busy));
 	assert_false(idle_skip(&idle, pressure, false, &rest)); /* back at rest */
 	assert_true(idle_skip(&idle, pressure, false, &rest));
-	assert_true(idle_skip(&idle, pressure, true, &busy));   /* of a directory inside */
+	assert_true(idle_skip(&idle, pressure, true, &busy)); /* of a directory inside */
 	assert_false(idle_skip(&idle, use, false, &usage));
 	assert_true(idle_skip(&idle, use, false, &usage));
 	usage.memory_bytes += 4096;
 	assert_true(idle_skip(&idle, use, false, &usage));
 	usage.memory_bytes += 4 << 20;
 	assert_false(idle_skip(&idle, use, false, &usage));
-	assert_false(idle_skip(&idle, wait, false, &none));     /* a kind that is never thinned */
+	assert_false(idle_skip(&idle, wait, false, &none)); /* a kind that is never thinned */
 	assert_false(idle_skip(&idle, wait, false, &none));
 }
 
@@ -245,13 +254,15 @@ static void shards_rotate_and_are_complete(void **state)
 	put(&f, &r);
 	put_tick(&f, SEC(14), 3);
 	assert_int_equal(fixture_files(&f, ".db"), 2);
-	assert_string_equal(ask(&f, "SELECT name FROM event JOIN container USING (cid) WHERE event.kind = 10"), "0123456789ab");
+	assert_string_equal(ask(&f, "SELECT name FROM event JOIN container USING (cid) WHERE event.kind = 10"),
+			    "0123456789ab");
 	assert_string_equal(ask(&f, "SELECT group_concat(name) FROM (SELECT name FROM container ORDER BY name)"),
 			    "/idle,0123456789ab,host");
 	assert_string_equal(ask(&f, "SELECT text FROM stack"), "f7");
 	assert_string_equal(ask_shard(&f, 0, "SELECT count(*) FROM stack"), "0"); /* nothing there refers to it */
 	assert_string_equal(ask_shard(&f, 0, "SELECT max(ts_ns) - 1700000000000000000 FROM event"), "12000000000");
-	assert_string_equal(ask(&f, "SELECT first_ns - 1700000000000000000 FROM container WHERE name = '/idle'"), "1000000000");
+	assert_string_equal(ask(&f, "SELECT first_ns - 1700000000000000000 FROM container WHERE name = '/idle'"),
+			    "1000000000");
 	assert_int_equal(stats_of(&f).shards, 2);
 	fixture_free(&f);
 }
@@ -269,8 +280,10 @@ static void late_events_find_the_dead_in_a_new_shard(void **state)
 	put_tick(&f, SEC(12), 1);
 	put_runq(&f, SEC(13), 9, 0, 5);
 	put_tick(&f, SEC(14), 2);
-	assert_string_equal(ask(&f, "SELECT name || ' ' || (last_ns - 1700000000000000000) FROM event JOIN container USING (cid)"
-				" WHERE event.kind = 10"), "0123456789ab 2000000000");
+	assert_string_equal(
+		ask(&f, "SELECT name || ' ' || (last_ns - 1700000000000000000) FROM event JOIN container USING (cid)"
+			" WHERE event.kind = 10"),
+		"0123456789ab 2000000000");
 	fixture_free(&f);
 }
 
@@ -400,7 +413,8 @@ static void a_restart_continues(void **state)
 	assert_int_equal(fixture_files(&f, ".db"), 1);
 	assert_string_equal(ask(&f, "SELECT group_concat(cid) FROM container WHERE name = '/batch'"), cid);
 	assert_string_equal(ask(&f, "SELECT last_ns IS NULL FROM container WHERE name = '/batch'"), "1");
-	assert_string_equal(ask(&f, "SELECT last_ns - 1700000000000000000 FROM container WHERE name = '/gone'"), "2000000000");
+	assert_string_equal(ask(&f, "SELECT last_ns - 1700000000000000000 FROM container WHERE name = '/gone'"),
+			    "2000000000");
 	fixture_close(&f);
 	/* another boot: nothing of the former one lives on, and it has shards of its own */
 	assert_int_equal(aggregate_new(f.dir, f.config, "99999999-2222-3333-4444-555555555555", &f.a, &error), 0);
@@ -518,9 +532,10 @@ static int write_after(struct fixture *f)
 {
 	put_cgroup(f, SEC(99), CG_MADE, 0, 9, "/after");
 	put_tick(f, SEC(100), 100);
-	return strcmp(ask(f, "SELECT max(ts_ns) - 1700000000000000000 FROM event"), "100000000000") ? 4 :
-	       strcmp(ask(f, "SELECT count(*) FROM container WHERE name = '/after'"), "1") ? 5 :
-	       strcmp(ask(f, "PRAGMA integrity_check"), "ok") ? 6 : 0;
+	return strcmp(ask(f, "SELECT max(ts_ns) - 1700000000000000000 FROM event"), "100000000000") ? 4
+	       : strcmp(ask(f, "SELECT count(*) FROM container WHERE name = '/after'"), "1")	    ? 5
+	       : strcmp(ask(f, "PRAGMA integrity_check"), "ok")					    ? 6
+												    : 0;
 }
 
 /* SQLite tells a file that may not grow from a full disk only by its general write error. */

@@ -11,7 +11,9 @@
 #include "aggregate/capture.h"
 #include "tests/unit/store_fixture.h"
 
-static const struct capture_header origin = { .boot_id = FIXTURE_BOOT, .node = "n1", .kernel = "6.1", .arch = "x86_64" };
+static const struct capture_header origin = {
+	.boot_id = FIXTURE_BOOT, .node = "n1", .kernel = "6.1", .arch = "x86_64"
+};
 
 static void path_of(const struct fixture *f, char path[PATH_MAX + 16])
 {
@@ -212,7 +214,8 @@ static void foreign_files_are_refused(void **state)
 static void dump_store(const struct fixture *f, struct strbuf *out)
 {
 	static const char *const queries[] = {
-		"SELECT quote(ts_ns) || quote(kind) || quote(cid) || quote(pcid) || quote(pid) || quote(payload) FROM event"
+		"SELECT quote(ts_ns) || quote(kind) || quote(cid) || quote(pcid) || quote(pid) || quote(payload) FROM "
+		"event"
 		" ORDER BY ts_ns",
 		"SELECT quote(cid) || quote(name) || quote(first_ns) || quote(last_ns) FROM container ORDER BY cid",
 		"SELECT quote(hash) || text FROM stack ORDER BY hash",

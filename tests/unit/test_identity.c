@@ -28,7 +28,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct container *cgroup(unsigned int op, unsigned int hierarchy, uint64_t directory, const char *path, int64_t ts)
+static struct container *cgroup(unsigned int op, unsigned int hierarchy, uint64_t directory, const char *path,
+				int64_t ts)
 {
 	struct kw_cgroup cg = { .op = op, .hierarchy = hierarchy, .id = directory };
 	struct container *c;
@@ -92,13 +93,13 @@ static void which_directory_counts(void **state)
 	struct container *slice = cgroup(SEEN, 0, 60, "/user.slice", 1), *hosted = cgroup(SEEN, 0, 61, "/x/y/z/w", 1);
 
 	(void)state;
-	assert_ptr_equal(resolve(60, 4, 50, 2), docker);   /* claimed by a runtime */
-	assert_ptr_equal(resolve(61, 4, 50, 2), docker);   /* even if less deep */
-	assert_ptr_equal(resolve(60, 4, 51, 2), deep);     /* else the deeper one */
+	assert_ptr_equal(resolve(60, 4, 50, 2), docker); /* claimed by a runtime */
+	assert_ptr_equal(resolve(61, 4, 50, 2), docker); /* even if less deep */
+	assert_ptr_equal(resolve(60, 4, 51, 2), deep);	 /* else the deeper one */
 	assert_ptr_equal(resolve(61, 4, 51, 2), hosted);
-	assert_ptr_equal(resolve(1, 4, 50, 2), docker);    /* root of v2 */
-	assert_ptr_equal(resolve(60, 4, 1, 2), slice);     /* root of v1 */
-	assert_ptr_equal(resolve(60, 4, 999, 2), slice);   /* unknown in v1 */
+	assert_ptr_equal(resolve(1, 4, 50, 2), docker);	 /* root of v2 */
+	assert_ptr_equal(resolve(60, 4, 1, 2), slice);	 /* root of v1 */
+	assert_ptr_equal(resolve(60, 4, 999, 2), slice); /* unknown in v1 */
 	assert_ptr_equal(resolve(1, 4, 1, 2), identity_host(id));
 	assert_ptr_equal(resolve(1, 0, 0, 2), identity_host(id));
 	assert_null(resolve(0, 0, 0, 2));

@@ -22,14 +22,15 @@ static const struct {
 	{ "", CONTAINER_HOST, "", "", "", "", "" },
 	{ "/docker/" A, CONTAINER_RUNTIME, "docker", A, "", "", "" },
 	{ "/system.slice/docker-" A ".scope", CONTAINER_RUNTIME, "docker", A, "", "", "" },
-	{ "/user.slice/user-1000.slice/user@1000.service/user.slice/docker-" A ".scope", CONTAINER_RUNTIME, "docker", A, "", "",
-	  "" },
+	{ "/user.slice/user-1000.slice/user@1000.service/user.slice/docker-" A ".scope", CONTAINER_RUNTIME, "docker", A,
+	  "", "", "" },
 	{ "/rctest/docker/" A, CONTAINER_RUNTIME, "docker", A, "", "", "" },
 	{ "/kubepods/burstable/pod" U "/" A, CONTAINER_RUNTIME, "kubernetes", A, U, "burstable", "" },
 	{ "/libpod_parent/libpod-" A, CONTAINER_RUNTIME, "podman", A, "", "", "" },
 	{ "/machine.slice/libpod-" A ".scope", CONTAINER_RUNTIME, "podman", A, "", "", "" },
 	{ "/machine.slice/libpod-" A ".scope/container", CONTAINER_RUNTIME, "podman", A, "", "", "/container" },
-	{ "/machine.slice/machine-libpod_pod_" B ".slice/libpod-" A ".scope", CONTAINER_RUNTIME, "podman", A, "", "", "" },
+	{ "/machine.slice/machine-libpod_pod_" B ".slice/libpod-" A ".scope", CONTAINER_RUNTIME, "podman", A, "", "",
+	  "" },
 	{ "/machine.slice/libpod-conmon-" A ".scope", CONTAINER_CGROUP, "", "", "", "", "" },
 	{ "/conmon", CONTAINER_CGROUP, "", "", "", "", "" },
 	{ "/default/some-name", CONTAINER_RUNTIME, "containerd", "some-name", "", "", "" },
@@ -42,10 +43,11 @@ static const struct {
 	{ SLICE "/cri-containerd-" A ".scope", CONTAINER_RUNTIME, "containerd", A, U, "burstable", "" },
 	{ "/kubepods.slice/kubepods-pod" UU ".slice/cri-containerd-" A ".scope", CONTAINER_RUNTIME, "containerd", A, U,
 	  "guaranteed", "" },
-	{ "/kubepods-burstable-pod" UU ".slice:cri-containerd:" A, CONTAINER_RUNTIME, "containerd", A, U, "burstable", "" },
+	{ "/kubepods-burstable-pod" UU ".slice:cri-containerd:" A, CONTAINER_RUNTIME, "containerd", A, U, "burstable",
+	  "" },
 	{ "/system.slice:docker:" A, CONTAINER_RUNTIME, "docker", A, "", "", "" },
-	{ "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" UU ".slice/crio-" A ".scope", CONTAINER_RUNTIME,
-	  "cri-o", A, U, "besteffort", "" },
+	{ "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" UU ".slice/crio-" A ".scope",
+	  CONTAINER_RUNTIME, "cri-o", A, U, "besteffort", "" },
 	{ "/kubepods/burstable/pod" U "/crio-" A, CONTAINER_RUNTIME, "cri-o", A, U, "burstable", "" },
 	{ SLICE "/crio-conmon-" A ".scope", CONTAINER_CGROUP, "", "", U, "burstable", "" },
 	{ "/kubepods/burstable/pod0f086392e4b19c5d4125f8dfb4241188/" A, CONTAINER_RUNTIME, "kubernetes", A,
@@ -60,7 +62,8 @@ static const struct {
 	{ "/ecs/0123456789abcdef0123456789abcdef/0123456789abcdef0123456789abcdef-1234567890", CONTAINER_RUNTIME, "ecs",
 	  "0123456789abcdef0123456789abcdef-1234567890", "", "", "" },
 	{ "/docker/" A "/init.scope", CONTAINER_RUNTIME, "docker", A, "", "", "/init.scope" },
-	{ "/docker/" A "/system.slice/ssh.service", CONTAINER_RUNTIME, "docker", A, "", "", "/system.slice/ssh.service" },
+	{ "/docker/" A "/system.slice/ssh.service", CONTAINER_RUNTIME, "docker", A, "", "",
+	  "/system.slice/ssh.service" },
 	{ "/docker/" B "/docker/" A, CONTAINER_RUNTIME, "docker", A, "", "", "" },
 	{ "/system.slice/var-lib-docker-overlay2-" A "-merged.mount", CONTAINER_CGROUP, "", "", "", "", "" },
 	{ "/lxc/web", CONTAINER_RUNTIME, "lxc", "web", "", "", "" },
@@ -68,7 +71,8 @@ static const struct {
 	{ "/lxc.payload.web/init.scope", CONTAINER_RUNTIME, "lxc", "web", "", "", "/init.scope" },
 	{ "/lxc.monitor.web", CONTAINER_CGROUP, "", "", "", "", "" },
 	{ "/machine.slice/machine-deb\\x2d12.scope", CONTAINER_RUNTIME, "systemd-nspawn", "deb-12", "", "", "" },
-	{ "/machine.slice/systemd-nspawn@web.service/payload", CONTAINER_RUNTIME, "systemd-nspawn", "web", "", "", "/payload" },
+	{ "/machine.slice/systemd-nspawn@web.service/payload", CONTAINER_RUNTIME, "systemd-nspawn", "web", "", "",
+	  "/payload" },
 	{ "/garden/12345678-1234", CONTAINER_RUNTIME, "garden", "12345678-1234", "", "", "" },
 	{ "/system.slice/ssh.service", CONTAINER_CGROUP, "", "", "", "", "" },
 	{ "/batch/" A, CONTAINER_RUNTIME, "oci", A, "", "", "" },
@@ -77,7 +81,8 @@ static const struct {
 	{ "/system.slice/docker-" A "0.scope", CONTAINER_CGROUP, "", "", "", "", "" },
 	{ "/system.slice/docker.service", CONTAINER_CGROUP, "", "", "", "", "" },
 	{ "/lxc/we b;rm", CONTAINER_CGROUP, "", "", "", "", "" },
-	{ "/docker/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", CONTAINER_CGROUP, "", "", "", "", "" },
+	{ "/docker/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", CONTAINER_CGROUP, "", "", "", "",
+	  "" },
 	{ "/x/podcast", CONTAINER_CGROUP, "", "", "", "", "" },
 };
 
@@ -92,7 +97,8 @@ static void test_shapes(void **state)
 		    strcmp(id.pod, shapes[i].pod) || strcmp(id.qos, shapes[i].qos) ||
 		    strcmp(shapes[i].path + id.length, shapes[i].inside))
 			fail_msg("%s: %s runtime '%s' id '%s' pod '%s' qos '%s' inside '%s'", shapes[i].path,
-				 container_kind_name(id.kind), id.runtime, id.id, id.pod, id.qos, shapes[i].path + id.length);
+				 container_kind_name(id.kind), id.runtime, id.id, id.pod, id.qos,
+				 shapes[i].path + id.length);
 	}
 }
 

@@ -103,7 +103,8 @@ static void put_samples(struct fixture *f, uint64_t ts_ns)
 	make_record(&r, KW_KIND_blame, ts_ns);
 	r.event.subject.cg.v2 = WEB;
 	r.event.peer = (struct kw_party){ .cg.v2 = BATCH, .pid = 200, .tid = 201, .start_ns = 6, .comm = "hog" };
-	*PAYLOAD(&r, blame) = (struct kw_blame){ .span_ns = SEC(1), .resource = KW_RES_CPU, .count = 3, .ns = 300000000 };
+	*PAYLOAD(&r, blame) =
+		(struct kw_blame){ .span_ns = SEC(1), .resource = KW_RES_CPU, .count = 3, .ns = 300000000 };
 	put(f, &r);
 	memset(&r.event.peer, 0, sizeof(r.event.peer));
 	PAYLOAD(&r, blame)->sink = KW_SINK_IDLE;
@@ -169,23 +170,30 @@ static void views_have_their_columns(void **state)
 	static const struct {
 		const char *view, *columns;
 	} views[] = {
-		{ "v_event", "ts_ns,kind,class,container,container_name,peer,peer_name,pid,tid,comm,start_time_ns,peer_pid,peer_tid,"
-			     "peer_comm,peer_start_time_ns,duration_ns,error,flags,pending,cpu,stack,peer_stack,payload,summary" },
-		{ "v_throttle", "ts_ns,kind,class,container,container_name,peer,peer_name,pid,tid,comm,start_time_ns,peer_pid,"
-				"peer_tid,peer_comm,peer_start_time_ns,duration_ns,error,flags,pending,cpu,stack,peer_stack,quota_ns,"
-				"period_ns,source,periods" },
+		{ "v_event",
+		  "ts_ns,kind,class,container,container_name,peer,peer_name,pid,tid,comm,start_time_ns,peer_pid,peer_"
+		  "tid,"
+		  "peer_comm,peer_start_time_ns,duration_ns,error,flags,pending,cpu,stack,peer_stack,payload,summary" },
+		{ "v_throttle",
+		  "ts_ns,kind,class,container,container_name,peer,peer_name,pid,tid,comm,start_time_ns,peer_pid,"
+		  "peer_tid,peer_comm,peer_start_time_ns,duration_ns,error,flags,pending,cpu,stack,peer_stack,quota_ns,"
+		  "period_ns,source,periods" },
 		{ "v_wait", "ts_ns,span_ns,container,reason,wait_ns,count,max_ns" },
 		{ "v_blame", "ts_ns,span_ns,resource,victim,culprit,sink,culprit_pid,culprit_tid,culprit_comm,"
 			     "culprit_start_time_ns,object,ns,count" },
-		{ "v_pressure", "ts_ns,span_ns,container,cpu_some_ns,cpu_full_ns,memory_some_ns,memory_full_ns,io_some_ns,"
-				"io_full_ns" },
+		{ "v_pressure",
+		  "ts_ns,span_ns,container,cpu_some_ns,cpu_full_ns,memory_some_ns,memory_full_ns,io_some_ns,"
+		  "io_full_ns" },
 		{ "v_log", "ts_ns,priority,facility,seq,text" },
 		{ "v_stack", "stack,frames" },
-		{ "v_container", "container,ref,name,runtime,id,pod,namespace,image,labels,cgroup,parent,first_ns,last_ns,kind" },
-		{ "v_coverage", "ts_ns,probe,state,attach,why,emitted,stored,lost_ring,suppressed,lost_other,run_ns,run_count" },
+		{ "v_container",
+		  "container,ref,name,runtime,id,pod,namespace,image,labels,cgroup,parent,first_ns,last_ns,kind" },
+		{ "v_coverage",
+		  "ts_ns,probe,state,attach,why,emitted,stored,lost_ring,suppressed,lost_other,run_ns,run_count" },
 		{ "v_tick", "ts_ns,seq,emitted,stored,lost,bpf,probes_missing" },
-		{ "v_incident", "id,cause,status,severity,confidence,headline,onset_ns,detected_ns,end_ns,revision,resource_kind,"
-				"resource_name,culprit,victims" },
+		{ "v_incident",
+		  "id,cause,status,severity,confidence,headline,onset_ns,detected_ns,end_ns,revision,resource_kind,"
+		  "resource_name,culprit,victims" },
 		{ "v_report", "id,revision,created_ns,report" },
 	};
 	struct fixture f;
@@ -212,18 +220,23 @@ static void views_have_the_values(void **state)
 	static const struct {
 		const char *sql, *rows;
 	} cases[] = {
-		{ "SELECT ts_ns - 1700000000000000000, container_name, comm, peer_name, peer_comm, duration_ns, class FROM v_event"
-		  " WHERE kind = 'runq'", "1200000000|0123456789ab|victim|/batch|hog|123000000|context" },
+		{ "SELECT ts_ns - 1700000000000000000, container_name, comm, peer_name, peer_comm, duration_ns, class "
+		  "FROM v_event"
+		  " WHERE kind = 'runq'",
+		  "1200000000|0123456789ab|victim|/batch|hog|123000000|context" },
 		{ "SELECT summary FROM v_event WHERE kind = 'runq'",
 		  "Run-queue delay of 123 ms in 0123456789ab (victim), other party /batch (hog)" },
 		{ "SELECT summary FROM v_event WHERE kind = 'log'", "Kernel log: hung \"task\"" },
-		{ "SELECT json_extract(payload, '$.occ1') = peer, json_extract(payload, '$.occ2'), json_extract(payload,"
-		  " '$.occ1_comm') FROM v_event WHERE kind = 'runq'", "1|NULL|hog" },
+		{ "SELECT json_extract(payload, '$.occ1') = peer, json_extract(payload, '$.occ2'), "
+		  "json_extract(payload,"
+		  " '$.occ1_comm') FROM v_event WHERE kind = 'runq'",
+		  "1|NULL|hog" },
 		{ "SELECT occ1 = peer, occ2, occ1_comm, pid, start_time_ns FROM v_runq", "1|NULL|hog|100|5" },
 		{ "SELECT saddr, daddr, pid, container, location FROM v_drop", "10.0.0.1|::1|NULL|NULL|-2130706432" },
 		{ "SELECT span_ns, name, reason, wait_ns, count, max_ns FROM v_wait JOIN v_container USING (container)",
 		  "1000000000|0123456789ab|cpu|400000000|2|200000000" },
-		{ "SELECT resource, v.name, c.name, sink, culprit_comm, ns FROM v_blame JOIN v_container v ON v.container = victim"
+		{ "SELECT resource, v.name, c.name, sink, culprit_comm, ns FROM v_blame JOIN v_container v ON "
+		  "v.container = victim"
 		  " LEFT JOIN v_container c ON c.container = culprit ORDER BY sink",
 		  "cpu|0123456789ab|/batch|container|hog|300000000\ncpu|0123456789ab|NULL|idle|NULL|300000000" },
 		{ "SELECT cpu_ns, memory_limit_bytes, pids FROM v_usage", "5|NULL|7" },
@@ -235,12 +248,16 @@ static void views_have_the_values(void **state)
 		{ "SELECT seq, bpf FROM v_tick", "1|1" },
 		{ "SELECT ref, name, runtime, kind, cgroup, last_ns FROM v_container WHERE container = 0",
 		  "host|host|NULL|host|/|NULL" },
-		{ "SELECT name, runtime, id, kind, cgroup, first_ns - 1700000000000000000 FROM v_container WHERE container > 0"
-		  " ORDER BY name", "/batch|NULL|NULL|cgroup|/batch|1000000000\n0123456789ab|docker|" ID64
-				   "|container|/docker/" ID64 "|1000000000" },
+		{ "SELECT name, runtime, id, kind, cgroup, first_ns - 1700000000000000000 FROM v_container WHERE "
+		  "container > 0"
+		  " ORDER BY name",
+		  "/batch|NULL|NULL|cgroup|/batch|1000000000\n0123456789ab|docker|" ID64 "|container|/docker/" ID64
+		  "|1000000000" },
 		{ "SELECT count(*), count(ts_ns) FROM v_incident, v_tick", "0|0" },
-		{ "SELECT median(value), mad(value), quantile(value, 0.25) FROM (VALUES (1), (2), (3), (4), (100), (NULL))"
-		  " AS t JOIN (SELECT 1) ON 1 JOIN (SELECT column1 AS value FROM (VALUES (1), (2), (3), (4), (100), (NULL)))",
+		{ "SELECT median(value), mad(value), quantile(value, 0.25) FROM (VALUES (1), (2), (3), (4), (100), "
+		  "(NULL))"
+		  " AS t JOIN (SELECT 1) ON 1 JOIN (SELECT column1 AS value FROM (VALUES (1), (2), (3), (4), (100), "
+		  "(NULL)))",
 		  "3|1|2" },
 		{ "SELECT median(1) FROM v_tick WHERE 0", "NULL" },
 		{ "SELECT group_concat(value) FROM json_each('[1, 2]')", "1,2" },
@@ -457,10 +474,14 @@ static void reports_appear(void **state)
 	assert_int_equal(mkdir(path, 0755), 0);
 	strcat(path, "/reports.db");
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "CREATE TABLE report (id, revision, created_ns, body); CREATE TABLE incident (id, cause,"
-				      " status, severity, confidence, headline, onset_ns, detected_ns, end_ns, revision,"
-				      " resource_kind, resource_name, culprit, victims);"
-				      "INSERT INTO report VALUES ('A', 1, 5, '{}'); PRAGMA user_version = 1", NULL, NULL, NULL), 0);
+	assert_int_equal(
+		sqlite3_exec(db,
+			     "CREATE TABLE report (id, revision, created_ns, body); CREATE TABLE incident (id, cause,"
+			     " status, severity, confidence, headline, onset_ns, detected_ns, end_ns, revision,"
+			     " resource_kind, resource_name, culprit, victims);"
+			     "INSERT INTO report VALUES ('A', 1, 5, '{}'); PRAGMA user_version = 1",
+			     NULL, NULL, NULL),
+		0);
 	sqlite3_close(db);
 	assert_int_equal(reader_select(r, 0, INT64_MAX), 1);
 	assert_string_equal(ask(r, "SELECT * FROM v_report"), "A|1|5|{}");
@@ -492,7 +513,8 @@ static void trouble_is_told(void **state)
 	fixture_close(&f);
 	snprintf(path, sizeof(path), "%s/events/00000000000000000007.db", f.dir);
 	file = fopen(path, "w");
-	fprintf(file, "this is not a database, and long enough for a header of one hundred bytes, which SQLite wants to see first");
+	fprintf(file, "this is not a database, and long enough for a header of one hundred bytes, which SQLite wants "
+		      "to see first");
 	fclose(file);
 	r = must_open(&f);
 	assert_non_null(strstr(reader_warnings(r), "damaged"));
@@ -501,8 +523,10 @@ static void trouble_is_told(void **state)
 
 	snprintf(path, sizeof(path), "%s/events/09000000000000000000.db", f.dir);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, "CREATE TABLE x (a); PRAGMA application_id = 0x6b776879; PRAGMA user_version = 99", NULL,
-				      NULL, NULL), 0);
+	assert_int_equal(
+		sqlite3_exec(db, "CREATE TABLE x (a); PRAGMA application_id = 0x6b776879; PRAGMA user_version = 99",
+			     NULL, NULL, NULL),
+		0);
 	sqlite3_close(db);
 	strbuf_reset(&error);
 	assert_int_equal(reader_open(f.dir, &r, &error), -EPROTO);
@@ -510,7 +534,7 @@ static void trouble_is_told(void **state)
 	fixture_free(&f);
 }
 
-/* ---- an unprivileged reader ------------------------------------------------------------------------------------------------ */
+/* ---- an unprivileged reader ------------------------------------------------------------------------------ */
 
 /* Runs in a child as nobody, of that group.  Exit status: the number of ticks seen, or 100 + the failing step. */
 static int read_as_nobody(const struct fixture *f, gid_t gid)
@@ -577,17 +601,17 @@ static void a_member_of_the_group_reads(void **state)
 	close(ready[1]);
 	assert_int_equal(read(ready[0], &c, 1), 1);
 	close(ready[0]);
-	assert_int_equal(read_as_nobody(&f, gid), 3);       /* while it is written */
-	assert_int_equal(read_as_nobody(&f, 54322), 102);   /* another group */
+	assert_int_equal(read_as_nobody(&f, gid), 3);	  /* while it is written */
+	assert_int_equal(read_as_nobody(&f, 54322), 102); /* another group */
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
-	assert_int_equal(read_as_nobody(&f, gid), 3);       /* after the writer was killed */
+	assert_int_equal(read_as_nobody(&f, gid), 3); /* after the writer was killed */
 	fixture_open(&f);
 	assert_int_equal(aggregate_share(f.a, gid), 0);
 	put_tick(&f, SEC(4), 4);
-	assert_int_equal(read_as_nobody(&f, gid), 4);       /* after recovery */
+	assert_int_equal(read_as_nobody(&f, gid), 4); /* after recovery */
 	fixture_close(&f);
-	assert_int_equal(read_as_nobody(&f, gid), 4);       /* after a clean end */
+	assert_int_equal(read_as_nobody(&f, gid), 4); /* after a clean end */
 	fixture_free(&f);
 }
 
