@@ -61,7 +61,7 @@ kwhy_cleanup() {
 	[[ -n ${KEEP_STATE:-} ]] || rm -rf "$STATE_DIR" "$STATE_DIR.log"
 }
 
-# Number of attached or degraded probes of the running kwhy.
+# Number of probes of the running kwhy that hook into the kernel; samplers only read files.
 attached_probes() {
-	"$KWHY" probes --json --state "$STATE_DIR" | jq -s '[.[] | select(.state == "attached" or .state == "degraded")] | length'
+	"$KWHY" probes --json --state "$STATE_DIR" | jq -s '[.[] | select((.state == "attached" or .state == "degraded") and (.attach | test("^(tp_btf|raw_tp|tracepoint|tp|fentry|kprobe|iter)/")))] | length'
 }
