@@ -87,6 +87,7 @@ kwhy_stop
 
 # Without BPF: samplers only, said everywhere.
 if kwhy_start --set collect.bpf=false; then
+	sleep 3
 	curl -fsS "$URL/agent" | grep -qi 'off\|not loaded\|without' && ok "samplers only: the agent page says so" || not_ok "samplers only: the agent page says so" "no word of it"
 	(($(attached_probes) == 0)) && ok "samplers only: no probe attached" || not_ok "samplers only: no probe attached" "some are"
 	n=$("$KWHY" query --csv --state "$STATE_DIR" 'SELECT count(*) AS n FROM v_host' | tail -n 1 | tr -d '\r')
