@@ -106,6 +106,8 @@ int BPF_PROG(lock_wait_begin, void *lock, unsigned int flags)
 {
 	struct spin_wait *spin;
 
+	if (kw_is_off())
+		return 0;
 	if (!is_spin(flags))
 		return sleep_begin((u64)lock, flags);
 	spin = spin_slot((u64)lock);
@@ -142,7 +144,7 @@ static __noinline int spin_long(struct spin_wait *spin, u64 now)
 	w->flags = spin->flags;
 	kw_party_of(self, &party);
 	if (!kw_is_own(party.pid)) {
-		lock_sums(&party, w, ns);
+		lock_sums(&party, w, ns, false);
 		if (ns >= kw_settings.lock_threshold_ns)
 			lock_record(self, &party, w, ns, 0);
 	}

@@ -179,12 +179,13 @@ static __always_inline void lock_freezer(struct kw_lock_wait *w)
 }
 
 /* Adds a wait of from .. now to the sums, less what of it was waiting for a CPU. */
-static __always_inline void lock_sums(const struct kw_party *self, const struct kw_lock_wait *w, u64 ns)
+static __always_inline void lock_sums(const struct kw_party *self, const struct kw_lock_wait *w, u64 ns, bool in_reclaim)
 {
 	const struct kw_fs_lock *fs = &w->fs;
 	const struct kw_party *holder = w->holder.tid ? &w->holder : NULL;
 
-	kw_sum_wait(&self->cg, fs->sb ? KW_WAIT_FSFROZEN : KW_WAIT_LOCK, ns);
+	if (!in_reclaim) /* reclaim's own sum has the locks it waits for */
+		kw_sum_wait(&self->cg, fs->sb ? KW_WAIT_FSFROZEN : KW_WAIT_LOCK, ns);
 	kw_sum_blame(fs->sb ? KW_RES_FS : KW_RES_LOCK, &self->cg, holder,
 		     holder ? KW_SINK_CONTAINER : KW_SINK_UNKNOWN, fs->sb ? fs->dev : w->lock, ns);
 }
@@ -258,7 +259,7 @@ static __noinline int lock_account(struct task_struct *task, struct kw_task_stat
 	if (w->fs.sb)
 		lock_freezer(w);
 	if (fresh)
-		lock_sums(&self, w, fresh);
+		lock_sums(&self, w, fresh, st->reclaim_since != 0);
 	st->lock_accounted = now;
 	if (now - st->lock_since >= kw_settings.lock_threshold_ns)
 		lock_record(task, &self, w, now - st->lock_since, flags);

@@ -150,7 +150,7 @@ static __noinline int offcpu_woken(struct task_struct *task, u32 state)
 {
 	struct kw_task_state *st = kw_task_state(task, false);
 
-	if (!st || !st->off_since)
+	if (!st || !st->off_since || kw_is_off())
 		return 0;
 	offcpu_account(task, st, state, bpf_ktime_get_boot_ns(), 0);
 	st->off_since = 0;

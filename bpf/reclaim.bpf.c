@@ -17,6 +17,7 @@ struct reclaim_begin {
 	u32 order;
 	u32 gfp;
 	u32 depth;
+	u64 runq_ns; /* kw_task_state.runq_total_ns then */
 	struct kw_memcg_limit limit;
 };
 
@@ -34,6 +35,7 @@ static __always_inline int begin(u32 scope, int order, u32 gfp)
 {
 	u64 self = bpf_get_current_pid_tgid();
 	struct reclaim_begin fresh = { .scope = scope, .order = order, .gfp = gfp, .depth = 1 };
+	struct kw_task_state *st;
 	struct reclaim_begin *now;
 	u32 tid = self;
 
@@ -47,8 +49,12 @@ static __always_inline int begin(u32 scope, int order, u32 gfp)
 	fresh.begin_ns = bpf_ktime_get_boot_ns();
 	if (scope == SCOPE_MEMCG)
 		kw_memcg_find((struct task_struct *)bpf_get_current_task(), &fresh.limit);
+	st = kw_task_state(bpf_get_current_task_btf(), true);
+	fresh.runq_ns = st ? st->runq_total_ns : 0;
 	if (bpf_map_update_elem(&reclaiming, &tid, &fresh, BPF_ANY))
 		kw_count_lost_other(KW_KIND_reclaim);
+	else if (st)
+		st->reclaim_since = fresh.begin_ns;
 	return 0;
 }
 
@@ -78,19 +84,29 @@ static __always_inline int end(void *ctx, u64 reclaimed)
 {
 	u32 tid = bpf_get_current_pid_tgid();
 	struct reclaim_begin *b = bpf_map_lookup_elem(&reclaiming, &tid);
+	struct kw_task_state *st;
 	struct kw_party self, culprit = {};
-	u64 duration_ns;
+	u64 duration_ns, own_ns;
 
 	if (!b || !b->depth || --b->depth)
 		return 0;
 	duration_ns = bpf_ktime_get_boot_ns() - b->begin_ns;
+	own_ns = duration_ns;
+	st = kw_task_state(bpf_get_current_task_btf(), false);
+	if (st) {
+		/* Waits for a CPU in between are in the sums already. */
+		u64 waited = st->runq_total_ns - b->runq_ns;
+
+		own_ns = duration_ns > waited ? duration_ns - waited : 0;
+		st->reclaim_since = 0;
+	}
 	kw_party_of((struct task_struct *)bpf_get_current_task(), &self);
-	kw_sum_wait(&self.cg, KW_WAIT_RECLAIM, duration_ns);
+	kw_sum_wait(&self.cg, KW_WAIT_RECLAIM, own_ns);
 	if (b->limit.limit_bytes) {
 		culprit.cg = b->limit.cg;
-		kw_sum_blame(KW_RES_MEMORY, &self.cg, &culprit, KW_SINK_CONTAINER, 0, duration_ns);
+		kw_sum_blame(KW_RES_MEMORY, &self.cg, &culprit, KW_SINK_CONTAINER, 0, own_ns);
 	} else {
-		kw_sum_blame(KW_RES_MEMORY, &self.cg, NULL, KW_SINK_UNKNOWN, 0, duration_ns);
+		kw_sum_blame(KW_RES_MEMORY, &self.cg, NULL, KW_SINK_UNKNOWN, 0, own_ns);
 	}
 	if (duration_ns >= kw_settings.reclaim_threshold_ns)
 		emit(ctx, &self, b, reclaimed, duration_ns);

@@ -545,6 +545,8 @@ static void judge_hook(const struct objects *o, const struct hook *h, struct pro
 	}
 	if (!h->choice[0]->required && !h->choice[0]->lost)
 		return; /* nobody misses it */
+	if (!h->choice[0]->required && !h->choice[0]->lost)
+		return; /* nothing to watch where the kernel has no such thing */
 	snprintf(text, sizeof(text), "%s: %s", h->choice[0]->hook, h->why);
 	append(run->why, sizeof(run->why), "; ", text);
 	if (h->choice[0]->lost)

@@ -3,15 +3,16 @@
 
 /*
  * The v1 freezer has no tracepoint: its frozen tasks show in the waits (offcpu, scan), who wrote FROZEN does not.  Of
- * file systems without a sync_fs tracepoint the writers still show as waiting, who froze it does not.
+ * file systems without a sync_fs tracepoint the writers still show as waiting, who froze it does not.  A kernel that
+ * lacks one of these tracepoints lacks the file system.
  */
 static const struct attach_choice hooks[] = {
 	{ "cgroup", "cgroup_frozen", true, "who froze a cgroup; of the v1 freezer nobody can tell" },
 	{ "cgroup_thaw", "cgroup_thawed", false, "who thawed a cgroup" },
-	{ "ext4", "ext4_synced", false, "who froze an ext4 file system" },
-	{ "xfs", "xfs_synced", false, "who froze an xfs file system" },
-	{ "btrfs", "btrfs_synced", false, "who froze a btrfs file system" },
-	{ "f2fs", "f2fs_synced", false, "who froze an f2fs file system" },
+	{ "ext4", "ext4_synced", false, NULL },
+	{ "xfs", "xfs_synced", false, NULL },
+	{ "btrfs", "btrfs_synced", false, NULL },
+	{ "f2fs", "f2fs_synced", false, NULL },
 	{ 0 },
 };
 
