@@ -2,10 +2,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/timeutil.h"
 #include "collect/procparse.h"
 #include "collect/sampler.h"
 #include "schema/kinds.h"
@@ -18,7 +19,6 @@ struct kmsg {
 	int fd;
 	uint64_t next_seq;  /* expected; 0 unknown */
 	int64_t offset_ns;  /* boot time minus the log's clock, as far as known */
-	bool have_offset;
 };
 
 struct kmsg_record {
@@ -27,21 +27,16 @@ struct kmsg_record {
 };
 
 /*
- * The log's clock is not ours and drifts away from it.  A record is never from the future, so the smallest difference
- * seen is the best guess; and none is older than the last reading.
+ * The log's clock is not ours and drifts away from it.  But a record is neither from the future nor older than the last
+ * reading; of the offsets that allow that, the one nearest to the last is taken.
  */
 static uint64_t when(struct kmsg *s, const struct sampler_ctx *ctx, uint64_t ts_us)
 {
-	int64_t ts_ns = ts_us < UINT64_C(1) << 53 ? (int64_t)ts_us * 1000 : 0;
-	int64_t offset = (int64_t)ctx->now_ns - ts_ns, at;
+	int64_t ts_ns = ts_us < UINT64_C(1) << 53 ? (int64_t)ts_us * NSEC_PER_USEC : 0;
+	int64_t latest = (int64_t)ctx->now_ns - ts_ns, earliest = latest - (int64_t)ctx->span_ns;
 
-	if (!s->have_offset || offset < s->offset_ns)
-		s->offset_ns = offset;
-	s->have_offset = true;
-	at = ts_ns + s->offset_ns;
-	if (at + (int64_t)ctx->span_ns < (int64_t)ctx->now_ns)
-		at = (int64_t)ctx->now_ns - (int64_t)ctx->span_ns;
-	return at;
+	s->offset_ns = MIN(MAX(s->offset_ns, earliest), latest);
+	return ts_ns + s->offset_ns;
 }
 
 static void lose(const struct sampler_ctx *ctx, uint64_t count)
@@ -106,6 +101,16 @@ static void kmsg_close(void *state)
 	free(s);
 }
 
+/* Time spent in suspend, which the log's clock leaves out. */
+static int64_t suspended_ns(void)
+{
+	struct timespec ts;
+	int64_t boot = time_boot_ns();
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return MAX(boot - (ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec), 0);
+}
+
 static int kmsg_open(const struct sampler_ctx *ctx, void **ret_state)
 {
 	AUTO_CLOSE int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -119,6 +124,7 @@ static int kmsg_open(const struct sampler_ctx *ctx, void **ret_state)
 	if (!s)
 		return -ENOMEM;
 	s->fd = TAKE_FD(fd);
+	s->offset_ns = suspended_ns();
 	*ret_state = s;
 	return 0;
 }

@@ -8,11 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/fileutil.h"
 #include "base/hash.h"
+#include "base/timeutil.h"
 #include "collect/cgroups.h"
+#include "collect/keptfile.h"
 #include "collect/procparse.h"
 #include "collect/roster.h"
 #include "collect/sampler.h"
@@ -21,7 +22,51 @@
 #define PATHS_MAX 16384
 #define TEXT_MAX 16384  /* memory.stat is the longest; io.stat of hosts with many disks may be cut */
 #define LIMITS_EVERY 5  /* limits are read in the first samples of a cgroup and then in every fifth */
-#define LIMITS_YOUNG 5
+#define LIMITS_YOUNG 2
+#define PATH_TEXT_MAX 4096
+/* Opening the files of a cgroup for the first time costs the kernel 250 us: more for a while, rather than blind for long. */
+#define FRESH_BUDGET_NS (5 * ROSTER_BUDGET_NS)
+
+/* Files read in every sample, kept open. */
+enum file {
+	V1_CPU_STAT, V1_CPU_USAGE, V1_CPU_USER, V1_CPU_SYSTEM, V1_MEMORY_USAGE, V1_MEMORY_FAILCNT, V1_MEMORY_STAT,
+	V1_MEMORY_OOM, V1_IO_BYTES_ALL, V1_IO_BYTES, V1_IO_COUNTS_ALL, V1_IO_COUNTS, V1_PIDS, V1_FREEZER,
+	V2_CPU_STAT, V2_EVENTS, V2_PIDS, V2_IO_STAT, V2_MEMORY, V2_MEMORY_STAT, V2_MEMORY_EVENTS,
+	FILES,
+};
+
+static const char *const file_names[FILES] = {
+	[V1_CPU_STAT] = "cpu.stat",
+	[V1_CPU_USAGE] = "cpuacct.usage",
+	[V1_CPU_USER] = "cpuacct.usage_user",
+	[V1_CPU_SYSTEM] = "cpuacct.usage_sys",
+	[V1_MEMORY_USAGE] = "memory.usage_in_bytes",
+	[V1_MEMORY_FAILCNT] = "memory.failcnt",
+	[V1_MEMORY_STAT] = "memory.stat",
+	[V1_MEMORY_OOM] = "memory.oom_control",
+	[V1_IO_BYTES_ALL] = "blkio.throttle.io_service_bytes_recursive",
+	[V1_IO_BYTES] = "blkio.throttle.io_service_bytes",
+	[V1_IO_COUNTS_ALL] = "blkio.throttle.io_serviced_recursive",
+	[V1_IO_COUNTS] = "blkio.throttle.io_serviced",
+	[V1_PIDS] = "pids.current",
+	[V1_FREEZER] = "freezer.state",
+	[V2_CPU_STAT] = "cpu.stat",
+	[V2_EVENTS] = "cgroup.events",
+	[V2_PIDS] = "pids.current",
+	[V2_IO_STAT] = "io.stat",
+	[V2_MEMORY] = "memory.current",
+	[V2_MEMORY_STAT] = "memory.stat",
+	[V2_MEMORY_EVENTS] = "memory.events",
+};
+
+#define KEPT_MAX 4096
+
+struct usage {
+	struct roster *roster;
+	struct kept_budget budget;
+	uint64_t round;
+	unsigned int fresh; /* entries never read, as of this round */
+};
 
 struct place {
 	unsigned int hierarchy;
@@ -29,17 +74,23 @@ struct place {
 };
 
 struct usage_entry {
+	struct usage *owner;
 	struct place place[CGROUP_HIERARCHIES_MAX];
 	unsigned int places;
-	uint64_t round; /* in which places were gathered */
+	uint64_t places_hash; /* changes when a directory of that path was made anew */
+	uint64_t round;       /* in which places were gathered */
 	uint64_t read_ns;
 	unsigned int samples;
+	struct kept_file file[FILES];
 	struct kw_usage totals;
 };
 
-struct usage {
-	struct roster *roster;
-	uint64_t round;
+/* One directory of an entry while it is read. */
+struct here {
+	struct usage_entry *entry;
+	const struct cgroup_info *info;
+	struct kw_usage usage;
+	bool limits;
 };
 
 struct usage_record {
@@ -63,49 +114,68 @@ static __s64 *field(struct kw_usage *u, size_t offset)
 
 /* ---- reading ----------------------------------------------------------------------------------------------------------- */
 
-static void parse_file(int dir, const char *name, void (*parse)(const char *text, struct kw_usage *ret),
-		       struct kw_usage *ret)
+static bool path_of(const struct here *h, const char *name, char *ret, size_t size)
+{
+	return snprintf(ret, size, "%s%s/%s", h->info->mount, h->info->path, name) < (int)size;
+}
+
+static bool read_kept(struct here *h, enum file file, char *buf, size_t size)
+{
+	char path[PATH_TEXT_MAX];
+
+	if (!path_of(h, file_names[file], path, sizeof(path)))
+		return false;
+	return kept_read(&h->entry->file[file], &h->entry->owner->budget, path, buf, size) >= 0;
+}
+
+static void parse_kept(struct here *h, enum file file, void (*parse)(const char *text, struct kw_usage *ret))
 {
 	char text[TEXT_MAX];
-	ssize_t len = file_read(dir, name, text, sizeof(text));
 
-	if (len >= 0 || len == -E2BIG)
-		parse(text, ret);
+	if (read_kept(h, file, text, sizeof(text)))
+		parse(text, &h->usage);
 }
 
-static void read_int(int dir, const char *name, int64_t factor, __s64 *ret)
+static void int_kept(struct here *h, enum file file, __s64 *ret)
 {
-	int64_t value;
+	char text[64], *end;
+	long long value;
 
-	if (file_read_int(dir, name, &value) < 0 || value < 0 || value == INT64_MAX)
+	if (!read_kept(h, file, text, sizeof(text)))
 		return;
-	*ret = value * factor;
-}
-
-/* v1 writes an unlimited memory limit as LONG_MAX rounded down to a page; nobody has an exbibyte. */
-static void read_limit(int dir, const char *name, __s64 *ret)
-{
-	int64_t value;
-
-	if (file_read_int(dir, name, &value) == 0 && value >= 0 && value < INT64_C(1) << 60)
+	errno = 0;
+	value = strtoll(text, &end, 10);
+	if (end != text && !errno && value >= 0)
 		*ret = value;
 }
 
-static void read_cpu_v1(int dir, struct kw_usage *ret, bool limits)
+/* Limits are read seldom and not kept open.  Absent, negative (v1: none) and "max": left alone. */
+static void int_once(const struct here *h, const char *name, int64_t factor, __s64 *ret)
 {
-	parse_file(dir, "cpu.stat", cpu_stat_v1_parse, ret);
-	if (!limits)
+	char path[PATH_TEXT_MAX];
+	int64_t value;
+
+	if (!path_of(h, name, path, sizeof(path)) || file_read_int(AT_FDCWD, path, &value) < 0)
 		return;
-	read_int(dir, "cpu.cfs_quota_us", 1000, &ret->cpu_quota_ns); /* -1: none */
-	read_int(dir, "cpu.cfs_period_us", 1000, &ret->cpu_period_ns);
+	/* v1 writes an unlimited memory limit as LONG_MAX rounded down to a page; nobody has an exbibyte. */
+	if (value >= 0 && value < INT64_C(1) << 60)
+		*ret = value * factor;
 }
 
-static void read_cpuacct_v1(int dir, struct kw_usage *ret, bool limits)
+static void read_cpu_v1(struct here *h)
 {
-	(void)limits;
-	read_int(dir, "cpuacct.usage", 1, &ret->cpu_ns);
-	read_int(dir, "cpuacct.usage_user", 1, &ret->cpu_user_ns);
-	read_int(dir, "cpuacct.usage_sys", 1, &ret->cpu_system_ns);
+	parse_kept(h, V1_CPU_STAT, cpu_stat_v1_parse);
+	if (!h->limits)
+		return;
+	int_once(h, "cpu.cfs_quota_us", NSEC_PER_USEC, &h->usage.cpu_quota_ns);
+	int_once(h, "cpu.cfs_period_us", NSEC_PER_USEC, &h->usage.cpu_period_ns);
+}
+
+static void read_cpuacct_v1(struct here *h)
+{
+	int_kept(h, V1_CPU_USAGE, &h->usage.cpu_ns);
+	int_kept(h, V1_CPU_USER, &h->usage.cpu_user_ns);
+	int_kept(h, V1_CPU_SYSTEM, &h->usage.cpu_system_ns);
 }
 
 static void oom_control_parse(const char *text, struct kw_usage *ret)
@@ -116,61 +186,49 @@ static void oom_control_parse(const char *text, struct kw_usage *ret)
 		ret->memory_oom_kills = kills;
 }
 
-static void read_memory_v1(int dir, struct kw_usage *ret, bool limits)
+static void read_memory_v1(struct here *h)
 {
-	read_int(dir, "memory.usage_in_bytes", 1, &ret->memory_bytes);
-	read_int(dir, "memory.failcnt", 1, &ret->memory_limit_hits);
-	parse_file(dir, "memory.stat", memory_stat_v1_parse, ret);
-	parse_file(dir, "memory.oom_control", oom_control_parse, ret);
-	if (limits)
-		read_limit(dir, "memory.limit_in_bytes", &ret->memory_limit_bytes);
+	int_kept(h, V1_MEMORY_USAGE, &h->usage.memory_bytes);
+	int_kept(h, V1_MEMORY_FAILCNT, &h->usage.memory_limit_hits);
+	parse_kept(h, V1_MEMORY_STAT, memory_stat_v1_parse);
+	parse_kept(h, V1_MEMORY_OOM, oom_control_parse);
+	if (h->limits)
+		int_once(h, "memory.limit_in_bytes", 1, &h->usage.memory_limit_bytes);
 }
 
-static void read_blkio_file(int dir, const char *const *names, __s64 *ret_reads, __s64 *ret_writes)
+/* Of all below where the kernel has it, else of the cgroup itself.  No line of a device: nothing yet, which is 0. */
+static void read_blkio_pair(struct here *h, enum file all, enum file own, __s64 *ret_reads, __s64 *ret_writes)
 {
 	char text[TEXT_MAX];
 
-	for (; *names; names++) {
-		ssize_t len = file_read(dir, *names, text, sizeof(text));
-
-		if ((len >= 0 || len == -E2BIG) && blkio_parse(text, ret_reads, ret_writes))
-			return;
-	}
-}
-
-static void read_blkio_v1(int dir, struct kw_usage *ret, bool limits)
-{
-	static const char *const bytes[] = { "blkio.throttle.io_service_bytes_recursive",
-					     "blkio.throttle.io_service_bytes", NULL };
-	static const char *const counts[] = { "blkio.throttle.io_serviced_recursive", "blkio.throttle.io_serviced",
-					      NULL };
-
-	(void)limits;
-	/* No line of a device: nothing was read or written yet, which is not the same as not known. */
-	if (faccessat(dir, bytes[1], R_OK, 0) < 0)
+	if (!read_kept(h, all, text, sizeof(text)) && !read_kept(h, own, text, sizeof(text)))
 		return;
-	read_blkio_file(dir, bytes, &ret->io_read_bytes, &ret->io_write_bytes);
-	read_blkio_file(dir, counts, &ret->io_reads, &ret->io_writes);
-	ret->io_read_bytes = MAX(ret->io_read_bytes, 0);
-	ret->io_write_bytes = MAX(ret->io_write_bytes, 0);
-	ret->io_reads = MAX(ret->io_reads, 0);
-	ret->io_writes = MAX(ret->io_writes, 0);
+	blkio_parse(text, ret_reads, ret_writes);
+	*ret_reads = MAX(*ret_reads, 0);
+	*ret_writes = MAX(*ret_writes, 0);
 }
 
-static void read_pids(int dir, struct kw_usage *ret, bool limits)
+static void read_blkio_v1(struct here *h)
 {
-	read_int(dir, "pids.current", 1, &ret->pids);
-	if (limits)
-		read_int(dir, "pids.max", 1, &ret->pids_limit);
+	read_blkio_pair(h, V1_IO_BYTES_ALL, V1_IO_BYTES, &h->usage.io_read_bytes, &h->usage.io_write_bytes);
+	read_blkio_pair(h, V1_IO_COUNTS_ALL, V1_IO_COUNTS, &h->usage.io_reads, &h->usage.io_writes);
 }
 
-static void read_freezer_v1(int dir, struct kw_usage *ret, bool limits)
+static void read_pids_v1(struct here *h)
 {
-	char text[32];
+	int_kept(h, V1_PIDS, &h->usage.pids);
+	if (h->limits)
+		int_once(h, "pids.max", 1, &h->usage.pids_limit);
+}
 
-	(void)limits;
-	if (file_read(dir, "freezer.state", text, sizeof(text)) > 0)
-		ret->frozen = !strncmp(text, "FROZEN", 6);
+static void freezer_parse(const char *text, struct kw_usage *ret)
+{
+	ret->frozen = !strncmp(text, "FROZEN", 6);
+}
+
+static void read_freezer_v1(struct here *h)
+{
+	parse_kept(h, V1_FREEZER, freezer_parse);
 }
 
 /* cgroup.events: "populated 1\nfrozen 0" */
@@ -182,32 +240,38 @@ static void cgroup_events_parse(const char *text, struct kw_usage *ret)
 		ret->frozen = frozen != 0;
 }
 
-static void read_v2(int dir, struct kw_usage *ret, bool limits)
+static void read_limits_v2(struct here *h)
 {
-	parse_file(dir, "cpu.stat", cpu_stat_v2_parse, ret);
-	parse_file(dir, "cgroup.events", cgroup_events_parse, ret);
-	read_pids(dir, ret, limits);
-	if (limits)
-		parse_file(dir, "cpu.max", cpu_max_parse, ret);
-	parse_file(dir, "io.stat", io_stat_v2_parse, ret);
-	if (faccessat(dir, "memory.current", R_OK, 0) < 0)
-		return;
-	read_int(dir, "memory.current", 1, &ret->memory_bytes);
-	parse_file(dir, "memory.stat", memory_stat_v2_parse, ret);
-	parse_file(dir, "memory.events", memory_events_parse, ret);
-	if (limits)
-		read_limit(dir, "memory.max", &ret->memory_limit_bytes);
+	char path[PATH_TEXT_MAX], text[64];
+
+	if (path_of(h, "cpu.max", path, sizeof(path)) && file_read(AT_FDCWD, path, text, sizeof(text)) > 0)
+		cpu_max_parse(text, &h->usage);
+	int_once(h, "memory.max", 1, &h->usage.memory_limit_bytes);
+	int_once(h, "pids.max", 1, &h->usage.pids_limit);
+}
+
+static void read_v2(struct here *h)
+{
+	parse_kept(h, V2_CPU_STAT, cpu_stat_v2_parse);
+	parse_kept(h, V2_EVENTS, cgroup_events_parse);
+	int_kept(h, V2_PIDS, &h->usage.pids);
+	parse_kept(h, V2_IO_STAT, io_stat_v2_parse);
+	int_kept(h, V2_MEMORY, &h->usage.memory_bytes);
+	parse_kept(h, V2_MEMORY_STAT, memory_stat_v2_parse);
+	parse_kept(h, V2_MEMORY_EVENTS, memory_events_parse);
+	if (h->limits)
+		read_limits_v2(h);
 }
 
 struct controller {
 	const char *name;
-	void (*read)(int dir, struct kw_usage *ret, bool limits);
+	void (*read)(struct here *h);
 };
 
 /* In the order in which kw_cg_of_task() of the BPF side picks a task's v1 id. */
 static const struct controller controllers[] = {
 	{ "cpu", read_cpu_v1 },         { "memory", read_memory_v1 }, { "freezer", read_freezer_v1 },
-	{ "pids", read_pids },          { "blkio", read_blkio_v1 },   { "cpuacct", read_cpuacct_v1 },
+	{ "pids", read_pids_v1 },          { "blkio", read_blkio_v1 },   { "cpuacct", read_cpuacct_v1 },
 };
 
 static bool lists(const char *names, const char *name)
@@ -231,29 +295,17 @@ static void merge(struct kw_usage *into, const struct kw_usage *from)
 	}
 }
 
-static int open_dir(const struct cgroup_info *info)
+static void read_place(struct usage_entry *entry, const struct cgroup_info *info, bool limits, struct kw_usage *ret)
 {
-	char path[4096];
+	struct here h = { .entry = entry, .info = info, .limits = limits };
 
-	if (snprintf(path, sizeof(path), "%s%s", info->mount, info->path) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-
-static void read_place(const struct cgroup_info *info, struct kw_usage *ret, bool limits)
-{
-	AUTO_CLOSE int dir = open_dir(info);
-	struct kw_usage here;
-
-	if (dir < 0)
-		return;
-	memset(&here, 0xff, sizeof(here));
+	memset(&h.usage, 0xff, sizeof(h.usage));
 	if (!info->hierarchy)
-		read_v2(dir, &here, limits);
+		read_v2(&h);
 	for (size_t i = 0; info->hierarchy && i < ARRAY_SIZE(controllers); i++)
 		if (lists(info->controllers, controllers[i].name))
-			controllers[i].read(dir, &here, limits);
-	merge(ret, &here);
+			controllers[i].read(&h);
+	merge(ret, &h.usage);
 }
 
 /* ---- identity ---------------------------------------------------------------------------------------------------------- */
@@ -267,7 +319,7 @@ static unsigned int rank(const struct cgroup_info *info)
 }
 
 /* Reads every place, v1 first, and finds the ids.  False: it has gone everywhere. */
-static bool read_all(const struct sampler_ctx *ctx, const struct usage_entry *entry, bool limits, struct kw_usage *ret,
+static bool read_all(const struct sampler_ctx *ctx, struct usage_entry *entry, bool limits, struct kw_usage *ret,
 		     struct kw_cg *ret_cg)
 {
 	unsigned int best = ARRAY_SIZE(controllers);
@@ -281,7 +333,7 @@ static bool read_all(const struct sampler_ctx *ctx, const struct usage_entry *en
 
 			if ((p->hierarchy == 0) != (pass == 1) || !cgroups_find(ctx->cgroups, p->hierarchy, p->id, &info))
 				continue;
-			read_place(&info, ret, limits);
+			read_place(entry, &info, limits, ret);
 			if (!p->hierarchy) {
 				ret_cg->v2 = p->id;
 			} else if (rank(&info) < best) {
@@ -308,14 +360,50 @@ static int emit(const struct sampler_ctx *ctx, struct usage_entry *entry, const 
 	return ctx->emit(ctx->emit_ctx, &r.e);
 }
 
+static void release(void *slot)
+{
+	struct usage_entry *entry = slot;
+
+	for (unsigned int i = 0; entry->owner && i < FILES; i++)
+		kept_close(&entry->file[i], &entry->owner->budget);
+}
+
+/* Another container under the same path begins anew: other files, other counters. */
+static void check_places(struct usage_entry *entry)
+{
+	uint64_t sum = 0;
+
+	/* in no particular order */
+	for (unsigned int i = 0; i < entry->places; i++)
+		sum += hash_bytes(&entry->place[i].id, sizeof(entry->place[i].id), entry->place[i].hierarchy);
+	if (sum == entry->places_hash)
+		return;
+	entry->places_hash = sum;
+	entry->read_ns = 0;
+	entry->samples = 0;
+	release(entry);
+}
+
+/* Controllers of the default hierarchy can be turned on later: their files then appear. */
+static void look_again(struct usage_entry *entry)
+{
+	for (unsigned int i = 0; i < FILES; i++)
+		if (entry->file[i].state < 0)
+			entry->file[i].state = 0;
+}
+
 static void visit(void *arg, void *slot)
 {
 	const struct sampler_ctx *ctx = arg;
 	struct usage_entry *entry = slot;
-	bool limits = entry->samples < LIMITS_YOUNG || entry->samples % LIMITS_EVERY == 0;
 	struct kw_usage now;
 	struct kw_cg cg;
+	bool limits;
 
+	check_places(entry);
+	limits = entry->samples < LIMITS_YOUNG || entry->samples % LIMITS_EVERY == 0;
+	if (limits)
+		look_again(entry);
 	if (!read_all(ctx, entry, limits, &now, &cg))
 		return;
 	if (!limits) {
@@ -333,27 +421,32 @@ static void visit(void *arg, void *slot)
 
 /* ---- the sampler --------------------------------------------------------------------------------------------------------- */
 
+static void gather(struct usage *s, const struct cgroup_info *info)
+{
+	uint64_t key = hash_str(info->path, 0);
+	struct usage_entry *entry = roster_touch(s->roster, key ? key : 1);
+
+	if (!entry)
+		return;
+	entry->owner = s;
+	if (entry->round != s->round) {
+		entry->places = 0;
+		s->fresh += !entry->samples;
+	}
+	entry->round = s->round;
+	if (entry->places < ARRAY_SIZE(entry->place))
+		entry->place[entry->places++] = (struct place){ info->hierarchy, info->id };
+}
+
 static void take_roll(struct usage *s, const struct cgroups *cgroups)
 {
 	struct cgroup_info info;
 
 	s->round++;
-	for (size_t i = 0; cgroups_next(cgroups, &i, &info);) {
-		struct usage_entry *entry;
-		uint64_t key;
-
-		if (!strcmp(info.path, "/") || (info.hierarchy && rank(&info) == ARRAY_SIZE(controllers)))
-			continue;
-		key = hash_str(info.path, 0);
-		entry = roster_touch(s->roster, key ? key : 1);
-		if (!entry)
-			continue;
-		if (entry->round != s->round)
-			entry->places = 0;
-		entry->round = s->round;
-		if (entry->places < ARRAY_SIZE(entry->place))
-			entry->place[entry->places++] = (struct place){ info.hierarchy, info.id };
-	}
+	s->fresh = 0;
+	for (size_t i = 0; cgroups_next(cgroups, &i, &info);)
+		if (strcmp(info.path, "/") != 0 && (!info.hierarchy || rank(&info) < ARRAY_SIZE(controllers)))
+			gather(s, &info);
 	roster_sweep(s->roster);
 }
 
@@ -364,7 +457,7 @@ static int usage_sample(void *state, const struct sampler_ctx *ctx)
 	if (!ctx->cgroups)
 		return -ENODEV;
 	take_roll(s, ctx->cgroups);
-	roster_visit(s->roster, ROSTER_BUDGET_NS, visit, (void *)ctx);
+	roster_visit(s->roster, s->fresh ? FRESH_BUDGET_NS : ROSTER_BUDGET_NS, visit, (void *)ctx);
 	return 0;
 }
 
@@ -387,11 +480,12 @@ static int usage_open(const struct sampler_ctx *ctx, void **ret_state)
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	s->roster = roster_new(sizeof(struct usage_entry), PATHS_MAX, NULL);
+	s->roster = roster_new(sizeof(struct usage_entry), PATHS_MAX, release);
 	if (!s->roster) {
 		free(s);
 		return -ENOMEM;
 	}
+	kept_budget_init(&s->budget, KEPT_MAX);
 	*ret_state = s;
 	return 0;
 }
@@ -401,7 +495,7 @@ static const uint16_t kinds[] = { KW_KIND_usage, 0 };
 const struct sampler sampler_usage = {
 	.name = "usage",
 	.title = "CPU, memory, I/O and tasks of every cgroup, with limits and throttling",
-	.cost = "up to 16 files per cgroup and tick, about 150 us; at most 4 ms a tick, then in turns",
+	.cost = "up to 16 files per cgroup and tick, about 20 us; at most 4 ms a tick, then in turns",
 	.causes = "cpu.throttled,mem.oom.memcg,mem.reclaim.memcg,io.neighbor,proc.frozen",
 	.source = "cgroup files, v1 and v2",
 	.kinds = kinds,
