@@ -85,9 +85,9 @@ static void event_row(struct strbuf *b, const json_t *e)
 	html_time(b, value_int(e, "ts_ns", 0));
 	strbuf_addstr(b, "</td><td><code>");
 	strbuf_add_html(b, value_text(e, "kind"));
-	strbuf_addstr(b, "</code></td><td>");
+	strbuf_addstr(b, "</code></td><td class=\"who\">");
 	party(b, e, "container_name", "comm", "pid");
-	strbuf_addstr(b, "</td><td>");
+	strbuf_addstr(b, "</td><td class=\"who\">");
 	party(b, e, "peer_name", "peer_comm", "peer_pid");
 	strbuf_addstr(b, "</td><td class=\"num\">");
 	if (duration)

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens every page in light, dark, at phone width and without JavaScript.
+// Environment: KWHY_URL, FAULT (the JSON lines of tests/faults), SCREENSHOTS, PROFILE.
+import { readFileSync } from "node:fs";
+import { chromium } from "playwright-core";
+
+const url = process.env.KWHY_URL;
+const shots = process.env.SCREENSHOTS;
+const truth = readFileSync(process.env.FAULT, "utf8").trim().split("\n").map((line) => JSON.parse(line))
+	.find((line) => line.event === "setup");
+const looks = [
+	{ name: "light", options: { colorScheme: "light", viewport: { width: 1280, height: 900 } } },
+	{ name: "dark", options: { colorScheme: "dark", viewport: { width: 1280, height: 900 } } },
+	{ name: "phone", options: { colorScheme: "light", viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true } },
+	{ name: "phone-dark", options: { colorScheme: "dark", viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 } },
+	{ name: "noscript", options: { javaScriptEnabled: false, viewport: { width: 1280, height: 900 } } },
+];
+let failures = 0;
+
+async function check(name, body) {
+	try {
+		await body();
+		console.log(`ok ${name}`);
+	} catch (error) {
+		failures++;
+		console.log(`not ok ${name} - ${String(error.message || error).replaceAll("\n", " | ").slice(0, 600)}`);
+	}
+}
+
+function expect(condition, text) {
+	if (!condition)
+		throw new Error(text);
+}
+
+// The report of the fault: its cause, its victim.
+async function findReport() {
+	const until = Date.now() + 20000;
+	let items = [];
+	while (Date.now() < until) {
+		const response = await fetch(`${url}api/v1/incidents?limit=100&cause=${truth.cause}`);
+		items = (await response.json()).items;
+		const found = items.find((r) => r.cause === truth.cause &&
+			r.victims.some((v) => v.container?.cgroup === truth.victim || v.container?.name === truth.victim));
+		if (found)
+			return found;
+		await new Promise((resolve) => setTimeout(resolve, 500));
+	}
+	throw new Error(`no report of ${truth.cause} for ${truth.victim}; there are: ` +
+		items.map((r) => r.headline).join(" / "));
+}
+
+// What a page must not do: complain on the console, break its policy, ask anybody else.
+function watch(page, complaints) {
+	page.on("console", (message) => {
+		if (["error", "warning"].includes(message.type()))
+			complaints.push(`console ${message.type()}: ${message.text()}`);
+	});
+	page.on("pageerror", (error) => complaints.push(`script error: ${error.message}`));
+	page.on("requestfailed", (request) => complaints.push(`failed: ${request.url()}`));
+	page.on("request", (request) => {
+		if (!request.url().startsWith(url) && !request.url().startsWith("data:"))
+			complaints.push(`request to ${request.url()}`);
+	});
+	page.on("response", (response) => {
+		if (response.status() >= 400)
+			complaints.push(`${response.status()} for ${response.url()}`);
+	});
+}
+
+async function overflow(page) {
+	const box = await page.locator("html").evaluate((html) => [html.scrollWidth, html.clientWidth]);
+	return box[0] > box[1] ? `the page is ${box[0]} wide in a window of ${box[1]}` : "";
+}
+
+async function visit(context, look, place) {
+	const complaints = [];
+	const page = await context.newPage();
+	watch(page, complaints);
+	const response = await page.goto(url + place.path, { waitUntil: "load" });
+	expect(response.status() === 200, `status ${response.status()}`);
+	expect(await page.locator("h1").count() === 1, "there must be one h1");
+	expect(await page.locator("main").count() === 1 && await page.locator("nav").count() === 1, "landmarks are missing");
+	for (const text of place.texts)
+		expect((await page.locator("main").innerText()).includes(text), `"${text}" is not on the page`);
+	if (look.options.javaScriptEnabled !== false) {
+		const wide = await overflow(page);
+		expect(!wide, wide);
+		if (place.act)
+			await place.act(page);
+	}
+	await page.screenshot({ path: `${shots}/${place.name}-${look.name}.png`, fullPage: true });
+	await page.close();
+	expect(complaints.length === 0, complaints.join("; "));
+}
+
+// Every text against what is behind it: WCAG AA, 4.5 to 1, or 3 to 1 when large.
+function contrastProblems() {
+	const parse = (text) => (text.match(/[\d.]+/g) || []).map(Number);
+	const luminance = ([r, g, b]) => {
+		const [x, y, z] = [r, g, b].map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+		return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+	};
+	const background = (element) => {
+		for (let e = element; e; e = e.parentElement) {
+			const color = parse(getComputedStyle(e).backgroundColor);
+			if (color.length === 3 || color[3] === 1)
+				return color;
+		}
+		return [255, 255, 255];
+	};
+	const problems = new Set();
+	for (const element of document.querySelectorAll("body *")) {
+		const own = Array.from(element.childNodes).some((n) => n.nodeType === 3 && n.textContent.trim());
+		if (!own || element.closest("svg") || !element.checkVisibility())
+			continue;
+		const style = getComputedStyle(element);
+		const [a, b] = [luminance(parse(style.color)), luminance(background(element))].sort((x, y) => y - x);
+		const size = parseFloat(style.fontSize), large = size >= 24 || size >= 18.66 && Number(style.fontWeight) >= 700;
+		const ratio = (a + 0.05) / (b + 0.05);
+		if (ratio < (large ? 3 : 4.5))
+			problems.add(`${element.tagName}.${element.className} ${ratio.toFixed(2)}`);
+	}
+	return Array.from(problems);
+}
+
+async function checkContrast(page) {
+	const problems = await page.evaluate(contrastProblems);
+	expect(problems.length === 0, `contrast: ${problems.join(", ")}`);
+}
+
+async function readReport(page) {
+	await checkContrast(page);
+	const details = page.locator("details.evidence").first();
+	await details.locator("summary").focus();
+	await page.keyboard.press("Enter");
+	expect(await details.getAttribute("open") !== null, "evidence does not open by keyboard");
+	const link = details.getByText("Run this query");
+	const [response] = await Promise.all([page.waitForNavigation(), link.click()]);
+	expect(response.status() === 200, `the query of the evidence answers ${response.status()}`);
+	expect(await page.locator("main table tbody tr").count() > 0, "the query of the evidence gives no row");
+	expect(await page.locator("main .warn").count() === 0, "the query of the evidence fails");
+	await page.goBack();
+	await page.locator("#zone").click();
+	expect((await page.locator("#zone").innerText()) === "Local time", "times do not switch to local");
+	await page.locator("#zone").click();
+}
+
+async function followLinks(context) {
+	const complaints = [];
+	const page = await context.newPage();
+	watch(page, complaints);
+	await page.goto(url);
+	for (const name of ["Incidents", "Events", "Containers", "Query", "Agent", "Overview"]) {
+		await Promise.all([page.waitForNavigation(), page.getByRole("navigation").getByRole("link", { name }).click()]);
+		expect(await page.locator("nav a[aria-current=page]").innerText() === name, `${name} is not marked as current`);
+	}
+	await page.keyboard.press("Tab");
+	expect(await page.locator(".skip").evaluate((e) => e === document.activeElement), "the skip link is not first");
+	await page.goto(`${url}events?since=-5min`);
+	expect(/since=\d{4}-\d{2}-\d{2}T/.test(decodeURIComponent(page.url())), `not absolute: ${page.url()}`);
+	await page.goto(`${url}incidents?cause=%3Cscript%3Ealert(1)%3C/script%3E`);
+	expect(await page.locator("input[name=cause]").inputValue() === "<script>alert(1)</script>", "the filter is not kept");
+	await page.close();
+	expect(complaints.length === 0, complaints.join("; "));
+}
+
+// The overview replaces its content by itself.
+async function refreshes(context) {
+	const page = await context.newPage();
+	await page.goto(url);
+	await page.locator("main").evaluate((main) => main.firstElementChild.classList.add("stale"));
+	await page.waitForFunction(() => !document.querySelector(".stale"), undefined, { timeout: 15000 });
+	await page.close();
+}
+
+const report = await findReport().catch((error) => {
+	console.log(`not ok report - ${error.message}`);
+	process.exit(1);
+});
+console.log(`# ${report.headline}`);
+const places = [
+	{ name: "overview", path: "", texts: ["Newest incidents", "The last minute"], act: checkContrast },
+	{ name: "incidents", path: "incidents", texts: [report.cause], act: checkContrast },
+	{ name: "report", path: `incidents/${report.id}`, act: readReport,
+		texts: [truth.victim, truth.culprit, "Evidence", "What to do", "Explanations tested", "Data quality"] },
+	{ name: "events", path: "events", texts: ["Kind"], act: checkContrast },
+	{ name: "containers", path: "containers", texts: ["First seen"], act: checkContrast },
+	{ name: "query", path: "query?sql=" + encodeURIComponent("SELECT kind, count(*) AS n FROM v_event GROUP BY kind"), texts: ["kind"], act: checkContrast },
+	{ name: "agent", path: "agent", texts: ["Probes and their books", "runq", "Settings"], act: checkContrast },
+];
+const browser = await chromium.launchPersistentContext(process.env.PROFILE, { executablePath: "/usr/bin/chromium", args: [
+	"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+	"--disable-component-update", "--disable-sync",
+] }).then((context) => context.browser() ? context : context);
+for (const look of looks) {
+	const context = await browser.browser().newContext(look.options);
+	for (const place of places)
+		await check(`${place.name} ${look.name}`, () => visit(context, look, place));
+	await context.close();
+}
+await check("links and keyboard", () => followLinks(browser));
+await check("overview refreshes", () => refreshes(browser));
+await browser.close();
+process.exit(failures ? 1 : 0);
