@@ -14,7 +14,7 @@
 #define BOOT_ID "11111111-2222-3333-4444-555555555555"
 
 static const char *const probe_names[] = { "runq", "throttle", "offcpu", "lock", "reclaim", "oom", "block", "drop", "retransmit",
-					   "signal", "exit", "freeze", "log", "usage", "pressure", "host", "netstat" };
+					   "signal", "exit", "freeze", "kmsg", "usage", "psi", "host", "netstat" };
 
 struct synth {
 	struct config *config;

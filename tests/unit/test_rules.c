@@ -129,12 +129,47 @@ static void test_site_rules(void **state)
 	rmdir(dir);
 }
 
+/* A rule that asks for a probe nobody has would never be sure of anything. */
+static void test_probes_exist(void **state)
+{
+	static const char *const names[] = {
+#define PROBE(name) #name,
+#include "collect/probes.def"
+#undef PROBE
+#define SAMPLER(name) #name,
+#include "collect/samplers.def"
+#undef SAMPLER
+	};
+	AUTO(strbuf) struct strbuf messages = STRBUF_INIT;
+	const struct rule *rule;
+	struct rules *rules;
+
+	(void)state;
+	assert_int_equal(rules_load("", &rules, &messages), 0);
+	for (size_t i = 0; (rule = rules_at(rules, i)); i++) {
+		for (size_t e = 0; e < rule->evidence_count; e++) {
+			const struct string_list *probes = &rule->evidence[e].probes;
+
+			for (size_t p = 0; p < probes->count; p++) {
+				size_t n = 0;
+
+				while (n < ARRAY_SIZE(names) && strcmp(names[n], probes->items[p]))
+					n++;
+				if (n == ARRAY_SIZE(names))
+					fail_msg("%s: no probe %s", rule->cause, probes->items[p]);
+			}
+		}
+	}
+	rules_free(rules);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_site_rules),
+		cmocka_unit_test(test_probes_exist),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

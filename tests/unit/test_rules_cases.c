@@ -52,6 +52,7 @@ static void cpu_self(struct synth *s, enum variant v, int second)
 {
 	(void)second;
 	synth_usage(s, VICTIM)->cpu_ns = v == ALIKE ? 300 * MS : 1900 * MS;
+	synth_usage(s, CULPRIT)->cpu_ns = v == ALIKE ? 1600 * MS : 0;
 	synth_wait(s, VICTIM, KW_WAIT_CPU, 3000 * MS, 60 * MS, 100);
 	synth_blame(s, KW_RES_CPU, VICTIM, v == ALIKE ? CULPRIT : VICTIM, KW_SINK_CONTAINER, 2800 * MS, 0);
 }
