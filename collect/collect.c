@@ -36,6 +36,16 @@ int collect_make(void *collect, const struct kw_event *event)
 	return collect_hand_on(c, event);
 }
 
+void collect_lose(void *collect, uint16_t kind, uint64_t count)
+{
+	struct collect *c = collect;
+
+	if (kind >= KW_KINDS_MAX)
+		return;
+	c->books.made[kind] += count;
+	c->books.lost[kind] += count;
+}
+
 static void take_own_pids(struct collect *c, const struct collect_options *options)
 {
 	c->own_pids[c->own_pid_count++] = getpid();

@@ -28,6 +28,8 @@ struct sampler_ctx {
 	 * sampler's.  0 or a negative errno; the record is counted either way.
 	 */
 	int (*emit)(void *emit_ctx, const struct kw_event *event);
+	/* Counts records of kind that were there but could not be read or kept; NULL is fine. */
+	void (*lose)(void *emit_ctx, uint16_t kind, uint64_t count);
 	void *emit_ctx;
 };
 

@@ -33,6 +33,7 @@ static void sampler_ctx(struct collect *c, uint64_t now_ns, uint64_t span_ns, st
 		.now_ns = now_ns,
 		.span_ns = span_ns,
 		.emit = collect_make,
+		.lose = collect_lose,
 		.emit_ctx = c,
 	};
 }

@@ -70,6 +70,7 @@ struct collect {
 /* collect.c: counts and hands on.  Both return what the callback returned. */
 int collect_hand_on(struct collect *c, const struct kw_event *event);
 int collect_make(void *collect, const struct kw_event *event); /* made by the collector; fits sampler_ctx.emit */
+void collect_lose(void *collect, uint16_t kind, uint64_t count); /* fits sampler_ctx.lose */
 
 /* ring.c */
 int ring_open(struct collect *c);
