@@ -30,8 +30,8 @@ static __always_inline u32 kw_state_direct(struct task_struct *task)
 	return ((struct task_struct___before_5_14 *)task)->state;
 }
 
-/* Stopped by the v2 freezer: cgroup_enter_frozen() sets the bit, the state is an ordinary interruptible sleep. */
-static __always_inline bool kw_frozen_v2(struct task_struct *task)
+/* cgroup_enter_frozen() sets the bit: in the v2 freezer's trap, but also in a stop, under ptrace and after vfork(). */
+static __always_inline bool kw_frozen_bit(struct task_struct *task)
 {
 	return bpf_core_field_exists(task->frozen) && BPF_CORE_READ_BITFIELD(task, frozen);
 }

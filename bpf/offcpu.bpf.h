@@ -24,10 +24,18 @@ static const char kw_softirq_names[16][16] = {
 };
 static const char kw_vector_names[4][8] = { "", "timer", "ipi", "" };
 
-/* Tells the scan that state bits stand for an involuntary wait. */
-static __always_inline bool offcpu_blocked(u32 state)
+/* The v2 freezer's trap is an interruptible sleep; other sleeps with that bit are no freezing. */
+static __always_inline bool offcpu_frozen(struct task_struct *task, u32 state)
 {
-	return state & TASK_FROZEN || ((state & TASK_UNINTERRUPTIBLE) && !(state & TASK_NOLOAD));
+	return (state & TASK_FROZEN) || ((state & TASK_INTERRUPTIBLE) && kw_frozen_bit(task));
+}
+
+/* An involuntary wait.  The bit on an uninterruptible sleep is vfork(): the parent waits for its own child. */
+static __always_inline bool offcpu_is_wait(struct task_struct *task, u32 state)
+{
+	if (offcpu_frozen(task, state))
+		return true;
+	return (state & TASK_UNINTERRUPTIBLE) && !(state & TASK_NOLOAD) && !kw_frozen_bit(task);
 }
 
 static __always_inline void offcpu_switch_out(struct task_struct *prev, bool preempt, u32 state)
@@ -35,11 +43,7 @@ static __always_inline void offcpu_switch_out(struct task_struct *prev, bool pre
 	struct kw_task_state *st;
 
 	/* A preempted task may have set its state already and still be runnable. */
-	if (preempt || !state)
-		return;
-	if (!offcpu_blocked(state) && !((state & TASK_INTERRUPTIBLE) && kw_frozen_v2(prev)))
-		return;
-	if (prev->flags & PF_KTHREAD)
+	if (preempt || !state || !offcpu_is_wait(prev, state) || (prev->flags & PF_KTHREAD))
 		return;
 	st = kw_task_state(prev, true);
 	if (!st) {
@@ -54,7 +58,7 @@ static __always_inline void offcpu_switch_out(struct task_struct *prev, bool pre
 
 static __always_inline u32 offcpu_reason(struct task_struct *task, const struct kw_task_state *st, u32 state)
 {
-	if ((state & TASK_FROZEN) || kw_frozen_v2(task))
+	if (offcpu_frozen(task, state))
 		return KW_WAIT_FROZEN;
 	if (st->lock_since)
 		return KW_WAIT_LOCK;
@@ -161,11 +165,8 @@ static __always_inline void offcpu_waking(struct task_struct *task)
 {
 	u32 state = kw_state_direct(task);
 
-	if (!(state & (TASK_UNINTERRUPTIBLE | TASK_FROZEN)) && !kw_frozen_v2(task))
-		return;
-	if (task->flags & PF_KTHREAD)
-		return;
-	offcpu_woken(task, state);
+	if (offcpu_is_wait(task, state) && !(task->flags & PF_KTHREAD))
+		offcpu_woken(task, state);
 }
 
 #endif

@@ -156,7 +156,7 @@ static __always_inline void scan_one(struct task_struct *task)
 {
 	u32 state = kw_state_direct(task);
 	struct kw_task_state *st = kw_task_state(task, false);
-	bool blocked = offcpu_blocked(state) || kw_frozen_v2(task);
+	bool blocked = offcpu_is_wait(task, state);
 	u64 blocker;
 
 	if (task->on_cpu)
