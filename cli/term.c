@@ -188,6 +188,8 @@ void table_format(const struct table *t, size_t width, bool bold_title, struct s
 	for (size_t i = 0; i + n <= t->cell_count; i += n) {
 		for (size_t c = 0; c < n; c++)
 			put_cell(out, t->cells[i + c], widths[c], t->columns[c].right, c == n - 1);
+		while (out->len && out->data[out->len - 1] == ' ')
+			out->data[--out->len] = 0;
 		strbuf_addch(out, '\n');
 	}
 }

@@ -200,14 +200,13 @@ static void impact_text(struct strbuf *b, const json_t *impact)
 	}
 }
 
-static void culprit_name(struct strbuf *b, const json_t *culprit)
+static const char *culprit_name(const json_t *culprit)
 {
 	const json_t *container = json_object_get(culprit, "container");
 
 	if (json_is_object(container))
-		strbuf_add_html(b, container_label(container));
-	else
-		strbuf_add_html(b, *value_text(culprit, "what") ? value_text(culprit, "what") : "nobody");
+		return container_label(container);
+	return *value_text(culprit, "what") ? value_text(culprit, "what") : "nobody";
 }
 
 static void strip_victim(struct strbuf *b, const json_t *victims)
@@ -250,10 +249,7 @@ static void strip_culprit(struct strbuf *b, const json_t *culprits)
 	double share = value_number(first, "share");
 
 	strbuf_addstr(b, "<li class=\"actor culprit\"><span class=\"role\">Culprit</span><strong>");
-	if (first)
-		culprit_name(b, first);
-	else
-		strbuf_addstr(b, "none to blame");
+	strbuf_add_html(b, first ? culprit_name(first) : "none to blame");
 	strbuf_addstr(b, "</strong><span class=\"detail\">");
 	if (json_is_true(json_object_get(first, "self")))
 		strbuf_addstr(b, "the victim itself");
@@ -280,6 +276,17 @@ static void strip(struct strbuf *b, const json_t *report)
 
 /* ---- parties ---- */
 
+/* The name, and below it the cgroup where that says more. */
+static void container_cell(struct strbuf *b, const json_t *container, const char *name)
+{
+	const char *cgroup = value_text(container, "cgroup");
+
+	text(b, "<tr><th scope=\"row\">", name, "");
+	if (*cgroup && strcmp(cgroup, name))
+		text(b, "<br><small class=\"path\">", cgroup, "</small>");
+	strbuf_addstr(b, "</th><td>");
+}
+
 static void victims_table(struct strbuf *b, const json_t *victims)
 {
 	json_t *victim, *impact;
@@ -291,8 +298,7 @@ static void victims_table(struct strbuf *b, const json_t *victims)
 	json_array_foreach((json_t *)victims, i, victim) {
 		const json_t *container = json_object_get(victim, "container");
 
-		text(b, "<tr><th scope=\"row\">", container_label(container), "<br>");
-		text(b, "<small class=\"path\">", value_text(container, "cgroup"), "</small></th><td>");
+		container_cell(b, container, container_label(container));
 		json_array_foreach(json_object_get(victim, "impact"), j, impact) {
 			strbuf_addstr(b, j ? "<br>" : "");
 			impact_text(b, impact);
@@ -325,9 +331,7 @@ static void culprits_table(struct strbuf *b, const json_t *culprits)
 			small++;
 			continue;
 		}
-		strbuf_addstr(b, "<tr><th scope=\"row\">");
-		culprit_name(b, culprit);
-		text(b, "<br><small class=\"path\">", value_text(json_object_get(culprit, "container"), "cgroup"), "</small></th><td>");
+		container_cell(b, json_object_get(culprit, "container"), culprit_name(culprit));
 		snprintf(label, sizeof(label), "%.0f %%", share * 100);
 		if (!isnan(share))
 			html_meter(b, share, label);
@@ -738,7 +742,7 @@ static void hypothesis(struct strbuf *b, const json_t *h)
 		strbuf_addstr(b, "</td><td>");
 		html_value(b, "", json_object_get(test, "observed"));
 		strbuf_addf(b, "</td><td>%s</td></tr>\n",
-			    json_is_boolean(pass) ? json_is_true(pass) ? "✓ holds" : "✕ does not hold" : "? unknown");
+			    json_is_boolean(pass) ? json_is_true(pass) ? "✓ passes" : "✕ fails" : "? unknown");
 	}
 }
 
