@@ -179,7 +179,8 @@ static __always_inline void lock_freezer(struct kw_lock_wait *w)
 }
 
 /* Adds a wait of from .. now to the sums, less what of it was waiting for a CPU. */
-static __always_inline void lock_sums(const struct kw_party *self, const struct kw_lock_wait *w, u64 ns, bool in_reclaim)
+static __always_inline void lock_sums(const struct kw_party *self, const struct kw_lock_wait *w, u64 ns,
+				      bool in_reclaim)
 {
 	const struct kw_fs_lock *fs = &w->fs;
 	const struct kw_party *holder = w->holder.tid ? &w->holder : NULL;

@@ -6,7 +6,8 @@
 #include "collect/waitclass.h"
 
 static const struct attach_choice hooks[] = {
-	{ "begin", "lock_wait_begin", true, "waits for kernel locks, their holders, writers held back by a frozen file system" },
+	{ "begin", "lock_wait_begin", true, 
+	  "waits for kernel locks, their holders, writers held back by a frozen file system" },
 	{ "end", "lock_wait_end", true, "waits for kernel locks that are over" },
 	{ 0 },
 };
