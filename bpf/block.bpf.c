@@ -95,7 +95,7 @@ struct {
 	__type(value, struct request_state);
 } requests SEC(".maps");
 
-/* Scratch: these do not fit the stack.  One per program, as an interrupt may issue a request while a task inserts one. */
+/* Scratch: these do not fit the stack.  One per program: an interrupt may issue a request while a task inserts one. */
 enum { SCRATCH_INSERT, SCRATCH_ISSUE, SCRATCH_MAX };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -424,8 +424,8 @@ static __always_inline void blame(const struct request_state *st, struct shares 
 }
 
 /*
- * The largest share not yet taken; takes it.  SLOTS when there is none left worth naming.  A function of its own, verified
- * once, because the four calls multiply the verifier's paths.
+ * The largest share not yet taken; takes it.  SLOTS when there is none left worth naming.  A function of its own,
+ * verified once, because the four calls multiply the verifier's paths.
  */
 __noinline int largest_share(void)
 {

@@ -24,8 +24,8 @@ struct kept_file {
 /* Raises the soft limit of open files as far as it may, and takes at most a quarter of it, at most max. */
 void kept_budget_init(struct kept_budget *b, unsigned int max);
 /*
- * Text of the file, NUL-terminated, cut to size - 1 bytes; path is used only when it must be opened.  Number of bytes or
- * a negative errno; -ENOENT is remembered until kept_close().
+ * Text of the file, NUL-terminated, cut to size - 1 bytes; path is used only when it must be opened.
+ * Number of bytes or a negative errno; -ENOENT is remembered until kept_close().
  */
 ssize_t kept_read(struct kept_file *f, struct kept_budget *b, const char *path, char *buf, size_t size);
 void kept_close(struct kept_file *f, struct kept_budget *b);

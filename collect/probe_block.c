@@ -14,7 +14,7 @@ static const struct attach_choice hooks[] = {
 
 static const uint16_t kinds[] = { KW_KIND_block, 0 };
 
-/* block/blk-core.c, blk_errors[]; index is BLK_STS_* of include/linux/blk_types.h.  From 14 on the numbers moved about. */
+/* block/blk-core.c, blk_errors[]; index is BLK_STS_* of include/linux/blk_types.h.  From 14 on numbers have moved. */
 static const uint8_t status_errno[] = {
 	[1] = EOPNOTSUPP, [2] = ETIMEDOUT, [3] = ENOSPC, [4] = ENOLINK, [5] = EREMOTEIO, [6] = EBADE, [7] = ENODATA,
 	[8] = EILSEQ,     [9] = ENOMEM,    [10] = EIO,   [11] = EREMCHG, [12] = EAGAIN,  [13] = EBUSY,

@@ -227,7 +227,7 @@ bool blkio_parse(const char *text, __s64 *ret_reads, __s64 *ret_writes)
 	return any;
 }
 
-/* ---- network --------------------------------------------------------------------------------------------------------- */
+/* ---- network ------------------------------------------------------------------------------------ */
 
 struct net_counter {
 	const char *group, *name;
@@ -302,7 +302,7 @@ void net_counters_parse(const char *text, struct kw_netstat *ret)
 	}
 }
 
-/* ---- host ------------------------------------------------------------------------------------------------------------ */
+/* ---- host --------------------------------------------------------------------------------------- */
 
 /* "cpu  user nice system idle iowait irq softirq steal guest guest_nice"; guest is part of user. */
 static void cpu_line_parse(const char *at, int64_t tick_ns, struct kw_host *ret)
@@ -372,7 +372,7 @@ void softnet_parse(const char *text, struct kw_host *ret)
 	}
 }
 
-/* ---- kernel log ------------------------------------------------------------------------------------------------------ */
+/* ---- kernel log --------------------------------------------------------------------------------- */
 
 int kmsg_parse(const char *record, size_t len, struct kw_log *ret, uint64_t *ret_ts_us)
 {

@@ -27,7 +27,8 @@ void roster_sweep(struct roster *r);
 size_t roster_count(const struct roster *r);
 
 /*
- * Visits entries in turn until all had theirs or budget_ns of CPU time are used up (but at least 16).  Returns how many.
+ * Visits entries in turn until all had theirs or budget_ns of CPU time are used up (but at least 16).
+ * Returns how many.
  */
 unsigned int roster_visit(struct roster *r, int64_t budget_ns, void (*fn)(void *ctx, void *entry), void *ctx);
 

@@ -24,7 +24,7 @@
 #define LIMITS_EVERY 5  /* limits are read in the first samples of a cgroup and then in every fifth */
 #define LIMITS_YOUNG 2
 #define PATH_TEXT_MAX 4096
-/* Opening the files of a cgroup for the first time costs the kernel 250 us: more for a while, rather than blind for long. */
+/* Opening the files of a cgroup for the first time costs the kernel 250 us: more for a while, not blind for long. */
 #define FRESH_BUDGET_NS (5 * ROSTER_BUDGET_NS)
 
 /* Files read in every sample, kept open. */
@@ -112,7 +112,7 @@ static __s64 *field(struct kw_usage *u, size_t offset)
 	return (__s64 *)((char *)u + offset);
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------------ */
 
 static bool path_of(const struct here *h, const char *name, char *ret, size_t size)
 {
@@ -308,7 +308,7 @@ static void read_place(struct usage_entry *entry, const struct cgroup_info *info
 	merge(ret, &h.usage);
 }
 
-/* ---- identity ---------------------------------------------------------------------------------------------------------- */
+/* ---- identity ----------------------------------------------------------------------------------- */
 
 static unsigned int rank(const struct cgroup_info *info)
 {
@@ -419,7 +419,7 @@ static void visit(void *arg, void *slot)
 	entry->samples++;
 }
 
-/* ---- the sampler --------------------------------------------------------------------------------------------------------- */
+/* ---- the sampler -------------------------------------------------------------------------------- */
 
 static void gather(struct usage *s, const struct cgroup_info *info)
 {
