@@ -210,13 +210,14 @@ static int follow_episodes(struct analyzer *a, int64_t now_ns)
 	int r = 0;
 
 	for (size_t i = 0; i < count && r == 0; i++) {
-		const struct episode *e = episodes[i];
+		struct episode *e = episodes[i];
 
 		if (!e->active)
 			continue;
-		if (e->ticks <= EAGER_TICKS || e->ticks % LAZY_TICKS == 0)
+		if (e->ticks <= EAGER_TICKS || e->ticks % LAZY_TICKS == 0 || e->peak_ns == now_ns)
 			r = diagnose(a, e, now_ns, now_ns);
 		incidents_touch(a->incidents, e, now_ns);
+		e->explained = incidents_of(a->incidents, e->container, e->symptom) != NULL;
 	}
 	return r;
 }

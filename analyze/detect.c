@@ -375,6 +375,26 @@ static struct episode *open_episode(struct detector *d, struct sql *sql, struct 
 	return e;
 }
 
+/* Something new on top of what was there: the onset is in the newest slice. */
+static bool surges(const struct episode *e, size_t s, const struct track *t, const struct window_sums *sums)
+{
+	return !e->explained && e->peak && MAX(sums->value[s], t->single_ns[s]) > 2 * e->peak &&
+	       e->symptom->kind != SYMPTOM_ONCE;
+}
+
+static void restart_episode(struct detector *d, struct sql *sql, struct episode *e, struct track *t, size_t s, int64_t to_ns)
+{
+	const struct slice *now = slice_of(t);
+	int64_t begin_ns = now->ts_ns - now->span_ns;
+
+	if (t->single_ns[s])
+		begin_ns = MIN(begin_ns, t->single_onset_ns[s]);
+	e->onset_ns = fine_onset(d, sql, t, s, begin_ns, to_ns);
+	e->detected_ns = to_ns;
+	e->total = 0;
+	e->ticks = 0;
+}
+
 static void update_episode(struct episode *e, const struct track *t, size_t s, const struct window_sums *sums, int64_t to_ns)
 {
 	int64_t peak = MAX(sums->value[s], t->single_ns[s]);
@@ -413,6 +433,8 @@ static void decide(struct detector *d, struct sql *sql, struct track *t, int64_t
 			e = open_episode(d, sql, t, s, to_ns);
 		if (!e)
 			continue;
+		if (!fresh && surges(e, s, t, &sums))
+			restart_episode(d, sql, e, t, s, to_ns);
 		e->total += fresh ? sums.value[s] : now->value[s];
 		update_episode(e, t, s, &sums, to_ns);
 	}

@@ -95,8 +95,8 @@ void thresholds_from_config(const struct config *config, struct thresholds *ret)
 		.hold_ns = config_ns(config, "analyze.hold"),
 		.known_ns = 30 * NSEC_PER_SEC,
 	};
-	/* 1 % of the window: below that, a share of next to nothing is still next to nothing. */
-	ret->floor_ns = ret->window_ns / 100;
+	/* A container that hardly runs soon waits for a tenth of it: a twentieth of the time is the least that counts. */
+	ret->floor_ns = ret->window_ns / 20;
 }
 
 /* Three times the usual, once the past is long enough to say what is usual. */

@@ -38,7 +38,7 @@ static void test_wait_thresholds(void **state)
 	assert_false(wait_is_symptom(&t, 99 * MS, 2000 * MS, 0, 0, 99 * MS));
 	assert_true(wait_is_symptom(&t, 200 * MS, 2000 * MS, 0, 0, 5 * MS)); /* a tenth */
 	assert_false(wait_is_symptom(&t, 199 * MS, 2000 * MS, 0, 0, 5 * MS));
-	assert_false(wait_is_symptom(&t, 19 * MS, 20 * MS, 0, 0, 5 * MS));  /* nearly all of next to nothing */
+	assert_false(wait_is_symptom(&t, 99 * MS, 100 * MS, 0, 0, 5 * MS)); /* nearly all of next to nothing */
 	/* Three times the usual, once 30 s are known. */
 	assert_false(wait_is_symptom(&t, 200 * MS, 2000 * MS, 100 * MS, 30 * SEC, 5 * MS));
 	assert_true(wait_is_symptom(&t, 300 * MS, 2000 * MS, 100 * MS, 30 * SEC, 5 * MS));
