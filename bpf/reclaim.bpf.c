@@ -42,7 +42,7 @@ static __always_inline int begin(u32 scope, int order, u32 gfp)
 	if (kw_is_own(self >> 32) || kw_is_off())
 		return 0;
 	now = bpf_map_lookup_elem(&reclaiming, &tid);
-	if (now && now->depth) {
+	if (now) {
 		now->depth++;
 		return 0;
 	}
@@ -88,11 +88,18 @@ static __always_inline int end(void *ctx, u64 reclaimed)
 	struct kw_party self, culprit = {};
 	u64 duration_ns, own_ns;
 
-	if (!b || !b->depth || --b->depth)
+	if (b && b->depth > 1) {
+		b->depth--;
 		return 0;
+	}
+	st = kw_task_state(bpf_get_current_task_btf(), false);
+	if (!b) { /* it aged out, or began before us */
+		if (st)
+			st->reclaim_since = 0;
+		return 0;
+	}
 	duration_ns = bpf_ktime_get_boot_ns() - b->begin_ns;
 	own_ns = duration_ns;
-	st = kw_task_state(bpf_get_current_task_btf(), false);
 	if (st) {
 		/* Waits for a CPU in between are in the sums already. */
 		u64 waited = st->runq_total_ns - b->runq_ns;
