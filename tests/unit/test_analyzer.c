@@ -218,6 +218,78 @@ static void test_deterministic(void **state)
 	host_free(&b);
 }
 
+/* Weak waits that nothing explains, then the fault: the onset is the fault's. */
+static void test_surge(void **state)
+{
+	const json_t *report;
+	int64_t onset_ns, fault_ns;
+	struct host h;
+	int victim, culprit;
+
+	(void)state;
+	host_new(&h);
+	victim = synth_container(h.s, "web");
+	culprit = synth_container(h.s, "batch");
+	for (int i = 0; i < 10; i++) {
+		synth_wait(h.s, victim, KW_WAIT_BLOCK, 60 * MS, 2 * MS, 30);
+		synth_usage(h.s, victim)->cpu_ns = 20 * MS;
+		synth_tick(h.s);
+	}
+	fault_ns = synth_wall(h.s);
+	for (int i = 0; i < 5; i++) {
+		synth_wait(h.s, victim, KW_WAIT_BLOCK, 700 * MS, 90 * MS, 10);
+		synth_blame(h.s, KW_RES_BLOCK, victim, culprit, KW_SINK_CONTAINER, 680 * MS, 7 << 20);
+		synth_tick(h.s);
+	}
+	analyse(&h);
+	report = newest(&h, "io.neighbor");
+	assert_non_null(report);
+	onset_ns = atoll(text(json_object_get(report, "window"), "onset_ns"));
+	assert_true(llabs(onset_ns - fault_ns) <= 100 * MS);
+	host_free(&h);
+}
+
+static int run_once(struct host *h, json_t *reports, bool finish)
+{
+	const struct analyzer_options options = { .state_dir = h->dir, .config = h->config };
+	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
+	struct analyzer *a;
+	int ticks;
+
+	assert_int_equal(analyzer_new(&options, &a, &error), 0);
+	analyzer_on_report(a, keep, reports);
+	ticks = analyzer_run(a);
+	if (finish)
+		assert_int_equal(analyzer_finish(a), 0);
+	analyzer_free(a);
+	return ticks;
+}
+
+/* An analyzer that was killed while an incident was open: the next one ends it, under the same id. */
+static void test_taken_over(void **state)
+{
+	const json_t *first, *last;
+	struct host h;
+	int victim, culprit;
+
+	(void)state;
+	host_new(&h);
+	victim = synth_container(h.s, "web");
+	culprit = synth_container(h.s, "batch");
+	for (int i = 0; i < 10; i++)
+		neighbor_second(&h, victim, culprit, i < 5 ? 0 : 400 * MS);
+	assert_int_equal(run_once(&h, h.reports, false), 10);
+	first = json_array_get(h.reports, 0);
+	assert_string_equal(text(first, "status"), "open");
+	for (int i = 0; i < 14; i++)
+		neighbor_second(&h, victim, culprit, 0);
+	assert_int_equal(run_once(&h, h.reports, false), 24);
+	last = json_array_get(h.reports, json_array_size(h.reports) - 1);
+	assert_string_equal(text(last, "id"), text(first, "id"));
+	assert_string_equal(text(last, "status"), "resolved");
+	host_free(&h);
+}
+
 static void why(struct host *h, const char *name, int64_t from_s, int64_t to_s, json_t **ret)
 {
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
@@ -260,6 +332,8 @@ int main(void)
 		cmocka_unit_test(test_life_cycle),
 		cmocka_unit_test(test_deterministic),
 		cmocka_unit_test(test_why),
+		cmocka_unit_test(test_surge),
+		cmocka_unit_test(test_taken_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
