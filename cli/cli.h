@@ -17,8 +17,8 @@ enum {
 	CLI_OK = 0,
 	CLI_FINDING = 1, /* a check failed, a diagnosis differs */
 	CLI_USAGE = 2,
-	CLI_HOST = 3,    /* this host cannot */
-	CLI_STORE = 4,   /* daemon or store not reachable */
+	CLI_HOST = 3,  /* this host cannot */
+	CLI_STORE = 4, /* daemon or store not reachable */
 	CLI_PARTIAL = 5,
 };
 
@@ -32,7 +32,7 @@ struct cli {
 	int64_t now_ns;
 
 	const char *state, *listen, *config_file;
-	struct config *config;     /* defaults, the file, then --set */
+	struct config *config;	   /* defaults, the file, then --set */
 	struct strbuf config_args; /* --config and --set as given, each NUL-terminated: to hand on to children */
 	int64_t since_ns, until_ns, at_ns; /* 0: not given */
 	bool json, csv, md, html, follow, supervised, help;
@@ -48,7 +48,7 @@ struct verb {
 	const char *options; /* names, separated by spaces; --state, --config, --set and --help go with every verb */
 	size_t args_min, args_max;
 	int (*run)(struct cli *cli);
-	const char *text;    /* one sentence */
+	const char *text; /* one sentence */
 };
 
 const struct verb *verb_at(size_t i); /* NULL past the end */
@@ -62,7 +62,8 @@ void cli_cleanup(struct cli *cli);
 /* Synopsis and options of a verb, for `kwhy help VERB`. */
 void cli_describe(const struct verb *verb, struct strbuf *out);
 
-/* Opens the store and selects what --since and --until ask for; says what is wrong and returns an exit code (0: fine). */
+/* Opens the store and selects what --since and --until ask for; says what is wrong and returns an exit code (0: fine).
+ */
 int cli_open(const struct cli *cli, struct reader **ret_reader);
 /* The exit code of a query that returned n (rows or negative errno), with a message when it failed. */
 int cli_query_done(const struct cli *cli, struct reader *r, int64_t n, const struct strbuf *error);

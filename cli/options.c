@@ -44,7 +44,8 @@ static const struct option_info options[] = {
 	{ "html", OPTION_FLAG, AT(html), "", "a complete HTML document" },
 	{ "follow", OPTION_FLAG, AT(follow), "", "go on with what comes" },
 	{ "kind", OPTION_TEXT, AT(kind), "KIND", "only this kind, such as runq, block, oom" },
-	{ "container", OPTION_TEXT, AT(container), "NAME", "only this container, by name, ref, cgroup or beginning of its id" },
+	{ "container", OPTION_TEXT, AT(container), "NAME",
+	  "only this container, by name, ref, cgroup or beginning of its id" },
 	{ "cause", OPTION_TEXT, AT(cause), "CODE", "only this cause; cpu means cpu.*" },
 	{ "status", OPTION_TEXT, AT(status), "STATUS", "open or resolved" },
 	{ "severity", OPTION_TEXT, AT(severity), "SEVERITY", "info, warning or critical" },
@@ -53,7 +54,8 @@ static const struct option_info options[] = {
 	{ "capture-max", OPTION_SIZE, AT(capture_max), "SIZE", "stop capturing at this size" },
 	{ "own-pid", OPTION_PIDS, 0, "PID", "a process to leave out; may be repeated" },
 	{ "supervised", OPTION_FLAG, AT(supervised), "", "ends with its parent, and leaves its parent's children out" },
-	{ "verify", OPTION_MAYBE, AT(verify), "[=EXPECTED.jsonl]", "compare with what was reported before (FILE.reports.jsonl)" },
+	{ "verify", OPTION_MAYBE, AT(verify), "[=EXPECTED.jsonl]",
+	  "compare with what was reported before (FILE.reports.jsonl)" },
 	{ "bundle", OPTION_LATER, 0, "FILE", "" },
 };
 
@@ -131,8 +133,10 @@ static int set_value(struct cli *cli, const struct option_info *o, const char *v
 		*(const char **)field = value;
 		return 0;
 	case OPTION_TIME:
-		return time_parse(value, cli->now_ns, field) ?
-			       bad_value(err, o, value, "a time such as 10:01, yesterday, -5min or 2026-11-22T10:01:00Z") : 0;
+		return time_parse(value, cli->now_ns, field)
+			       ? bad_value(err, o, value,
+					   "a time such as 10:01, yesterday, -5min or 2026-11-22T10:01:00Z")
+			       : 0;
 	case OPTION_INT:
 		return read_int(value, field) ? bad_value(err, o, value, "a number from 1") : 0;
 	case OPTION_SIZE:
@@ -263,7 +267,8 @@ static void describe_option(const struct option_info *o, struct strbuf *out)
 
 void cli_describe(const struct verb *verb, struct strbuf *out)
 {
-	strbuf_addf(out, "Usage: kwhy %s%s%s [OPTIONS]\n\n%s.\n\nOptions:\n", verb->name, *verb->args ? " " : "", verb->args, verb->text);
+	strbuf_addf(out, "Usage: kwhy %s%s%s [OPTIONS]\n\n%s.\n\nOptions:\n", verb->name, *verb->args ? " " : "",
+		    verb->args, verb->text);
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
 		if (options[i].type != OPTION_LATER && find_option(verb, options[i].name, strlen(options[i].name)))
 			describe_option(&options[i], out);

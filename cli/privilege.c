@@ -41,7 +41,8 @@ static int failed(struct strbuf *err, const char *what)
 	return -error;
 }
 
-/* The bounding set limits what an exec could bring back; without CAP_SETPCAP it stays, and no_new_privs does the same. */
+/* The bounding set limits what an exec could bring back; without CAP_SETPCAP it stays, and no_new_privs does the same.
+ */
 static void drop_bounding_set(void)
 {
 	for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
@@ -77,8 +78,9 @@ int privilege_become(const struct account *account, struct strbuf *ret_error)
 
 int privilege_keep_watching(gid_t gid, struct strbuf *ret_error)
 {
-	static const cap_value_t wanted[] = { CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYSLOG,
-					      CAP_NET_ADMIN, CAP_SYS_RESOURCE };
+	static const cap_value_t wanted[] = { CAP_BPF,	      CAP_PERFMON,	   CAP_SYS_ADMIN,
+					      CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYSLOG,
+					      CAP_NET_ADMIN,  CAP_SYS_RESOURCE };
 	cap_t have = cap_get_proc(), keep = cap_init();
 	cap_flag_value_t permitted;
 	int r = have && keep ? 0 : -1;
@@ -89,7 +91,8 @@ int privilege_keep_watching(gid_t gid, struct strbuf *ret_error)
 	for (size_t i = 0; !r && i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		if (cap_get_flag(have, wanted[i], CAP_PERMITTED, &permitted) || permitted != CAP_SET)
 			continue;
-		r = cap_set_flag(keep, CAP_PERMITTED, 1, &wanted[i], CAP_SET) || cap_set_flag(keep, CAP_EFFECTIVE, 1, &wanted[i], CAP_SET);
+		r = cap_set_flag(keep, CAP_PERMITTED, 1, &wanted[i], CAP_SET) ||
+		    cap_set_flag(keep, CAP_EFFECTIVE, 1, &wanted[i], CAP_SET);
 	}
 	if (!r)
 		r = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || cap_set_proc(keep);

@@ -58,7 +58,8 @@ static void head(const struct text *t, const json_t *r)
 	strbuf_addf(&line, "%s · %s · %s", value_text(r, "cause"), value_text(r, "severity"), value_text(r, "status"));
 	wrapped(t, "  ", strbuf_str(&line));
 	strbuf_reset(&line);
-	strbuf_addf(&line, "%s: %s", value_text(confidence, "level"), confidence_meaning(value_text(confidence, "level")));
+	strbuf_addf(&line, "%s: %s", value_text(confidence, "level"),
+		    confidence_meaning(value_text(confidence, "level")));
 	wrapped(t, "  ", strbuf_str(&line));
 	strbuf_reset(&line);
 	time_format(&line, onset);
@@ -89,17 +90,17 @@ static void parties(const struct text *t, const json_t *r)
 	size_t i, j;
 
 	title(t, "Who did what to whom");
-	json_array_foreach(json_object_get(r, "victims"), i, item) {
+	json_array_foreach (json_object_get(r, "victims"), i, item) {
 		AUTO(strbuf) struct strbuf line = STRBUF_INIT;
 
 		strbuf_addstr(&line, container_label(json_object_get(item, "container")));
-		json_array_foreach(json_object_get(item, "impact"), j, impact) {
+		json_array_foreach (json_object_get(item, "impact"), j, impact) {
 			strbuf_addstr(&line, j ? "; " : ": ");
 			impact_line(&line, impact);
 		}
 		wrapped(t, "  victim     ", strbuf_str(&line));
 	}
-	json_array_foreach(json_object_get(r, "culprits"), i, item) {
+	json_array_foreach (json_object_get(r, "culprits"), i, item) {
 		const json_t *container = json_object_get(item, "container");
 		AUTO(strbuf) struct strbuf line = STRBUF_INIT;
 
@@ -110,10 +111,11 @@ static void parties(const struct text *t, const json_t *r)
 			strbuf_addf(&line, ": %s", value_text(item, "what"));
 		wrapped(t, "  culprit    ", strbuf_str(&line));
 	}
-	json_array_foreach(json_object_get(r, "bystanders"), i, item) {
+	json_array_foreach (json_object_get(r, "bystanders"), i, item) {
 		AUTO(strbuf) struct strbuf line = STRBUF_INIT;
 
-		strbuf_addf(&line, "%s: %s", container_label(json_object_get(item, "container")), value_text(item, "why"));
+		strbuf_addf(&line, "%s: %s", container_label(json_object_get(item, "container")),
+			    value_text(item, "why"));
 		wrapped(t, "  not guilty ", strbuf_str(&line));
 	}
 }
@@ -126,7 +128,7 @@ static void budget(const struct text *t, const json_t *list)
 	if (!json_array_size(list))
 		return;
 	title(t, "Where the victim's time went");
-	json_array_foreach((json_t *)list, i, part) {
+	json_array_foreach ((json_t *)list, i, part) {
 		AUTO(strbuf) struct strbuf line = STRBUF_INIT;
 
 		span_format(&line, value_int(part, "ns", 0));
@@ -143,14 +145,15 @@ static void claims(const struct text *t, const json_t *r)
 	size_t i;
 
 	title(t, "Evidence");
-	json_array_foreach(json_object_get(r, "evidence"), i, item)
+	json_array_foreach (json_object_get(r, "evidence"), i, item)
 		wrapped(t, "  - ", value_text(item, "claim"));
-	json_array_foreach(json_object_get(r, "hypotheses"), i, h) {
+	json_array_foreach (json_object_get(r, "hypotheses"), i, h) {
 		AUTO(strbuf) struct strbuf line = STRBUF_INIT;
 
 		if (!strcmp(value_text(h, "verdict"), "supported"))
 			continue;
-		strbuf_addf(&line, "%s: %s", value_text(h, "cause"), strcmp(value_text(h, "verdict"), "ruled_out") ? "could not be tested" : "ruled out");
+		strbuf_addf(&line, "%s: %s", value_text(h, "cause"),
+			    strcmp(value_text(h, "verdict"), "ruled_out") ? "could not be tested" : "ruled out");
 		wrapped(t, "  - ", strbuf_str(&line));
 	}
 }
@@ -163,7 +166,7 @@ static void remedies(const struct text *t, const json_t *list)
 	if (!json_array_size(list))
 		return;
 	title(t, "What to do");
-	json_array_foreach((json_t *)list, i, item) {
+	json_array_foreach ((json_t *)list, i, item) {
 		wrapped(t, "  - ", value_text(item, "action"));
 		if (*value_text(item, "command")) {
 			strbuf_addstr(t->out, "      ");
@@ -180,7 +183,7 @@ static void quality(const struct text *t, const json_t *q)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(json_object_get(q, "missing"), i, item) {
+	json_array_foreach (json_object_get(q, "missing"), i, item) {
 		AUTO(strbuf) struct strbuf line = STRBUF_INIT;
 
 		if (!i)

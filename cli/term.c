@@ -136,7 +136,8 @@ static void fit_widths(const struct table *t, size_t width, size_t widths[TABLE_
 		size_t widest = TABLE_COLUMNS_MAX;
 
 		for (size_t c = 0; c < t->column_count; c++)
-			if (t->columns[c].elastic && widths[c] > 12 && (widest == TABLE_COLUMNS_MAX || widths[c] > widths[widest]))
+			if (t->columns[c].elastic && widths[c] > 12 &&
+			    (widest == TABLE_COLUMNS_MAX || widths[c] > widths[widest]))
 				widest = c;
 		if (widest == TABLE_COLUMNS_MAX)
 			return;

@@ -31,7 +31,7 @@ struct table {
 	size_t column_count;
 	char **cells; /* row after row */
 	size_t cell_count, cell_cap;
-	bool failed;  /* out of memory */
+	bool failed; /* out of memory */
 };
 
 void table_cleanup(struct table *t);

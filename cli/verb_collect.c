@@ -148,13 +148,17 @@ static int start(const struct cli *cli, struct collector *c)
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT, about = STRBUF_INIT;
 	pid_t pids[SIBLINGS_MAX];
 	const struct collect_options options = {
-		.config = cli->config, .own_pids = pids, .own_pid_count = (unsigned int)own_pids(cli, pids, ARRAY_SIZE(pids)),
-		.fn = take_event, .ctx = c,
+		.config = cli->config,
+		.own_pids = pids,
+		.own_pid_count = (unsigned int)own_pids(cli, pids, ARRAY_SIZE(pids)),
+		.fn = take_event,
+		.ctx = c,
 	};
 	int r = collect_new(&options, &c->collect, &err);
 
 	if (r == -ENODEV) {
-		log_error("nothing to watch on this host: %s", err.len ? strbuf_str(&err) : "no BPF, no PSI, no /proc, no cgroup files");
+		log_error("nothing to watch on this host: %s",
+			  err.len ? strbuf_str(&err) : "no BPF, no PSI, no /proc, no cgroup files");
 		return CLI_HOST;
 	}
 	if (r) {

@@ -10,14 +10,15 @@
 static void print_rows(const json_t *rows)
 {
 	static const struct column columns[] = {
-		{ "NAME", false, true },  { "KIND", false, false },   { "RUNTIME", false, false }, { "POD", false, true },
-		{ "ID", false, true },    { "FIRST SEEN", false, false }, { "GONE", false, false },    { "CGROUP", false, true },
+		{ "NAME", false, true },  { "KIND", false, false },  { "RUNTIME", false, false },
+		{ "POD", false, true },	  { "ID", false, true },     { "FIRST SEEN", false, false },
+		{ "GONE", false, false }, { "CGROUP", false, true },
 	};
 	AUTO(table) struct table t = { .columns = columns, .column_count = ARRAY_SIZE(columns) };
 	json_t *row;
 	size_t i;
 
-	json_array_foreach((json_t *)rows, i, row) {
+	json_array_foreach ((json_t *)rows, i, row) {
 		AUTO_FREE char *id = strndup(value_text(row, "id"), 12);
 
 		table_add(&t, value_text(row, "name"));
@@ -45,7 +46,7 @@ int verb_containers(struct cli *cli)
 		return code;
 	n = list_containers(r, cli->at_ns, &rows, &err);
 	if (cli->json)
-		json_array_foreach(rows, i, row)
+		json_array_foreach (rows, i, row)
 			term_json(row);
 	else if (json_array_size(rows))
 		print_rows(rows);

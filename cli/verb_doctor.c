@@ -45,8 +45,10 @@ static void check_state(struct checks *c, const char *state)
 		snprintf(check->text, sizeof(check->text), "%.200s can be written", state);
 		if (access(state, W_OK | X_OK)) {
 			check->result = DOCTOR_FAIL;
-			snprintf(check->text, sizeof(check->text), "%.180s cannot be written: %s", state, strerror(errno));
-			snprintf(check->fix, sizeof(check->fix), "run as root, or name a directory of yours with --state");
+			snprintf(check->text, sizeof(check->text), "%.180s cannot be written: %s", state,
+				 strerror(errno));
+			snprintf(check->fix, sizeof(check->fix),
+				 "run as root, or name a directory of yours with --state");
 			return;
 		}
 	} else {
@@ -57,7 +59,8 @@ static void check_state(struct checks *c, const char *state)
 		if (!parent || access(*parent ? parent : ".", W_OK | X_OK)) {
 			check->result = DOCTOR_FAIL;
 			snprintf(check->text, sizeof(check->text), "%.200s does not exist and cannot be made", state);
-			snprintf(check->fix, sizeof(check->fix), "run as root, or name a directory of yours with --state");
+			snprintf(check->fix, sizeof(check->fix),
+				 "run as root, or name a directory of yours with --state");
 			return;
 		}
 		state = parent;
@@ -93,7 +96,8 @@ static void check_listen(struct checks *c, const char *text)
 	check->result = r == -EADDRINUSE ? DOCTOR_WARN : DOCTOR_FAIL;
 	snprintf(check->text, sizeof(check->text), "%.255s", strbuf_str(&err));
 	snprintf(check->fix, sizeof(check->fix), "%s",
-		 r == -EADDRINUSE ? "fine when kwhy runs already; else choose another with --listen" : "choose another with --listen");
+		 r == -EADDRINUSE ? "fine when kwhy runs already; else choose another with --listen"
+				  : "choose another with --listen");
 }
 
 static void check_account(struct checks *c, const char *name)
@@ -111,21 +115,25 @@ static void check_account(struct checks *c, const char *name)
 	}
 	check->result = DOCTOR_WARN;
 	snprintf(check->text, sizeof(check->text), "the account %.60s does not exist; the server runs as nobody", name);
-	snprintf(check->fix, sizeof(check->fix), "useradd --system --no-create-home --shell /usr/sbin/nologin %.60s", name);
+	snprintf(check->fix, sizeof(check->fix), "useradd --system --no-create-home --shell /usr/sbin/nologin %.60s",
+		 name);
 }
 
 static const char *const words[] = { [DOCTOR_PASS] = "PASS", [DOCTOR_WARN] = "WARN", [DOCTOR_FAIL] = "FAIL" };
 
 static void print_text(const struct checks *c)
 {
-	static const char *const colours[] = { [DOCTOR_PASS] = "\033[32m", [DOCTOR_WARN] = "\033[33m", [DOCTOR_FAIL] = "\033[31m" };
+	static const char *const colours[] = {
+		[DOCTOR_PASS] = "\033[32m", [DOCTOR_WARN] = "\033[33m", [DOCTOR_FAIL] = "\033[31m"
+	};
 	bool colour = term_colour();
 
 	for (unsigned int i = 0; i < c->count; i++) {
 		const struct doctor_check *check = &c->list[i];
 		AUTO(strbuf) struct strbuf line = STRBUF_INIT;
 
-		strbuf_addf(&line, "%s%s%s  ", colour ? colours[check->result] : "", words[check->result], colour ? "\033[0m" : "");
+		strbuf_addf(&line, "%s%s%s  ", colour ? colours[check->result] : "", words[check->result],
+			    colour ? "\033[0m" : "");
 		strbuf_addf(&line, "%-22s ", check->name);
 		strbuf_add_plain(&line, check->text);
 		if (check->fix[0]) {
@@ -141,8 +149,8 @@ static void print_json(const struct checks *c)
 {
 	for (unsigned int i = 0; i < c->count; i++) {
 		const struct doctor_check *check = &c->list[i];
-		json_t *line = json_pack("{s:s, s:s, s:s, s:s}", "name", check->name, "result", words[check->result], "text",
-					 check->text, "fix", check->fix);
+		json_t *line = json_pack("{s:s, s:s, s:s, s:s}", "name", check->name, "result", words[check->result],
+					 "text", check->text, "fix", check->fix);
 
 		term_json(line);
 		json_decref(line);

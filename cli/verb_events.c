@@ -20,8 +20,8 @@
 #define FOLLOW_BACK_NS (3 * NSEC_PER_SEC)
 
 static const struct column columns[] = {
-	{ "TIME", false, false },    { "KIND", false, false },    { "CONTAINER", false, true }, { "OTHER PARTY", false, true },
-	{ "DURATION", true, false }, { "WHAT HAPPENED", false, true },
+	{ "TIME", false, false },	{ "KIND", false, false },    { "CONTAINER", false, true },
+	{ "OTHER PARTY", false, true }, { "DURATION", true, false }, { "WHAT HAPPENED", false, true },
 };
 
 static void add_line(struct table *t, const json_t *e)
@@ -64,16 +64,17 @@ static int check_kind(const char *name)
 	return CLI_USAGE;
 }
 
-/* Drops from rows what was printed before: everything not newer than seen, and what seen_rows holds of the time after it. */
+/* Drops from rows what was printed before: everything not newer than seen, and what seen_rows holds of the time after
+ * it. */
 static json_t *only_new(const json_t *rows, const json_t *before)
 {
 	json_t *out = json_array(), *row, *old;
 	size_t i, j;
 
-	json_array_foreach((json_t *)rows, i, row) {
+	json_array_foreach ((json_t *)rows, i, row) {
 		bool known = false;
 
-		json_array_foreach((json_t *)before, j, old)
+		json_array_foreach ((json_t *)before, j, old)
 			known = known || json_equal(row, old);
 		if (!known)
 			json_array_append(out, row);
@@ -118,8 +119,13 @@ static int follow(const struct cli *cli, struct reader *r, struct event_filter f
 int verb_events(struct cli *cli)
 {
 	struct event_filter filter = {
-		.since_ns = cli->since_ns, .until_ns = cli->until_ns, .kind = cli->kind, .container = cli->container,
-		.limit = cli->limit ? cli->limit : cli->since_ns ? READER_ROWS_MAX : LIMIT_DEFAULT,
+		.since_ns = cli->since_ns,
+		.until_ns = cli->until_ns,
+		.kind = cli->kind,
+		.container = cli->container,
+		.limit = cli->limit	 ? cli->limit
+			 : cli->since_ns ? READER_ROWS_MAX
+					 : LIMIT_DEFAULT,
 	};
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
 	json_t *rows = NULL;

@@ -30,7 +30,8 @@ static int help_all(void)
 	for (size_t i = 0; (verb = verb_at(i)); i++)
 		printf("  %-11s %s\n", verb->name, verb->text);
 	return term_print("\nkwhy help VERB describes one, kwhy help config the settings.\n"
-			  "Exit codes: 0 fine, 1 a negative finding, 2 usage, 3 this host cannot, 4 no daemon or store, 5 partial result.\n");
+			  "Exit codes: 0 fine, 1 a negative finding, 2 usage, 3 this host cannot, 4 no daemon or "
+			  "store, 5 partial result.\n");
 }
 
 int verb_help(struct cli *cli)

@@ -39,7 +39,8 @@ static int check_words(const struct cli *cli)
 		log_error("--status is open or resolved, not \"%s\"", cli->status);
 		return CLI_USAGE;
 	}
-	if (cli->severity && strcmp(cli->severity, "info") && strcmp(cli->severity, "warning") && strcmp(cli->severity, "critical")) {
+	if (cli->severity && strcmp(cli->severity, "info") && strcmp(cli->severity, "warning") &&
+	    strcmp(cli->severity, "critical")) {
 		log_error("--severity is info, warning or critical, not \"%s\"", cli->severity);
 		return CLI_USAGE;
 	}
@@ -53,8 +54,13 @@ int verb_incidents(struct cli *cli)
 		{ "CAUSE", false, false }, { "HEADLINE", false, true }, { "ID", false, false },
 	};
 	const struct incident_filter filter = {
-		.since_ns = cli->since_ns, .until_ns = cli->until_ns, .cause = cli->cause, .status = cli->status,
-		.severity = cli->severity, .container = cli->container, .limit = cli->limit ? cli->limit : 100000,
+		.since_ns = cli->since_ns,
+		.until_ns = cli->until_ns,
+		.cause = cli->cause,
+		.status = cli->status,
+		.severity = cli->severity,
+		.container = cli->container,
+		.limit = cli->limit ? cli->limit : 100000,
 	};
 	AUTO(table) struct table t = { .columns = columns, .column_count = ARRAY_SIZE(columns) };
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;

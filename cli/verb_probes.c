@@ -10,15 +10,16 @@
 static void print_rows(const json_t *rows)
 {
 	static const struct column columns[] = {
-		{ "PROBE", false, false }, { "STATE", false, false },     { "EMITTED", true, false }, { "STORED", true, false },
-		{ "LOST", true, false },   { "SUPPRESSED", true, false }, { "COST", true, false },    { "RUNS", true, false },
-		{ "HOOKS", false, true },  { "MISSING", false, true },
+		{ "PROBE", false, false },  { "STATE", false, false }, { "EMITTED", true, false },
+		{ "STORED", true, false },  { "LOST", true, false },   { "SUPPRESSED", true, false },
+		{ "COST", true, false },    { "RUNS", true, false },   { "HOOKS", false, true },
+		{ "MISSING", false, true },
 	};
 	AUTO(table) struct table t = { .columns = columns, .column_count = ARRAY_SIZE(columns) };
 	json_t *row;
 	size_t i;
 
-	json_array_foreach((json_t *)rows, i, row) {
+	json_array_foreach ((json_t *)rows, i, row) {
 		table_add(&t, value_text(row, "probe"));
 		table_add(&t, value_text(row, "state"));
 		table_addf(&t, "%" PRId64, value_int(row, "emitted", 0));
@@ -46,7 +47,7 @@ int verb_probes(struct cli *cli)
 		return code;
 	n = list_probes(r, &rows, &err);
 	if (cli->json)
-		json_array_foreach(rows, i, row)
+		json_array_foreach (rows, i, row)
 			term_json(row);
 	else if (json_array_size(rows))
 		print_rows(rows);

@@ -124,7 +124,9 @@ int verb_query(struct cli *cli)
 {
 	struct output o = { .cli = cli };
 	const struct query_limits limits = {
-		.rows = cli->limit ? cli->limit : cli->json || cli->csv ? READER_ROWS_MAX : TABLE_ROWS,
+		.rows = cli->limit		? cli->limit
+			: cli->json || cli->csv ? READER_ROWS_MAX
+						: TABLE_ROWS,
 		.time_ns = 60 * NSEC_PER_SEC,
 	};
 	const struct query_param params[] = {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A capture taken through the same path as live records: store, analysis, reports.  The same file gives the same bytes. */
+/* A capture taken through the same path as live records: store, analysis, reports.  The same file gives the same bytes.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>

@@ -73,8 +73,9 @@ int verb_report(struct cli *cli)
 	if (!error)
 		code = print_report(cli, report);
 	else if (error == -ENOENT || error == -ENOTUNIQ)
-		log_error(error == -ENOENT ? "there is no incident %s in %s" : "more than one incident begins with %s in %s", cli->args[0],
-			  cli->state);
+		log_error(error == -ENOENT ? "there is no incident %s in %s"
+					   : "more than one incident begins with %s in %s",
+			  cli->args[0], cli->state);
 	else
 		log_error("cannot read the report: %s", strerror(-error));
 	json_decref(report);
@@ -104,8 +105,9 @@ int verb_why(struct cli *cli)
 		json_decref(report);
 		return code;
 	}
-	log_error("%s", err.len ? strbuf_str(&err) :
-			error == -ENOENT ? "no container of that name, ref, id or cgroup path is known" :
-			error == -ENODATA ? "nothing is stored for that time" : strerror(-error));
+	log_error("%s", err.len		    ? strbuf_str(&err)
+			: error == -ENOENT  ? "no container of that name, ref, id or cgroup path is known"
+			: error == -ENODATA ? "nothing is stored for that time"
+					    : strerror(-error));
 	return error == -ENOENT ? CLI_FINDING : CLI_STORE;
 }

@@ -25,7 +25,7 @@
 #define RETRY_MS 1000
 #define FIRST_NS (10 * 60 * NSEC_PER_SEC)      /* of a store no server has seen */
 #define RESUME_MAX_NS (60 * 60 * NSEC_PER_SEC) /* after a longer absence older ticks stay unanalysed */
-#define OVERLAP_NS (3 * NSEC_PER_SEC)          /* a tick is committed a little after its time */
+#define OVERLAP_NS (3 * NSEC_PER_SEC)	       /* a tick is committed a little after its time */
 #define NOTE_EVERY_NS (10 * NSEC_PER_SEC)
 /* As systemd hands sockets over: LISTEN_FDS=1, LISTEN_PID=us, the socket is descriptor 3 (sd_listen_fds(3)). */
 #define PASSED_FD 3
@@ -76,7 +76,8 @@ static int make_directories(const char *state, const struct account *account)
 	if (fd < 0 || fstat(fd, &st))
 		return -errno;
 	/* A private directory of root's, such as mktemp -d makes: let the server's group through, nobody else. */
-	if (!(st.st_mode & S_IXOTH) && (fchown(fd, (uid_t)-1, account->gid) || fchmod(fd, (st.st_mode & 07777) | S_IRGRP | S_IXGRP)))
+	if (!(st.st_mode & S_IXOTH) &&
+	    (fchown(fd, (uid_t)-1, account->gid) || fchmod(fd, (st.st_mode & 07777) | S_IRGRP | S_IXGRP)))
 		return -errno;
 	close(fd);
 	fd = open(strbuf_str(&path), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -93,8 +94,8 @@ static void adopt_reports(const char *state, const struct account *account)
 		struct stat st;
 
 		strbuf_addf(&path, "%s/reports/%s", state, names[i]);
-		if (!lstat(strbuf_str(&path), &st) && S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid != account->uid &&
-		    lchown(strbuf_str(&path), account->uid, account->gid))
+		if (!lstat(strbuf_str(&path), &st) && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
+		    st.st_uid != account->uid && lchown(strbuf_str(&path), account->uid, account->gid))
 			log_warning("cannot take over %s: %s", strbuf_str(&path), strerror(errno));
 	}
 }
@@ -112,12 +113,14 @@ static int drop_privileges(const struct cli *cli)
 		return r ? CLI_STORE : CLI_OK;
 	}
 	if (account_find(config_string(cli->config, "serve.user"), &account)) {
-		log_error("neither the account \"%s\" nor \"nobody\" exists; set serve.user", config_string(cli->config, "serve.user"));
+		log_error("neither the account \"%s\" nor \"nobody\" exists; set serve.user",
+			  config_string(cli->config, "serve.user"));
 		return CLI_HOST;
 	}
 	if (account.fallback)
-		log_warning("the account \"%s\" does not exist; the server runs as nobody (useradd --system %s makes it)",
-			    config_string(cli->config, "serve.user"), config_string(cli->config, "serve.user"));
+		log_warning(
+			"the account \"%s\" does not exist; the server runs as nobody (useradd --system %s makes it)",
+			config_string(cli->config, "serve.user"), config_string(cli->config, "serve.user"));
 	r = make_directories(cli->state, &account);
 	if (r) {
 		log_error("cannot make %s/reports: %s", cli->state, strerror(-r));
@@ -129,8 +132,8 @@ static int drop_privileges(const struct cli *cli)
 		return CLI_HOST;
 	}
 	if (access(cli->state, X_OK)) {
-		log_error("the user %s cannot reach %s (%s); name a directory it can enter with --state", account.name, cli->state,
-			  strerror(errno));
+		log_error("the user %s cannot reach %s (%s); name a directory it can enter with --state", account.name,
+			  cli->state, strerror(errno));
 		return CLI_STORE;
 	}
 	return CLI_OK;
@@ -179,7 +182,9 @@ static void note_progress(const struct cli *cli, int64_t *noted_ns)
 
 static struct analyzer *start_analyzer(const struct cli *cli, bool *warned)
 {
-	const struct analyzer_options options = { .state_dir = cli->state, .config = cli->config, .from_ns = resume_from(cli) };
+	const struct analyzer_options options = { .state_dir = cli->state,
+						  .config = cli->config,
+						  .from_ns = resume_from(cli) };
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
 	struct analyzer *a = NULL;
 	int r = analyzer_new(&options, &a, &err);

@@ -33,7 +33,7 @@ enum half { SERVE, COLLECT, HALVES };
 
 struct child {
 	const char *verb;
-	pid_t pid; /* 0: not running */
+	pid_t pid;			/* 0: not running */
 	int64_t started_ns, restart_ns; /* boot time; restart_ns 0: none due */
 	int backoff_s;
 };
@@ -97,8 +97,9 @@ static void describe_end(int status, struct strbuf *out)
 /* A half that refuses to start will not do better the next time: its exit code is ours. */
 static bool is_refusal(const struct up *u, int status)
 {
-	return !u->ready && WIFEXITED(status) && (WEXITSTATUS(status) == CLI_USAGE || WEXITSTATUS(status) == CLI_HOST ||
-						  WEXITSTATUS(status) == CLI_STORE);
+	return !u->ready && WIFEXITED(status) &&
+	       (WEXITSTATUS(status) == CLI_USAGE || WEXITSTATUS(status) == CLI_HOST ||
+		WEXITSTATUS(status) == CLI_STORE);
 }
 
 static void plan_restart(struct child *child, int status)
@@ -157,8 +158,9 @@ static void say_ready(struct up *u, const json_t *answer)
 	u->ready = true;
 	printf("kwhy is ready: %s\n", u->listen.url);
 	fflush(stdout);
-	json_array_foreach(json_object_get(answer, "missing"), i, item)
-		log_warning("missing: %s (%s): %s", value_text(item, "name"), value_text(item, "what"), value_text(item, "why"));
+	json_array_foreach (json_object_get(answer, "missing"), i, item)
+		log_warning("missing: %s (%s): %s", value_text(item, "name"), value_text(item, "what"),
+			    value_text(item, "why"));
 }
 
 static void check_ready(struct up *u)
@@ -233,7 +235,9 @@ int verb_up(struct cli *cli)
 {
 	static const int wanted[] = { SIGINT, SIGTERM, SIGHUP, SIGCHLD, 0 };
 	struct up u = {
-		.cli = cli, .listen_fd = -1, .signals = signals_open(wanted),
+		.cli = cli,
+		.listen_fd = -1,
+		.signals = signals_open(wanted),
 		.children = { [SERVE] = { .verb = "serve" }, [COLLECT] = { .verb = "collect" } },
 	};
 	int code = open_listen(&u), r;

@@ -15,8 +15,8 @@ int api_healthz(const struct http_request *req, struct http_response *res)
 
 static json_t *not_readable(const char *why)
 {
-	return json_pack("{s:b, s:n, s:{}, s:[{s:s, s:s, s:s}]}", "ready", false, "tick", "probes", "missing", "what", "store", "name",
-			 "first flush", "why", *why ? why : "there is no store yet");
+	return json_pack("{s:b, s:n, s:{}, s:[{s:s, s:s, s:s}]}", "ready", false, "tick", "probes", "missing", "what",
+			 "store", "name", "first flush", "why", *why ? why : "there is no store yet");
 }
 
 int api_readyz(const struct http_request *req, struct http_response *res)

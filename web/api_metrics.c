@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /metrics in the Prometheus text format 0.0.4, or OpenMetrics 1.0 when the client accepts it.  The two differ in how the
- * family of a counter is named (without "_total" in OpenMetrics) and in the final "# EOF".
+ * /metrics in the Prometheus text format 0.0.4, or OpenMetrics 1.0 when the client accepts it.  The two differ in how
+ * the family of a counter is named (without "_total" in OpenMetrics) and in the final "# EOF".
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -68,7 +68,7 @@ static void probe_family(const struct metrics *m, const json_t *rows, const char
 
 	family(m, name, COUNTER, help);
 	snprintf(total, sizeof(total), "%s_total", name);
-	json_array_foreach((json_t *)rows, i, row)
+	json_array_foreach ((json_t *)rows, i, row)
 		sample(m, total, "probe", value_text(row, "probe"), (double)value_int(row, key, 0) * scale);
 }
 
@@ -80,18 +80,22 @@ static void probe_metrics(const struct metrics *m, struct reader *r)
 
 	if (list_probes(r, &rows, &err) < 0)
 		return;
-	probe_family(m, rows, "kwhy_events_emitted", "emitted", 1, "Records past the threshold that a probe tried to send.");
+	probe_family(m, rows, "kwhy_events_emitted", "emitted", 1,
+		     "Records past the threshold that a probe tried to send.");
 	probe_family(m, rows, "kwhy_events_stored", "stored", 1, "Records that reached user space.");
-	probe_family(m, rows, "kwhy_events_lost_ring", "lost_ring", 1, "Records lost because the ring buffer was full.");
+	probe_family(m, rows, "kwhy_events_lost_ring", "lost_ring", 1,
+		     "Records lost because the ring buffer was full.");
 	probe_family(m, rows, "kwhy_events_lost_other", "lost_other", 1, "Records lost for another reason.");
 	probe_family(m, rows, "kwhy_events_suppressed", "suppressed", 1, "Records held back by the rate limit.");
 	probe_family(m, rows, "kwhy_probe_run_seconds", "run_ns", 1e-9, "Kernel time of the programs of a probe.");
 	family(m, "kwhy_probe_up", GAUGE, "1 attached, 0.5 degraded, 0 failed or off.");
-	json_array_foreach(rows, i, row) {
+	json_array_foreach (rows, i, row) {
 		const char *state = value_text(row, "state");
 
 		sample(m, "kwhy_probe_up", "probe", value_text(row, "probe"),
-		       !strcmp(state, "attached") ? 1 : !strcmp(state, "degraded") ? 0.5 : 0);
+		       !strcmp(state, "attached")   ? 1
+		       : !strcmp(state, "degraded") ? 0.5
+						    : 0);
 	}
 	json_decref(rows);
 }
@@ -153,8 +157,9 @@ static void wait_metrics(const struct metrics *m, struct reader *r)
 
 	if (list_waits(r, 60 * NSEC_PER_SEC, &rows, &err) < 0)
 		return;
-	family(m, "kwhy_container_wait_seconds", GAUGE, "Time that tasks of a container waited during the last minute, by reason.");
-	json_array_foreach(rows, i, row) {
+	family(m, "kwhy_container_wait_seconds", GAUGE,
+	       "Time that tasks of a container waited during the last minute, by reason.");
+	json_array_foreach (rows, i, row) {
 		if (i == CONTAINER_SERIES_MAX)
 			break;
 		wait_sample(m, row);
@@ -213,7 +218,8 @@ int api_metrics(const struct http_request *req, struct http_response *res)
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
 	struct reader *reader;
 
-	res->type = m.open ? "application/openmetrics-text; version=1.0.0; charset=utf-8" : "text/plain; version=0.0.4; charset=utf-8";
+	res->type = m.open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+			   : "text/plain; version=0.0.4; charset=utf-8";
 	server_metrics(&m, req->web);
 	if (!web_reader_get(req->web, &reader, &err)) {
 		tick_metrics(&m, reader, req->now_ns);

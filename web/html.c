@@ -74,8 +74,8 @@ static bool ends_with(const char *text, const char *end)
 /* Moments since 1970 are told from spans by name: views call them ts_ns, first_ns, last_ns, onset_ns and so on. */
 static bool is_moment(const char *name)
 {
-	static const char *const names[] = { "ts_ns", "first_ns", "last_ns", "onset_ns", "detected_ns", "peak_ns", "end_ns",
-					     "created_ns" };
+	static const char *const names[] = { "ts_ns",	    "first_ns", "last_ns", "onset_ns",
+					     "detected_ns", "peak_ns",	"end_ns",  "created_ns" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(name, names[i]))
@@ -135,7 +135,8 @@ struct look {
 
 static void html_badge(struct strbuf *b, const struct look *look, const char *name)
 {
-	strbuf_addf(b, "<span class=\"badge %s\"><span class=\"shape\" aria-hidden=\"true\">%s</span> ", look->css, look->shape);
+	strbuf_addf(b, "<span class=\"badge %s\"><span class=\"shape\" aria-hidden=\"true\">%s</span> ", look->css,
+		    look->shape);
 	strbuf_add_html(b, look->word ? look->word : name);
 	strbuf_addstr(b, "</span>");
 }
@@ -208,9 +209,13 @@ void html_meter(struct strbuf *b, double share, const char *label)
 {
 	double percent = isnan(share) || share < 0 ? 0 : share > 1 ? 100 : share * 100;
 
-	strbuf_addstr(b, "<span class=\"meter\"><svg class=\"meter-bar\" aria-hidden=\"true\"><rect class=\"track\" width=\"100%\" height=\"100%\"/>");
+	strbuf_addstr(b, "<span class=\"meter\"><svg class=\"meter-bar\" aria-hidden=\"true\"><rect class=\"track\" "
+			 "width=\"100%\" height=\"100%\"/>");
 	strbuf_addf(b, "<rect class=\"fill%s\" width=\"%.1f%%\" height=\"100%%\"/></svg> <span class=\"figure\">",
-		    percent >= 50 ? " high" : percent >= 10 ? " mid" : "", percent);
+		    percent >= 50   ? " high"
+		    : percent >= 10 ? " mid"
+				    : "",
+		    percent);
 	strbuf_add_html(b, label);
 	strbuf_addstr(b, "</span></span>");
 }
@@ -234,15 +239,15 @@ void html_rows_table(struct strbuf *b, const json_t *rows, const char *caption)
 	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"");
 	strbuf_add_html(b, caption);
 	strbuf_addstr(b, "\"><table><thead><tr>");
-	json_object_foreach(json_array_get(rows, 0), key, value) {
+	json_object_foreach (json_array_get(rows, 0), key, value) {
 		strbuf_addstr(b, "<th scope=\"col\">");
 		strbuf_add_html(b, key);
 		strbuf_addstr(b, "</th>");
 	}
 	strbuf_addstr(b, "</tr></thead><tbody>\n");
-	json_array_foreach(rows, i, row) {
+	json_array_foreach (rows, i, row) {
 		strbuf_addstr(b, "<tr>");
-		json_object_foreach(row, key, value) {
+		json_object_foreach (row, key, value) {
 			strbuf_addstr(b, json_is_number(value) ? "<td class=\"num\">" : "<td>");
 			html_value(b, key, value);
 			strbuf_addstr(b, "</td>");

@@ -48,8 +48,10 @@ void http_url_decode(char *text)
 	char *out = text;
 
 	for (; *text; text++) {
-		if (*text == '%' && hex_digit(text[1]) >= 0 && hex_digit(text[2]) >= 0) {
-			*out = (char)(hex_digit(text[1]) << 4 | hex_digit(text[2]));
+		int high = *text == '%' ? hex_digit(text[1]) : -1, low = high >= 0 ? hex_digit(text[2]) : -1;
+
+		if (high >= 0 && low >= 0) {
+			*out = (char)(high * 16 + low);
 			text += 2;
 			if (!*out)
 				return;
@@ -105,8 +107,8 @@ int http_param_time(const struct http_request *req, struct http_response *res, c
 	return 0;
 }
 
-int http_param_int(const struct http_request *req, struct http_response *res, const char *name, int64_t min, int64_t max,
-		   int64_t *ret_value)
+int http_param_int(const struct http_request *req, struct http_response *res, const char *name, int64_t min,
+		   int64_t max, int64_t *ret_value)
 {
 	const char *value = http_param(req, name);
 	int64_t number;
@@ -165,16 +167,26 @@ int http_problem(struct http_response *res, unsigned int status, const char *fmt
 const char *http_status_title(unsigned int status)
 {
 	switch (status) {
-	case 400: return "Bad request";
-	case 404: return "Not found";
-	case 405: return "Method not allowed";
-	case 413: return "Too large";
-	case 415: return "Unsupported media type";
-	case 421: return "Misdirected request";
-	case 429: return "Too many requests";
-	case 503: return "Not available";
-	case 504: return "Took too long";
-	default: return "Internal error";
+	case 400:
+		return "Bad request";
+	case 404:
+		return "Not found";
+	case 405:
+		return "Method not allowed";
+	case 413:
+		return "Too large";
+	case 415:
+		return "Unsupported media type";
+	case 421:
+		return "Misdirected request";
+	case 429:
+		return "Too many requests";
+	case 503:
+		return "Not available";
+	case 504:
+		return "Took too long";
+	default:
+		return "Internal error";
 	}
 }
 

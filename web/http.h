@@ -45,16 +45,16 @@ struct http_request {
 
 struct http_response {
 	unsigned int status;
-	const char *type;      /* a string constant */
+	const char *type; /* a string constant */
 	struct strbuf body;
-	char allow[40];        /* Allow, for 405 */
-	char filename[96];     /* sent as an attachment of this name */
+	char allow[40];	   /* Allow, for 405 */
+	char filename[96]; /* sent as an attachment of this name */
 	struct strbuf location;
-	bool cacheable;        /* an unchanging file; everything else is no-store */
+	bool cacheable; /* an unchanging file; everything else is no-store */
 
 	/* Set by http_problem(); routes_dispatch() turns it into problem+json or a page. */
 	struct strbuf detail;
-	char param[32];        /* the parameter at fault */
+	char param[32]; /* the parameter at fault */
 };
 
 void http_response_cleanup(struct http_response *res);
@@ -74,8 +74,8 @@ void http_url_encode(struct strbuf *out, const char *text);
  * Parameters with a check: absent leaves *ret as it is and returns 0; bad returns -EINVAL after http_problem(400).
  */
 int http_param_time(const struct http_request *req, struct http_response *res, const char *name, int64_t *ret_ns);
-int http_param_int(const struct http_request *req, struct http_response *res, const char *name, int64_t min, int64_t max,
-		   int64_t *ret_value);
+int http_param_int(const struct http_request *req, struct http_response *res, const char *name, int64_t min,
+		   int64_t max, int64_t *ret_value);
 /* The value must be one of the NULL-terminated list. */
 int http_param_choice(const struct http_request *req, struct http_response *res, const char *name,
 		      const char *const *choices, const char **ret_value);

@@ -119,8 +119,9 @@ int web_listen_parse(const char *text, struct web_listen *ret_listen, struct str
 	} else if (!is_loopback(&l.addr)) {
 		strbuf_addstr(ret_error, "refusing to listen on ");
 		strbuf_add_plain(ret_error, text);
-		strbuf_addstr(ret_error, ": there is no TLS and no password, so only loopback addresses and unix sockets "
-					 "are allowed; put a reverse proxy in front, or use an SSH tunnel");
+		strbuf_addstr(ret_error,
+			      ": there is no TLS and no password, so only loopback addresses and unix sockets "
+			      "are allowed; put a reverse proxy in front, or use an SSH tunnel");
 		return -EACCES;
 	} else {
 		describe(&l);
@@ -155,7 +156,8 @@ int web_listen_open(struct web_listen *l, struct strbuf *ret_error)
 	if (fd < 0 || bind(fd, (struct sockaddr *)&l->addr, l->addr_len) || listen(fd, 128)) {
 		saved = errno;
 		strbuf_addf(ret_error, "cannot listen on %s: %s%s", l->url, strerror(saved),
-			    saved == EADDRINUSE ? "; is another kwhy running? choose another address with --listen" : "");
+			    saved == EADDRINUSE ? "; is another kwhy running? choose another address with --listen"
+						: "");
 		return -saved;
 	}
 	if (!is_unix) {

@@ -14,23 +14,32 @@
 /* Probe records come with each tick, ticks may be set to minutes. */
 #define RECENT_NS (10 * 60 * NSEC_PER_SEC)
 
-#define INT_PARAM(n, v) { .name = (n), .type = PARAM_INT, .integer = (v) }
-#define TEXT_PARAM(n, v) { .name = (n), .type = (v) ? PARAM_TEXT : PARAM_NULL, .text = (v) }
+#define INT_PARAM(n, v)                                        \
+	{                                                      \
+		.name = (n), .type = PARAM_INT, .integer = (v) \
+	}
+#define TEXT_PARAM(n, v)                                                        \
+	{                                                                       \
+		.name = (n), .type = (v) ? PARAM_TEXT : PARAM_NULL, .text = (v) \
+	}
 
-#define NAMED_CONTAINERS                                                                                               \
-	"(SELECT container FROM v_container WHERE name = :container OR ref = :container OR cgroup = :container"           \
-	" OR CAST(container AS TEXT) = :container OR (length(:container) >= 6 AND substr(id, 1, length(:container)) = :container))"
+#define NAMED_CONTAINERS                                                                                              \
+	"(SELECT container FROM v_container WHERE name = :container OR ref = :container OR cgroup = :container"       \
+	" OR CAST(container AS TEXT) = :container OR (length(:container) >= 6 AND substr(id, 1, length(:container)) " \
+	"= :container))"
 
-#define EVENT_COLUMNS                                                                                                  \
-	"SELECT ts_ns, kind, container, container_name, pid, tid, comm, peer, peer_name, peer_pid, peer_tid, peer_comm,"  \
-	" duration_ns, error, pending, cpu, stack, peer_stack, payload, summary FROM v_event"                             \
+#define EVENT_COLUMNS                                                                                          \
+	"SELECT ts_ns, kind, container, container_name, pid, tid, comm, peer, peer_name, peer_pid, peer_tid, " \
+	"peer_comm,"                                                                                           \
+	" duration_ns, error, pending, cpu, stack, peer_stack, payload, summary FROM v_event"                  \
 	" WHERE class = 'context' AND ts_ns >= :since AND ts_ns <= :until"
 
 static const char events_all[] = EVENT_COLUMNS " ORDER BY ts_ns DESC LIMIT :limit OFFSET :skip";
 static const char events_kind[] = EVENT_COLUMNS " AND kind = :kind ORDER BY ts_ns DESC LIMIT :limit OFFSET :skip";
-static const char events_container[] = EVENT_COLUMNS " AND (:kind IS NULL OR kind = :kind)"
-	" AND (container IN " NAMED_CONTAINERS " OR peer IN " NAMED_CONTAINERS ")"
-	" ORDER BY ts_ns DESC LIMIT :limit OFFSET :skip";
+static const char events_container[] =
+	EVENT_COLUMNS " AND (:kind IS NULL OR kind = :kind)"
+		      " AND (container IN " NAMED_CONTAINERS " OR peer IN " NAMED_CONTAINERS ")"
+		      " ORDER BY ts_ns DESC LIMIT :limit OFFSET :skip";
 
 static int64_t open_end(int64_t ns)
 {
@@ -42,8 +51,8 @@ int64_t list_events(struct reader *r, const struct event_filter *f, json_t **ret
 	int64_t until = MIN(open_end(f->until_ns), open_end(f->before_ns));
 	const struct query_param params[] = {
 		INT_PARAM(":since", f->since_ns), INT_PARAM(":until", until),
-		INT_PARAM(":limit", f->limit), INT_PARAM(":skip", f->before_ns ? f->skip : 0),
-		TEXT_PARAM(":kind", f->kind), TEXT_PARAM(":container", f->container),
+		INT_PARAM(":limit", f->limit),	  INT_PARAM(":skip", f->before_ns ? f->skip : 0),
+		TEXT_PARAM(":kind", f->kind),	  TEXT_PARAM(":container", f->container),
 	};
 	const struct query_limits limits = { .rows = f->limit, .time_ns = 10 * NSEC_PER_SEC };
 	const char *sql = f->container ? events_container : f->kind ? events_kind : events_all;
@@ -72,10 +81,11 @@ int list_events_next(const struct event_filter *f, const json_t *rows, struct ev
 
 int64_t list_containers(struct reader *r, int64_t at_ns, json_t **ret_rows, struct strbuf *ret_error)
 {
-	static const char sql[] =
-		"SELECT container, ref, name, runtime, id, pod, namespace, image, labels, cgroup, parent, kind, first_ns, last_ns"
-		" FROM v_container WHERE first_ns <= :at AND (last_ns IS NULL OR last_ns >= :at)"
-		" ORDER BY CASE kind WHEN 'host' THEN 0 WHEN 'container' THEN 1 WHEN 'pod' THEN 2 ELSE 3 END, name, container";
+	static const char sql[] = "SELECT container, ref, name, runtime, id, pod, namespace, image, labels, cgroup, "
+				  "parent, kind, first_ns, last_ns"
+				  " FROM v_container WHERE first_ns <= :at AND (last_ns IS NULL OR last_ns >= :at)"
+				  " ORDER BY CASE kind WHEN 'host' THEN 0 WHEN 'container' THEN 1 WHEN 'pod' THEN 2 "
+				  "ELSE 3 END, name, container";
 	const struct query_limits limits = { .rows = 20000, .time_ns = 10 * NSEC_PER_SEC };
 	struct query_param param = INT_PARAM(":at", at_ns);
 	int64_t first, last, n;
@@ -106,7 +116,8 @@ static int64_t select_recent(struct reader *r, int64_t span_ns, int64_t *ret_fro
 	return 0;
 }
 
-static int64_t query_recent(struct reader *r, int64_t span_ns, const char *sql, json_t **ret_rows, struct strbuf *ret_error)
+static int64_t query_recent(struct reader *r, int64_t span_ns, const char *sql, json_t **ret_rows,
+			    struct strbuf *ret_error)
 {
 	const struct query_limits limits = { .rows = 20000, .time_ns = 10 * NSEC_PER_SEC };
 	struct query_param param = INT_PARAM(":from", 0);
@@ -118,39 +129,43 @@ static int64_t query_recent(struct reader *r, int64_t span_ns, const char *sql, 
 int64_t list_probes(struct reader *r, json_t **ret_rows, struct strbuf *ret_error)
 {
 	/* SQLite takes the other columns of a max() query from the row that has the maximum. */
-	return query_recent(r, RECENT_NS,
-			    "SELECT probe, max(ts_ns) AS ts_ns, state, attach, why, emitted, stored, lost_ring, suppressed,"
-			    " lost_other, run_ns, run_count FROM v_coverage WHERE ts_ns >= :from GROUP BY probe ORDER BY probe",
-			    ret_rows, ret_error);
+	return query_recent(
+		r, RECENT_NS,
+		"SELECT probe, max(ts_ns) AS ts_ns, state, attach, why, emitted, stored, lost_ring, suppressed,"
+		" lost_other, run_ns, run_count FROM v_coverage WHERE ts_ns >= :from GROUP BY probe ORDER BY probe",
+		ret_rows, ret_error);
 }
 
 int64_t list_waits(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error)
 {
-	return query_recent(r, span_ns,
-			    "SELECT w.container, c.name, c.ref, w.reason, sum(w.wait_ns) AS wait_ns, sum(w.count) AS count,"
-			    " max(w.max_ns) AS max_ns FROM v_wait w LEFT JOIN v_container c ON c.container = w.container"
-			    " WHERE w.ts_ns > :from GROUP BY w.container, w.reason ORDER BY wait_ns DESC",
-			    ret_rows, ret_error);
+	return query_recent(
+		r, span_ns,
+		"SELECT w.container, c.name, c.ref, w.reason, sum(w.wait_ns) AS wait_ns, sum(w.count) AS count,"
+		" max(w.max_ns) AS max_ns FROM v_wait w LEFT JOIN v_container c ON c.container = w.container"
+		" WHERE w.ts_ns > :from GROUP BY w.container, w.reason ORDER BY wait_ns DESC",
+		ret_rows, ret_error);
 }
 
 int64_t list_usage(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error)
 {
-	return query_recent(r, span_ns,
-			    "SELECT u.container, c.name, c.ref, c.kind, sum(u.span_ns) AS span_ns, sum(u.cpu_ns) AS cpu_ns,"
-			    " max(u.ts_ns) AS ts_ns, u.memory_bytes, u.memory_limit_bytes, u.pids"
-			    " FROM v_usage u LEFT JOIN v_container c ON c.container = u.container"
-			    " WHERE u.ts_ns > :from GROUP BY u.container ORDER BY cpu_ns DESC",
-			    ret_rows, ret_error);
+	return query_recent(
+		r, span_ns,
+		"SELECT u.container, c.name, c.ref, c.kind, sum(u.span_ns) AS span_ns, sum(u.cpu_ns) AS cpu_ns,"
+		" max(u.ts_ns) AS ts_ns, u.memory_bytes, u.memory_limit_bytes, u.pids"
+		" FROM v_usage u LEFT JOIN v_container c ON c.container = u.container"
+		" WHERE u.ts_ns > :from GROUP BY u.container ORDER BY cpu_ns DESC",
+		ret_rows, ret_error);
 }
 
 int64_t list_pressure(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error)
 {
-	return query_recent(r, span_ns,
-			    "SELECT p.container, c.name, c.ref, sum(p.span_ns) AS span_ns, sum(p.cpu_some_ns) AS cpu_some_ns,"
-			    " sum(p.memory_some_ns) AS memory_some_ns, sum(p.io_some_ns) AS io_some_ns"
-			    " FROM v_pressure p LEFT JOIN v_container c ON c.container = p.container"
-			    " WHERE p.ts_ns > :from GROUP BY p.container",
-			    ret_rows, ret_error);
+	return query_recent(
+		r, span_ns,
+		"SELECT p.container, c.name, c.ref, sum(p.span_ns) AS span_ns, sum(p.cpu_some_ns) AS cpu_some_ns,"
+		" sum(p.memory_some_ns) AS memory_some_ns, sum(p.io_some_ns) AS io_some_ns"
+		" FROM v_pressure p LEFT JOIN v_container c ON c.container = p.container"
+		" WHERE p.ts_ns > :from GROUP BY p.container",
+		ret_rows, ret_error);
 }
 
 static void add_missing(json_t *missing, const char *what, const char *name, const char *why)
@@ -165,7 +180,8 @@ static json_t *newest_tick(struct reader *r, int64_t now_ns)
 	char age[24];
 
 	if (query_recent(r, RECENT_NS,
-			 "SELECT ts_ns, seq, emitted, stored, lost, bpf, probes_missing FROM v_tick ORDER BY ts_ns DESC LIMIT 1",
+			 "SELECT ts_ns, seq, emitted, stored, lost, bpf, probes_missing FROM v_tick ORDER BY ts_ns "
+			 "DESC LIMIT 1",
 			 &rows, &err) < 0)
 		return NULL;
 	tick = json_incref(json_array_get(rows, 0));
@@ -186,7 +202,7 @@ static size_t probe_states(struct reader *r, json_t *states, json_t *missing)
 
 	if (list_probes(r, &rows, &err) < 0)
 		return 0;
-	json_array_foreach(rows, i, row) {
+	json_array_foreach (rows, i, row) {
 		const char *state = value_text(row, "state");
 
 		json_object_set_new(states, state, json_integer(value_int(states, state, 0) + 1));
@@ -207,7 +223,8 @@ json_t *list_readiness(struct reader *r, int64_t now_ns)
 	if (!tick)
 		add_missing(missing, "store", "first flush", "the collector has stored nothing yet");
 	else if (!fresh)
-		add_missing(missing, "collector", "heartbeat", "the newest record is older than 5 s: the collector does not run");
+		add_missing(missing, "collector", "heartbeat",
+			    "the newest record is older than 5 s: the collector does not run");
 	else if (!probes)
 		add_missing(missing, "probes", "all", "no probe has reported its state yet");
 	return json_pack("{s:b, s:o, s:o, s:o}", "ready", fresh && probes, "tick", tick ? tick : json_null(), "probes",

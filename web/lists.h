@@ -14,8 +14,9 @@
 
 struct event_filter {
 	int64_t since_ns, until_ns; /* 0: open */
-	const char *kind;           /* NULL: any */
-	const char *container;      /* NULL: any; name, ref, number, cgroup path or the beginning of an id; as subject or peer */
+	const char *kind;	    /* NULL: any */
+	const char *
+		container; /* NULL: any; name, ref, number, cgroup path or the beginning of an id; as subject or peer */
 	int64_t limit;
 	/* Cursor: events up to this moment, the newest `skip` of exactly that moment left out; 0: from the newest. */
 	int64_t before_ns;

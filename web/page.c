@@ -11,17 +11,21 @@
 static const struct {
 	const char *path, *name;
 } sections[] = {
-	{ "/", "Overview" },       { "/incidents", "Incidents" }, { "/events", "Events" },
-	{ "/containers", "Containers" }, { "/query", "Query" },         { "/agent", "Agent" },
+	{ "/", "Overview" },   { "/incidents", "Incidents" }, { "/events", "Events" }, { "/containers", "Containers" },
+	{ "/query", "Query" }, { "/agent", "Agent" },
 };
 
 static void navigation(struct strbuf *b, const char *current)
 {
-	strbuf_addstr(b, "<header class=\"top\"><a class=\"brand\" href=\"/\">k<b>why</b></a>\n<nav aria-label=\"Pages\"><ul>");
+	strbuf_addstr(
+		b,
+		"<header class=\"top\"><a class=\"brand\" href=\"/\">k<b>why</b></a>\n<nav aria-label=\"Pages\"><ul>");
 	for (size_t i = 0; i < ARRAY_SIZE(sections); i++)
 		strbuf_addf(b, "<li><a href=\"%s\"%s>%s</a></li>", sections[i].path,
-			    current && !strcmp(current, sections[i].path) ? " aria-current=\"page\"" : "", sections[i].name);
-	strbuf_addstr(b, "</ul></nav>\n<button type=\"button\" id=\"zone\" class=\"zone\" hidden>UTC</button></header>\n");
+			    current && !strcmp(current, sections[i].path) ? " aria-current=\"page\"" : "",
+			    sections[i].name);
+	strbuf_addstr(b,
+		      "</ul></nav>\n<button type=\"button\" id=\"zone\" class=\"zone\" hidden>UTC</button></header>\n");
 }
 
 void page_begin(struct http_response *res, const struct page *page)
@@ -37,7 +41,8 @@ void page_begin(struct http_response *res, const struct page *page)
 			 "<link rel=\"stylesheet\" href=\"/static/kwhy.css\">\n"
 			 "<script src=\"/static/kwhy.js\" defer></script>\n");
 	if (page->refresh)
-		strbuf_addf(b, "<noscript><meta http-equiv=\"refresh\" content=\"%u\"></noscript>\n", page->refresh * 2);
+		strbuf_addf(b, "<noscript><meta http-equiv=\"refresh\" content=\"%u\"></noscript>\n",
+			    page->refresh * 2);
 	strbuf_addstr(b, "</head>\n<body");
 	if (page->refresh)
 		strbuf_addf(b, " data-refresh=\"%u\"", page->refresh);
@@ -48,9 +53,10 @@ void page_begin(struct http_response *res, const struct page *page)
 
 void page_end(struct http_response *res)
 {
-	strbuf_addstr(&res->body, "</main>\n<footer class=\"bottom\"><p>kwhy " KWHY_VERSION
-				  " · times are <span id=\"zone-name\">UTC</span> · <a href=\"/api/v1/openapi.json\">API</a> · "
-				  "<a href=\"/metrics\">metrics</a></p></footer>\n</body>\n</html>\n");
+	strbuf_addstr(&res->body,
+		      "</main>\n<footer class=\"bottom\"><p>kwhy " KWHY_VERSION
+		      " · times are <span id=\"zone-name\">UTC</span> · <a href=\"/api/v1/openapi.json\">API</a> · "
+		      "<a href=\"/metrics\">metrics</a></p></footer>\n</body>\n</html>\n");
 }
 
 bool page_wants_json(const struct http_request *req)
@@ -210,7 +216,7 @@ void page_incident_rows(struct strbuf *b, const json_t *reports)
 	size_t i;
 
 	strbuf_addstr(b, "<ol class=\"incidents\">\n");
-	json_array_foreach((json_t *)reports, i, report)
+	json_array_foreach ((json_t *)reports, i, report)
 		incident_row(b, report);
 	strbuf_addstr(b, "</ol>\n");
 }

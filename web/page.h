@@ -10,8 +10,8 @@
 #include "web/http.h"
 
 struct page {
-	const char *title;   /* before " · kwhy" */
-	const char *section; /* path of the navigation entry that is current; NULL: none */
+	const char *title;    /* before " · kwhy" */
+	const char *section;  /* path of the navigation entry that is current; NULL: none */
 	unsigned int refresh; /* seconds after which the page fetches itself again; 0: never */
 };
 
@@ -24,8 +24,8 @@ void page_problem(const struct http_request *req, struct http_response *res);
 /* When a list has no rows: what that means. */
 void page_empty(struct strbuf *b, const char *text);
 /*
- * Addresses of pages are permanent: a since, until or at that is not absolute ("-5min") is answered with a redirect to the
- * address with that moment written out.  True when it was.
+ * Addresses of pages are permanent: a since, until or at that is not absolute ("-5min") is answered with a redirect to
+ * the address with that moment written out.  True when it was.
  */
 bool page_absolute_times(const struct http_request *req, struct http_response *res);
 /* "since=..&kind=.." of the request without the named parameter; ends with '&' unless empty.  For links. */
@@ -33,7 +33,8 @@ void page_query_without(struct strbuf *b, const struct http_request *req, const 
 /* A link to the query console with this SQL. */
 void page_console_link(struct strbuf *b, const char *sql, const char *text);
 /* A labelled text field of a filter form, filled with what the request has. */
-void page_field(struct strbuf *b, const struct http_request *req, const char *name, const char *label, const char *hint);
+void page_field(struct strbuf *b, const struct http_request *req, const char *name, const char *label,
+		const char *hint);
 /* A labelled choice; choices ends with NULL. */
 void page_select(struct strbuf *b, const struct http_request *req, const char *name, const char *label,
 		 const char *const *choices);

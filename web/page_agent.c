@@ -23,7 +23,7 @@ static int probes_rows(const struct http_request *req, struct http_response *res
 
 int api_probes(const struct http_request *req, struct http_response *res)
 {
-	json_t *rows;
+	json_t *rows = NULL;
 	int r = probes_rows(req, res, &rows);
 
 	return r ? r : http_json(res, json_pack("{s:o, s:n}", "items", rows, "next"));
@@ -32,10 +32,13 @@ int api_probes(const struct http_request *req, struct http_response *res)
 static const char *state_badge(const char *state)
 {
 	static const char *const badges[][2] = {
-		{ "attached", "<span class=\"badge supported\"><span class=\"shape\" aria-hidden=\"true\">✓</span> attached</span>" },
-		{ "degraded", "<span class=\"badge warning\"><span class=\"shape\" aria-hidden=\"true\">◐</span> degraded</span>" },
+		{ "attached", "<span class=\"badge supported\"><span class=\"shape\" aria-hidden=\"true\">✓</span> "
+			      "attached</span>" },
+		{ "degraded",
+		  "<span class=\"badge warning\"><span class=\"shape\" aria-hidden=\"true\">◐</span> degraded</span>" },
 		{ "off", "<span class=\"badge plain\"><span class=\"shape\" aria-hidden=\"true\">○</span> off</span>" },
-		{ "failed", "<span class=\"badge critical\"><span class=\"shape\" aria-hidden=\"true\">✕</span> failed</span>" },
+		{ "failed",
+		  "<span class=\"badge critical\"><span class=\"shape\" aria-hidden=\"true\">✕</span> failed</span>" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(badges); i++)
@@ -65,7 +68,8 @@ static void probe_row(struct strbuf *b, const json_t *p)
 	strbuf_addstr(b, "</td>");
 	number_cell(b, p, "emitted");
 	number_cell(b, p, "stored");
-	strbuf_addf(b, "<td class=\"num\">%" PRId64 "</td>", value_int(p, "lost_ring", 0) + value_int(p, "lost_other", 0));
+	strbuf_addf(b, "<td class=\"num\">%" PRId64 "</td>",
+		    value_int(p, "lost_ring", 0) + value_int(p, "lost_other", 0));
 	number_cell(b, p, "suppressed");
 	strbuf_addstr(b, "<td class=\"num\">");
 	if (runs > 0 && run_ns > 0) {
@@ -83,7 +87,8 @@ static void probes_table(struct strbuf *b, const json_t *rows)
 	size_t i;
 
 	strbuf_addstr(b, "<section aria-labelledby=\"h-probes\"><h2 id=\"h-probes\">Probes and their books</h2>\n"
-			 "<p class=\"note\">Emitted = stored + lost. Suppressed: held back by the rate limit of one kind and container.</p>\n");
+			 "<p class=\"note\">Emitted = stored + lost. Suppressed: held back by the rate limit of one "
+			 "kind and container.</p>\n");
 	if (!json_array_size(rows)) {
 		page_empty(b, "No probe has reported yet.");
 		strbuf_addstr(b, "</section>\n");
@@ -94,7 +99,7 @@ static void probes_table(struct strbuf *b, const json_t *rows)
 			 "<th scope=\"col\" class=\"num\">Emitted</th><th scope=\"col\" class=\"num\">Stored</th>"
 			 "<th scope=\"col\" class=\"num\">Lost</th><th scope=\"col\" class=\"num\">Suppressed</th>"
 			 "<th scope=\"col\" class=\"num\">Kernel time</th></tr></thead><tbody>\n");
-	json_array_foreach((json_t *)rows, i, row)
+	json_array_foreach ((json_t *)rows, i, row)
 		probe_row(b, row);
 	strbuf_addstr(b, "</tbody></table></div></section>\n");
 }
@@ -104,14 +109,17 @@ static void heartbeat(struct strbuf *b, const json_t *readiness)
 	const json_t *tick = json_object_get(readiness, "tick");
 	bool ready = json_is_true(json_object_get(readiness, "ready"));
 
-	strbuf_addf(b, "<p class=\"verdict %s\"><span class=\"shape\" aria-hidden=\"true\">%s</span> %s</p>\n<dl class=\"facts\">",
+	strbuf_addf(b,
+		    "<p class=\"verdict %s\"><span class=\"shape\" aria-hidden=\"true\">%s</span> %s</p>\n<dl "
+		    "class=\"facts\">",
 		    ready ? "good" : "bad", ready ? "✓" : "▲",
 		    ready ? "Collector and server are at work" : "The collector is not at work");
 	if (json_is_object(tick)) {
 		strbuf_addstr(b, "<div><dt>Last heartbeat</dt><dd>");
 		html_time(b, value_int(tick, "ts_ns", 0));
-		strbuf_addf(b, "</dd></div><div><dt>Records</dt><dd>%" PRId64 " emitted<br>%" PRId64 " stored<br>%" PRId64
-			       " lost</dd></div><div><dt>BPF</dt><dd>%s</dd></div>",
+		strbuf_addf(b,
+			    "</dd></div><div><dt>Records</dt><dd>%" PRId64 " emitted<br>%" PRId64 " stored<br>%" PRId64
+			    " lost</dd></div><div><dt>BPF</dt><dd>%s</dd></div>",
 			    value_int(tick, "emitted", 0), value_int(tick, "stored", 0), value_int(tick, "lost", 0),
 			    value_int(tick, "bpf", 0) ? "attached" : "not attached: samplers only");
 	}
@@ -148,8 +156,9 @@ static void missing_list(struct strbuf *b, const json_t *missing)
 
 	if (!json_array_size(missing))
 		return;
-	strbuf_addstr(b, "<section aria-labelledby=\"h-missing\"><h2 id=\"h-missing\">Missing</h2>\n<ul class=\"plain\">");
-	json_array_foreach((json_t *)missing, i, item) {
+	strbuf_addstr(b,
+		      "<section aria-labelledby=\"h-missing\"><h2 id=\"h-missing\">Missing</h2>\n<ul class=\"plain\">");
+	json_array_foreach ((json_t *)missing, i, item) {
 		strbuf_addstr(b, "<li><strong>");
 		strbuf_add_html(b, value_text(item, "name"));
 		strbuf_addstr(b, "</strong> (");
@@ -165,14 +174,15 @@ int page_agent(const struct http_request *req, struct http_response *res)
 {
 	const struct page page = { .title = "Agent", .section = "/agent", .refresh = 5 };
 	struct strbuf *b = &res->body;
-	json_t *readiness, *rows;
+	json_t *readiness, *rows = NULL;
 	int r = probes_rows(req, res, &rows);
 
 	if (r)
 		return r;
 	readiness = list_readiness(req->reader, req->now_ns);
 	if (page_wants_json(req))
-		return http_json(res, json_pack("{s:o, s:o, s:s}", "readiness", readiness, "probes", rows, "version", KWHY_VERSION));
+		return http_json(res, json_pack("{s:o, s:o, s:s}", "readiness", readiness, "probes", rows, "version",
+						KWHY_VERSION));
 	page_begin(res, &page);
 	strbuf_addstr(b, "<h1>Agent</h1>\n");
 	heartbeat(b, readiness);

@@ -24,7 +24,7 @@ static int containers_rows(const struct http_request *req, struct http_response 
 
 int api_containers(const struct http_request *req, struct http_response *res)
 {
-	json_t *rows;
+	json_t *rows = NULL;
 	int r = containers_rows(req, res, &rows);
 
 	return r ? r : http_json(res, json_pack("{s:o, s:n}", "items", rows, "next"));
@@ -62,11 +62,12 @@ static void containers_table(struct strbuf *b, const json_t *rows, bool all)
 	size_t i, hidden = 0;
 	json_t *row;
 
-	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Containers\"><table><thead><tr>"
-			 "<th scope=\"col\">Name</th><th scope=\"col\">Kind</th><th scope=\"col\">Runtime</th>"
-			 "<th scope=\"col\">Pod</th><th scope=\"col\">Image</th><th scope=\"col\">First seen</th>"
-			 "<th scope=\"col\">Gone</th></tr></thead><tbody>\n");
-	json_array_foreach((json_t *)rows, i, row) {
+	strbuf_addstr(
+		b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Containers\"><table><thead><tr>"
+		   "<th scope=\"col\">Name</th><th scope=\"col\">Kind</th><th scope=\"col\">Runtime</th>"
+		   "<th scope=\"col\">Pod</th><th scope=\"col\">Image</th><th scope=\"col\">First seen</th>"
+		   "<th scope=\"col\">Gone</th></tr></thead><tbody>\n");
+	json_array_foreach ((json_t *)rows, i, row) {
 		if (all || strcmp(value_text(row, "kind"), "cgroup"))
 			container_row(b, row);
 		else
@@ -74,7 +75,8 @@ static void containers_table(struct strbuf *b, const json_t *rows, bool all)
 	}
 	strbuf_addstr(b, "</tbody></table></div>\n");
 	if (hidden)
-		strbuf_addf(b, "<p class=\"note\">%zu cgroups that no container runtime claims are not shown.</p>\n", hidden);
+		strbuf_addf(b, "<p class=\"note\">%zu cgroups that no container runtime claims are not shown.</p>\n",
+			    hidden);
 }
 
 /* Where no runtime is at work plain cgroups are all there is to see. */
@@ -83,7 +85,7 @@ static bool any_container(const json_t *rows)
 	json_t *row;
 	size_t i;
 
-	json_array_foreach((json_t *)rows, i, row)
+	json_array_foreach ((json_t *)rows, i, row)
 		if (!strcmp(value_text(row, "kind"), "container"))
 			return true;
 	return false;
@@ -95,7 +97,7 @@ int page_containers(const struct http_request *req, struct http_response *res)
 	const struct page page = { .title = "Containers", .section = "/containers" };
 	struct strbuf *b = &res->body;
 	const char *show = NULL;
-	json_t *rows;
+	json_t *rows = NULL;
 	int r;
 
 	if (!page_wants_json(req) && page_absolute_times(req, res))
@@ -106,8 +108,10 @@ int page_containers(const struct http_request *req, struct http_response *res)
 	if (r || page_wants_json(req))
 		return r ? r : http_json(res, json_pack("{s:o, s:n}", "items", rows, "next"));
 	page_begin(res, &page);
-	strbuf_addstr(b, "<h1>Containers</h1>\n<p class=\"lead\">Who existed at a moment. Names outlive their container.</p>\n"
-			 "<form class=\"filter\" method=\"get\" role=\"search\" aria-label=\"Filter\">\n");
+	strbuf_addstr(
+		b,
+		"<h1>Containers</h1>\n<p class=\"lead\">Who existed at a moment. Names outlive their container.</p>\n"
+		"<form class=\"filter\" method=\"get\" role=\"search\" aria-label=\"Filter\">\n");
 	page_field(b, req, "at", "At", "now, -1h, 10:01");
 	page_select(b, req, "show", "Show", shows);
 	strbuf_addstr(b, "<p class=\"actions\"><button>Show</button></p></form>\n");

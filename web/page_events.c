@@ -34,12 +34,13 @@ static int events_model(const struct http_request *req, struct http_response *re
 	struct event_filter filter = { .container = http_param(req, "container"), .limit = LIMIT_DEFAULT }, next;
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
 	const char *kinds[EVENT_KINDS_MAX];
-	json_t *rows, *cursor = json_null();
+	json_t *rows = NULL, *cursor = json_null();
 	char text[64];
 	int64_t n;
 
 	event_kinds(kinds);
-	if (http_param_choice(req, res, "kind", kinds, &filter.kind) || http_param_time(req, res, "since", &filter.since_ns) ||
+	if (http_param_choice(req, res, "kind", kinds, &filter.kind) ||
+	    http_param_time(req, res, "since", &filter.since_ns) ||
 	    http_param_time(req, res, "until", &filter.until_ns) ||
 	    http_param_int(req, res, "limit", 1, LIMIT_MAX, &filter.limit) || read_cursor(req, res, &filter))
 		return -EINVAL;
@@ -56,7 +57,7 @@ static int events_model(const struct http_request *req, struct http_response *re
 
 int api_events(const struct http_request *req, struct http_response *res)
 {
-	json_t *model;
+	json_t *model = NULL;
 	int r = events_model(req, res, &model);
 
 	return r ? r : http_json(res, model);
@@ -102,11 +103,12 @@ static void events_table(struct strbuf *b, const json_t *rows)
 	json_t *row;
 	size_t i;
 
-	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Events\"><table class=\"events\">"
-			 "<thead><tr><th scope=\"col\">Time</th><th scope=\"col\">Kind</th><th scope=\"col\">Container</th>"
-			 "<th scope=\"col\">Other party</th><th scope=\"col\" class=\"num\">Duration</th>"
-			 "<th scope=\"col\">What happened</th></tr></thead><tbody>\n");
-	json_array_foreach((json_t *)rows, i, row)
+	strbuf_addstr(
+		b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Events\"><table class=\"events\">"
+		   "<thead><tr><th scope=\"col\">Time</th><th scope=\"col\">Kind</th><th scope=\"col\">Container</th>"
+		   "<th scope=\"col\">Other party</th><th scope=\"col\" class=\"num\">Duration</th>"
+		   "<th scope=\"col\">What happened</th></tr></thead><tbody>\n");
+	json_array_foreach ((json_t *)rows, i, row)
 		event_row(b, row);
 	strbuf_addstr(b, "</tbody></table></div>\n");
 }
@@ -163,7 +165,7 @@ static void events_body(struct strbuf *b, const struct http_request *req, const 
 int page_events(const struct http_request *req, struct http_response *res)
 {
 	const struct page page = { .title = "Events", .section = "/events" };
-	json_t *model;
+	json_t *model = NULL;
 	int r;
 
 	if (!page_wants_json(req) && page_absolute_times(req, res))
@@ -172,7 +174,9 @@ int page_events(const struct http_request *req, struct http_response *res)
 	if (r || page_wants_json(req))
 		return r ? r : http_json(res, model);
 	page_begin(res, &page);
-	strbuf_addstr(&res->body, "<h1>Events</h1>\n<p class=\"lead\">Single occurrences past a threshold, with both parties.</p>\n");
+	strbuf_addstr(
+		&res->body,
+		"<h1>Events</h1>\n<p class=\"lead\">Single occurrences past a threshold, with both parties.</p>\n");
 	events_form(&res->body, req);
 	events_body(&res->body, req, model);
 	page_end(res);

@@ -76,7 +76,7 @@ static int incidents_model(const struct http_request *req, struct http_response 
 
 int api_incidents(const struct http_request *req, struct http_response *res)
 {
-	json_t *model;
+	json_t *model = NULL;
 	int r = incidents_model(req, res, &model);
 
 	return r ? r : http_json(res, model);
@@ -99,7 +99,7 @@ int page_incidents(const struct http_request *req, struct http_response *res)
 	const struct page page = { .title = "Incidents", .section = "/incidents" };
 	struct strbuf *b = &res->body;
 	const char *next;
-	json_t *model;
+	json_t *model = NULL;
 	int r;
 
 	if (!page_wants_json(req) && page_absolute_times(req, res))

@@ -43,7 +43,8 @@ static json_t *container_entry(json_t *by_number, const json_t *row)
 	if (entry)
 		return entry;
 	entry = json_pack("{s:O?, s:O?, s:O?, s:{}, s:I}", "container", json_object_get(row, "container"), "name",
-			  json_object_get(row, "name"), "ref", json_object_get(row, "ref"), "waits", "wait_sum", (json_int_t)0);
+			  json_object_get(row, "name"), "ref", json_object_get(row, "ref"), "waits", "wait_sum",
+			  (json_int_t)0);
 	json_object_set_new(by_number, key, entry);
 	return json_object_get(by_number, key);
 }
@@ -53,10 +54,11 @@ static void add_waits(json_t *by_number, const json_t *rows)
 	json_t *row;
 	size_t i;
 
-	json_array_foreach((json_t *)rows, i, row) {
+	json_array_foreach ((json_t *)rows, i, row) {
 		json_t *entry = container_entry(by_number, row), *sum = json_object_get(entry, "wait_sum");
 
-		json_object_set(json_object_get(entry, "waits"), value_text(row, "reason"), json_object_get(row, "wait_ns"));
+		json_object_set(json_object_get(entry, "waits"), value_text(row, "reason"),
+				json_object_get(row, "wait_ns"));
 		if (sum)
 			json_integer_set(sum, json_integer_value(sum) + value_int(row, "wait_ns", 0));
 	}
@@ -67,7 +69,7 @@ static void add_row(json_t *by_number, const json_t *rows, const char *name)
 	json_t *row;
 	size_t i;
 
-	json_array_foreach((json_t *)rows, i, row)
+	json_array_foreach ((json_t *)rows, i, row)
 		json_object_set(container_entry(by_number, row), name, row);
 }
 
@@ -110,14 +112,14 @@ static json_t *busiest(struct reader *r)
 {
 	json_t *by_number = loads(r), *out = json_array(), *entry;
 	size_t n = json_object_size(by_number), i = 0;
-	AUTO_FREE json_t **list = calloc(n ? n : 1, sizeof(*list));
+	AUTO_FREE json_t **list = calloc(n ? n : 1, sizeof(json_t *));
 	const char *key;
 
-	json_object_foreach(by_number, key, entry)
+	json_object_foreach (by_number, key, entry)
 		if (list && weight(entry) > 0)
 			list[i++] = entry;
 	if (list)
-		qsort(list, i, sizeof(*list), by_weight);
+		qsort(list, i, sizeof(json_t *), by_weight);
 	for (size_t j = 0; list && j < i && j < CONTAINERS_MAX; j++)
 		json_array_append(out, list[j]);
 	json_decref(by_number);
@@ -130,11 +132,12 @@ static json_t *overview_model(const struct http_request *req)
 	int64_t wrong = 0;
 	size_t i;
 
-	json_array_foreach(open, i, item)
+	json_array_foreach (open, i, item)
 		wrong += strcmp(value_text(item, "severity"), "info") != 0;
 	json_decref(open);
-	return json_pack("{s:I, s:o, s:o, s:o}", "open", (json_int_t)wrong, "incidents", incidents(req->reader, NULL, INCIDENTS_MAX),
-			 "containers", busiest(req->reader), "readiness", list_readiness(req->reader, req->now_ns));
+	return json_pack("{s:I, s:o, s:o, s:o}", "open", (json_int_t)wrong, "incidents",
+			 incidents(req->reader, NULL, INCIDENTS_MAX), "containers", busiest(req->reader), "readiness",
+			 list_readiness(req->reader, req->now_ns));
 }
 
 static void verdict(struct strbuf *b, const json_t *model)
@@ -146,17 +149,24 @@ static void verdict(struct strbuf *b, const json_t *model)
 
 	strbuf_addstr(b, "<section class=\"hero\" aria-live=\"polite\">\n");
 	if (!watching)
-		strbuf_addstr(b, "<h1 class=\"verdict bad\"><span class=\"shape\" aria-hidden=\"true\">▲</span> Nobody is watching</h1>"
-				 "<p class=\"lead\">The collector does not run. What is shown here is what was stored before.</p>\n");
+		strbuf_addstr(b, "<h1 class=\"verdict bad\"><span class=\"shape\" aria-hidden=\"true\">▲</span> Nobody "
+				 "is watching</h1>"
+				 "<p class=\"lead\">The collector does not run. What is shown here is what was stored "
+				 "before.</p>\n");
 	else if (open)
-		strbuf_addf(b, "<h1 class=\"verdict bad\"><span class=\"shape\" aria-hidden=\"true\">▲</span> %" PRId64
-			       " incident%s open</h1><p class=\"lead\">Somebody on this host is made to wait, or fails.</p>\n",
-			    open, open == 1 ? "" : "s");
+		strbuf_addf(
+			b,
+			"<h1 class=\"verdict bad\"><span class=\"shape\" aria-hidden=\"true\">▲</span> %" PRId64
+			" incident%s open</h1><p class=\"lead\">Somebody on this host is made to wait, or fails.</p>\n",
+			open, open == 1 ? "" : "s");
 	else
-		strbuf_addstr(b, "<h1 class=\"verdict good\"><span class=\"shape\" aria-hidden=\"true\">✓</span> Nothing is wrong</h1>"
+		strbuf_addstr(b, "<h1 class=\"verdict good\"><span class=\"shape\" aria-hidden=\"true\">✓</span> "
+				 "Nothing is wrong</h1>"
 				 "<p class=\"lead\">No container waits unduly for another, a limit or a fault.</p>\n");
 	if (watching && missing)
-		strbuf_addf(b, "<p class=\"warn\">%zu probe%s not fully attached: <a href=\"/agent\">what that leaves unseen</a></p>\n",
+		strbuf_addf(b,
+			    "<p class=\"warn\">%zu probe%s not fully attached: <a href=\"/agent\">what that leaves "
+			    "unseen</a></p>\n",
 			    missing, missing == 1 ? " is" : "s are");
 	strbuf_addstr(b, "</section>\n");
 }
@@ -183,7 +193,7 @@ static void waits_cell(struct strbuf *b, const json_t *waits)
 	bool any = false;
 
 	strbuf_addstr(b, "<td class=\"waits\">");
-	json_object_foreach((json_t *)waits, reason, ns) {
+	json_object_foreach ((json_t *)waits, reason, ns) {
 		strbuf_addstr(b, any ? " · " : "");
 		strbuf_add_html(b, reason);
 		strbuf_addstr(b, " <b>");
@@ -226,15 +236,17 @@ static void load_table(struct strbuf *b, const json_t *rows)
 		strbuf_addstr(b, "</section>\n");
 		return;
 	}
-	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"The last minute\"><table class=\"load\"><thead><tr>"
+	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"The last minute\"><table "
+			 "class=\"load\"><thead><tr>"
 			 "<th scope=\"col\">Container</th><th scope=\"col\" class=\"num\">CPUs used</th>"
 			 "<th scope=\"col\" class=\"num\">Memory</th><th scope=\"col\">CPU pressure</th>"
 			 "<th scope=\"col\">Memory pressure</th><th scope=\"col\">I/O pressure</th>"
 			 "<th scope=\"col\">Its tasks waited for</th></tr></thead><tbody>\n");
-	json_array_foreach((json_t *)rows, i, row)
+	json_array_foreach ((json_t *)rows, i, row)
 		load_row(b, row);
-	strbuf_addstr(b, "</tbody></table></div>\n<p class=\"note\">Pressure: share of the time in which some task waited."
-			 " Waits are summed over all tasks.</p></section>\n");
+	strbuf_addstr(b,
+		      "</tbody></table></div>\n<p class=\"note\">Pressure: share of the time in which some task waited."
+		      " Waits are summed over all tasks.</p></section>\n");
 }
 
 static void health(struct strbuf *b, const json_t *readiness)
@@ -243,16 +255,19 @@ static void health(struct strbuf *b, const json_t *readiness)
 	const char *state;
 	json_t *count;
 
-	strbuf_addstr(b, "<section aria-labelledby=\"h-health\"><h2 id=\"h-health\"><a href=\"/agent\">Agent</a></h2>\n<dl class=\"facts\">"
+	strbuf_addstr(b, "<section aria-labelledby=\"h-health\"><h2 id=\"h-health\"><a "
+			 "href=\"/agent\">Agent</a></h2>\n<dl class=\"facts\">"
 			 "<div><dt>Heartbeat</dt><dd>");
 	html_time(b, value_int(tick, "ts_ns", 0));
 	strbuf_addstr(b, "</dd></div><div><dt>Probes</dt><dd>");
-	json_object_foreach((json_t *)states, state, count) {
+	json_object_foreach ((json_t *)states, state, count) {
 		strbuf_addf(b, "%" JSON_INTEGER_FORMAT " ", json_integer_value(count));
 		strbuf_add_html(b, state);
 		strbuf_addstr(b, "<br>");
 	}
-	strbuf_addf(b, "</dd></div><div><dt>Records</dt><dd>%" PRId64 " stored, %" PRId64 " lost</dd></div></dl></section>\n",
+	strbuf_addf(b,
+		    "</dd></div><div><dt>Records</dt><dd>%" PRId64 " stored, %" PRId64
+		    " lost</dd></div></dl></section>\n",
 		    value_int(tick, "stored", 0), value_int(tick, "lost", 0));
 }
 
@@ -268,7 +283,8 @@ int page_overview(const struct http_request *req, struct http_response *res)
 		return http_json(res, model);
 	page_begin(res, &page);
 	verdict(b, model);
-	strbuf_addstr(b, "<section aria-labelledby=\"h-newest\"><h2 id=\"h-newest\"><a href=\"/incidents\">Newest incidents</a></h2>\n");
+	strbuf_addstr(b, "<section aria-labelledby=\"h-newest\"><h2 id=\"h-newest\"><a href=\"/incidents\">Newest "
+			 "incidents</a></h2>\n");
 	if (json_array_size(json_object_get(model, "incidents")))
 		page_incident_rows(b, json_object_get(model, "incidents"));
 	else

@@ -55,10 +55,12 @@ static int read_body(struct sql_request *q, const struct http_request *req, stru
 		http_parse_form(&q->form, q->text);
 		q->sql = http_param(&q->form, "sql");
 		bind_params(q, &q->form);
-	} else if (!strncmp(req->content_type, "application/sql", 15) || !strncmp(req->content_type, "text/plain", 10)) {
+	} else if (!strncmp(req->content_type, "application/sql", 15) ||
+		   !strncmp(req->content_type, "text/plain", 10)) {
 		q->sql = q->text;
 	} else {
-		return http_problem(res, 415, "Post SQL as application/sql, text/plain or a form with the field \"sql\".");
+		return http_problem(res, 415,
+				    "Post SQL as application/sql, text/plain or a form with the field \"sql\".");
 	}
 	return 0;
 }
@@ -100,8 +102,8 @@ static int take_row(void *ctx, int count, const char *const *names, const struct
 }
 
 /* { columns, rows, truncated } or -status. */
-static int run_sql(const struct http_request *req, struct http_response *res, const struct sql_request *q, struct result *result,
-		   bool *ret_truncated)
+static int run_sql(const struct http_request *req, struct http_response *res, const struct sql_request *q,
+		   struct result *result, bool *ret_truncated)
 {
 	const struct query_limits limits = { .rows = q->limit, .time_ns = WEB_SQL_TIME_NS, .bytes = WEB_SQL_BYTES };
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
@@ -133,7 +135,8 @@ int api_query(const struct http_request *req, struct http_response *res)
 	if (q)
 		free(q->text);
 	if (!r)
-		return http_json(res, json_pack("{s:o, s:o, s:b}", "columns", result.columns, "rows", result.rows, "truncated", truncated));
+		return http_json(res, json_pack("{s:o, s:o, s:b}", "columns", result.columns, "rows", result.rows,
+						"truncated", truncated));
 	json_decref(result.columns);
 	json_decref(result.rows);
 	return r;
@@ -145,8 +148,9 @@ static void console_form(struct strbuf *b, const struct http_request *req)
 
 	strbuf_addstr(b, "<form class=\"console\" method=\"get\">\n<label for=\"sql\">SQL, read-only</label>\n"
 			 "<textarea id=\"sql\" name=\"sql\" rows=\"10\" spellcheck=\"false\">");
-	strbuf_add_html(b, sql ? sql : "SELECT ts_ns, kind, container_name, peer_name, duration_ns, summary\n"
-				      "FROM v_event WHERE class = 'context'\nORDER BY ts_ns DESC LIMIT 20");
+	strbuf_add_html(b, sql ? sql
+			       : "SELECT ts_ns, kind, container_name, peer_name, duration_ns, summary\n"
+				 "FROM v_event WHERE class = 'context'\nORDER BY ts_ns DESC LIMIT 20");
 	strbuf_addstr(b, "</textarea>\n");
 	for (unsigned int i = 0; i < req->param_count; i++) {
 		const struct http_param *p = &req->params[i];
@@ -166,8 +170,9 @@ static void console_form(struct strbuf *b, const struct http_request *req)
 
 static void views_help(struct strbuf *b)
 {
-	static const char *const views[] = { "v_event", "v_wait", "v_blame", "v_usage", "v_pressure", "v_host", "v_netstat", "v_log",
-					     "v_stack", "v_container", "v_coverage", "v_tick", "v_incident", "v_report" };
+	static const char *const views[] = { "v_event",	   "v_wait",	"v_blame",    "v_usage", "v_pressure",
+					     "v_host",	   "v_netstat", "v_log",      "v_stack", "v_container",
+					     "v_coverage", "v_tick",	"v_incident", "v_report" };
 
 	strbuf_addstr(b, "<p class=\"note\">Views: ");
 	for (size_t i = 0; i < ARRAY_SIZE(views); i++) {
@@ -194,7 +199,7 @@ int page_query(const struct http_request *req, struct http_response *res)
 		json_decref(result.rows);
 		return api_query(req, res);
 	}
-	if (!r && q->sql) {
+	if (!r && q && q->sql) {
 		q->limit = PAGE_ROWS;
 		r = run_sql(req, res, q, &result, &truncated);
 	}

@@ -21,13 +21,14 @@ static int find_report(const struct http_request *req, struct http_response *res
 	if (r >= 0)
 		r = reports_get(req->reader, req->arg, (int)revision, ret_report);
 	if (r == -ENOENT)
-		return http_problem(res, 404, "There is no incident \"%s\"%s.", req->arg, revision ? " with that revision" : "");
+		return http_problem(res, 404, "There is no incident \"%s\"%s.", req->arg,
+				    revision ? " with that revision" : "");
 	return r < 0 ? http_problem(res, 503, "The report could not be read: %s", strerror(-r)) : 0;
 }
 
 int api_incident(const struct http_request *req, struct http_response *res)
 {
-	json_t *report;
+	json_t *report = NULL;
 	int r = find_report(req, res, &report);
 
 	return r ? r : http_json(res, report);
@@ -46,7 +47,8 @@ static void attach_as(struct http_response *res, const char *id, const char *ext
 	snprintf(res->filename, sizeof(res->filename), "kwhy-%s.%s", name, extension);
 }
 
-/* The page's style sheet stands inside the exported file, which the policy for pages would not let it use: so, a download. */
+/* The page's style sheet stands inside the exported file, which the policy for pages would not let it use: so, a
+ * download. */
 static int write_format(struct http_response *res, const json_t *report, const char *format)
 {
 	if (!strcmp(format, "md")) {
@@ -65,7 +67,7 @@ int page_report(const struct http_request *req, struct http_response *res)
 	static const char *const formats[] = { "json", "md", "html", NULL };
 	struct page page = { .section = "/incidents" };
 	const char *format = NULL;
-	json_t *report;
+	json_t *report = NULL;
 	int r;
 
 	if (http_param_choice(req, res, "format", formats, &format))

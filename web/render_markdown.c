@@ -82,7 +82,7 @@ static void md_list(struct strbuf *b, const json_t *array)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach((json_t *)array, i, item) {
+	json_array_foreach ((json_t *)array, i, item) {
 		strbuf_addstr(b, i ? ", " : "");
 		md_value(b, item);
 	}
@@ -142,11 +142,11 @@ static void parties(struct strbuf *b, const json_t *r)
 	size_t i, j;
 
 	strbuf_addstr(b, "\n## Who did what to whom\n\n| Role | Who | What |\n| --- | --- | --- |\n");
-	json_array_foreach(json_object_get(r, "victims"), i, item) {
+	json_array_foreach (json_object_get(r, "victims"), i, item) {
 		strbuf_addstr(b, "| victim | ");
 		md(b, container_label(json_object_get(item, "container")));
 		strbuf_addstr(b, " | ");
-		json_array_foreach(json_object_get(item, "impact"), j, impact) {
+		json_array_foreach (json_object_get(item, "impact"), j, impact) {
 			strbuf_addstr(b, j ? "; " : "");
 			md(b, value_text(impact, "name"));
 			strbuf_addch(b, ' ');
@@ -158,7 +158,7 @@ static void parties(struct strbuf *b, const json_t *r)
 		}
 		strbuf_addstr(b, " |\n");
 	}
-	json_array_foreach(json_object_get(r, "culprits"), i, item) {
+	json_array_foreach (json_object_get(r, "culprits"), i, item) {
 		strbuf_addstr(b, "| culprit | ");
 		md_culprit(b, item);
 		strbuf_addstr(b, " | ");
@@ -167,7 +167,7 @@ static void parties(struct strbuf *b, const json_t *r)
 		md(b, value_text(item, "what"));
 		strbuf_addstr(b, " |\n");
 	}
-	json_array_foreach(json_object_get(r, "bystanders"), i, item) {
+	json_array_foreach (json_object_get(r, "bystanders"), i, item) {
 		strbuf_addstr(b, "| not to blame | ");
 		md(b, container_label(json_object_get(item, "container")));
 		strbuf_addstr(b, " | ");
@@ -184,7 +184,7 @@ static void budget(struct strbuf *b, const json_t *list)
 	if (!json_array_size(list))
 		return;
 	strbuf_addstr(b, "\n## Where the victim's time went\n\n| State | Because of | Time |\n| --- | --- | ---: |\n");
-	json_array_foreach((json_t *)list, i, part) {
+	json_array_foreach ((json_t *)list, i, part) {
 		strbuf_addstr(b, "| ");
 		md(b, value_text(part, "state"));
 		strbuf_addstr(b, " | ");
@@ -203,7 +203,7 @@ static void remedies(struct strbuf *b, const json_t *list)
 	if (!json_array_size(list))
 		return;
 	strbuf_addstr(b, "\n## What to do\n");
-	json_array_foreach((json_t *)list, i, item) {
+	json_array_foreach ((json_t *)list, i, item) {
 		strbuf_addf(b, "\n%zu. ", i + 1);
 		md(b, value_text(item, "action"));
 		strbuf_addstr(b, " (risk: ");
@@ -224,7 +224,7 @@ static void evidence(struct strbuf *b, const json_t *list)
 	size_t i;
 
 	strbuf_addstr(b, "\n## Evidence\n");
-	json_array_foreach((json_t *)list, i, item) {
+	json_array_foreach ((json_t *)list, i, item) {
 		strbuf_addstr(b, "\n### ");
 		md(b, value_text(item, "id"));
 		strbuf_addstr(b, "\n\n");
@@ -254,8 +254,8 @@ static void hypotheses(struct strbuf *b, const json_t *list)
 		return;
 	strbuf_addstr(b, "\n## Explanations tested\n\n| Cause | Verdict | Test | Expected | Observed | Holds |\n"
 			 "| --- | --- | --- | --- | --- | --- |\n");
-	json_array_foreach((json_t *)list, i, h)
-		json_array_foreach(json_object_get(h, "tests"), j, test) {
+	json_array_foreach ((json_t *)list, i, h)
+		json_array_foreach (json_object_get(h, "tests"), j, test) {
 			const json_t *pass = json_object_get(test, "pass");
 
 			strbuf_addstr(b, "| ");
@@ -268,7 +268,8 @@ static void hypotheses(struct strbuf *b, const json_t *list)
 			md_value(b, json_object_get(test, "expected"));
 			strbuf_addstr(b, " | ");
 			md_value(b, json_object_get(test, "observed"));
-			strbuf_addf(b, " | %s |\n", json_is_boolean(pass) ? json_is_true(pass) ? "yes" : "no" : "unknown");
+			strbuf_addf(b, " | %s |\n",
+				    json_is_boolean(pass) ? json_is_true(pass) ? "yes" : "no" : "unknown");
 		}
 }
 
@@ -280,7 +281,7 @@ static void timeline(struct strbuf *b, const json_t *list)
 	if (!json_array_size(list))
 		return;
 	strbuf_addstr(b, "\n## Timeline\n\n");
-	json_array_foreach((json_t *)list, i, item) {
+	json_array_foreach ((json_t *)list, i, item) {
 		strbuf_addstr(b, "- ");
 		time_format(b, value_int(item, "ts_ns", 0));
 		strbuf_addstr(b, " **");
@@ -299,12 +300,12 @@ static void quality(struct strbuf *b, const json_t *q)
 	strbuf_addstr(b, "\n## Data quality\n\n");
 	if (!isnan(value_number(q, "coverage")))
 		strbuf_addf(b, "- Coverage: %.0f %%\n", value_number(q, "coverage") * 100);
-	json_array_foreach(json_object_get(q, "lost"), i, item) {
+	json_array_foreach (json_object_get(q, "lost"), i, item) {
 		strbuf_addstr(b, "- Lost: ");
 		md(b, value_text(item, "probe"));
 		strbuf_addf(b, " %lld\n", (long long)value_int(item, "count", 0));
 	}
-	json_array_foreach(json_object_get(q, "missing"), i, item) {
+	json_array_foreach (json_object_get(q, "missing"), i, item) {
 		strbuf_addstr(b, "- Missing: ");
 		md(b, value_text(item, "probe"));
 		strbuf_addstr(b, ": ");

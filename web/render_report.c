@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "web/render_report.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,7 +52,7 @@ static void join(struct strbuf *b, const json_t *array)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach((json_t *)array, i, item) {
+	json_array_foreach ((json_t *)array, i, item) {
 		if (i)
 			strbuf_addstr(b, ", ");
 		html_value(b, "", item);
@@ -73,7 +74,7 @@ static void evidence_links(struct strbuf *b, const json_t *ids)
 	json_t *id;
 	size_t i;
 
-	json_array_foreach((json_t *)ids, i, id) {
+	json_array_foreach ((json_t *)ids, i, id) {
 		const char *name = json_string_value(id);
 
 		text(b, " <a class=\"ref\" href=\"#ev-", name ? name : "", "\">");
@@ -87,7 +88,7 @@ static void tasks(struct strbuf *b, const json_t *list)
 	json_t *task;
 	size_t i;
 
-	json_array_foreach((json_t *)list, i, task) {
+	json_array_foreach ((json_t *)list, i, task) {
 		if (i)
 			strbuf_addstr(b, ", ");
 		if (i == 4) {
@@ -183,8 +184,9 @@ static void head(struct strbuf *b, const json_t *report, bool links)
 
 /* ---- who did what to whom ---- */
 
-static const char arrow[] = "<li class=\"arrow\" aria-hidden=\"true\"><svg viewBox=\"0 0 40 20\" width=\"40\" height=\"20\">"
-			    "<path d=\"M2 10h33M28 3l8 7-8 7\"/></svg></li>\n";
+static const char arrow[] =
+	"<li class=\"arrow\" aria-hidden=\"true\"><svg viewBox=\"0 0 40 20\" width=\"40\" height=\"20\">"
+	"<path d=\"M2 10h33M28 3l8 7-8 7\"/></svg></li>\n";
 
 static void impact_text(struct strbuf *b, const json_t *impact)
 {
@@ -233,7 +235,7 @@ static void strip_mechanism(struct strbuf *b, const json_t *report)
 	strbuf_addstr(b, "<li class=\"actor mechanism\"><span class=\"role\">waited on</span><strong>");
 	resource_text(b, resource);
 	strbuf_addstr(b, "</strong><span class=\"detail\">");
-	json_array_foreach((json_t *)edges, i, edge) {
+	json_array_foreach ((json_t *)edges, i, edge) {
 		if (i)
 			strbuf_addstr(b, " → ");
 		strbuf_add_html(b, value_text(edge, "mechanism"));
@@ -292,14 +294,16 @@ static void victims_table(struct strbuf *b, const json_t *victims)
 	json_t *victim, *impact;
 	size_t i, j;
 
-	strbuf_addstr(b, "<h3>Victims</h3>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Victims\"><table>"
-			 "<thead><tr><th scope=\"col\">Container</th><th scope=\"col\">Impact</th>"
-			 "<th scope=\"col\">Tasks</th></tr></thead><tbody>\n");
-	json_array_foreach((json_t *)victims, i, victim) {
+	strbuf_addstr(
+		b,
+		"<h3>Victims</h3>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Victims\"><table>"
+		"<thead><tr><th scope=\"col\">Container</th><th scope=\"col\">Impact</th>"
+		"<th scope=\"col\">Tasks</th></tr></thead><tbody>\n");
+	json_array_foreach ((json_t *)victims, i, victim) {
 		const json_t *container = json_object_get(victim, "container");
 
 		container_cell(b, container, container_label(container));
-		json_array_foreach(json_object_get(victim, "impact"), j, impact) {
+		json_array_foreach (json_object_get(victim, "impact"), j, impact) {
 			strbuf_addstr(b, j ? "<br>" : "");
 			impact_text(b, impact);
 		}
@@ -321,10 +325,11 @@ static void culprits_table(struct strbuf *b, const json_t *culprits)
 		strbuf_addstr(b, "<p>Nobody is to blame on this evidence.</p>\n");
 		return;
 	}
-	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Culprits\"><table><thead><tr>"
-			 "<th scope=\"col\">Who</th><th scope=\"col\">Share</th><th scope=\"col\">Did what</th>"
-			 "<th scope=\"col\">Tasks</th></tr></thead><tbody>\n");
-	json_array_foreach((json_t *)culprits, i, culprit) {
+	strbuf_addstr(b,
+		      "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Culprits\"><table><thead><tr>"
+		      "<th scope=\"col\">Who</th><th scope=\"col\">Share</th><th scope=\"col\">Did what</th>"
+		      "<th scope=\"col\">Tasks</th></tr></thead><tbody>\n");
+	json_array_foreach ((json_t *)culprits, i, culprit) {
 		double share = value_number(culprit, "share");
 
 		if (i && share < 0.005) {
@@ -335,7 +340,8 @@ static void culprits_table(struct strbuf *b, const json_t *culprits)
 		snprintf(label, sizeof(label), "%.0f %%", share * 100);
 		if (!isnan(share))
 			html_meter(b, share, label);
-		text(b, "</td><td>", value_text(culprit, "what"), json_is_true(json_object_get(culprit, "self")) ? " (itself)" : "");
+		text(b, "</td><td>", value_text(culprit, "what"),
+		     json_is_true(json_object_get(culprit, "self")) ? " (itself)" : "");
 		strbuf_addstr(b, "</td><td>");
 		tasks(b, json_object_get(culprit, "tasks"));
 		strbuf_addstr(b, "</td></tr>\n");
@@ -353,7 +359,7 @@ static void bystanders(struct strbuf *b, const json_t *list)
 	if (!json_array_size(list))
 		return;
 	strbuf_addstr(b, "<h3>Looked guilty, were not</h3>\n<ul class=\"plain\">");
-	json_array_foreach((json_t *)list, i, item) {
+	json_array_foreach ((json_t *)list, i, item) {
 		text(b, "<li><strong>", container_label(json_object_get(item, "container")), "</strong>: ");
 		text(b, "", value_text(item, "why"), "</li>\n");
 	}
@@ -365,14 +371,15 @@ static void node_label(struct strbuf *b, const json_t *nodes, const json_t *end)
 	json_t *node;
 	size_t i;
 
-	json_array_foreach((json_t *)nodes, i, node)
+	json_array_foreach ((json_t *)nodes, i, node)
 		if (json_equal(json_object_get(node, "id"), (json_t *)end)) {
 			if (*value_text(node, "label"))
 				strbuf_add_html(b, value_text(node, "label"));
 			else if (json_is_object(json_object_get(node, "container")))
 				strbuf_add_html(b, container_label(json_object_get(node, "container")));
 			else
-				strbuf_add_html(b, *value_text(node, "what") ? value_text(node, "what") : value_text(node, "id"));
+				strbuf_add_html(b, *value_text(node, "what") ? value_text(node, "what")
+									     : value_text(node, "id"));
 			return;
 		}
 	html_value(b, "", end);
@@ -387,7 +394,7 @@ static void chain(struct strbuf *b, const json_t *list)
 	if (!json_array_size(edges))
 		return;
 	strbuf_addstr(b, "<h3>Chain</h3>\n<ol class=\"chain\">");
-	json_array_foreach((json_t *)edges, i, edge) {
+	json_array_foreach ((json_t *)edges, i, edge) {
 		strbuf_addstr(b, "<li><strong>");
 		node_label(b, nodes, json_object_get(edge, "from"));
 		text(b, "</strong> <span class=\"via\">→ ", value_text(edge, "mechanism"), " →</span> <strong>");
@@ -419,10 +426,12 @@ static const char *state_class(const char *state)
 	static const struct {
 		const char *part, *css;
 	} classes[] = {
-		{ "on_cpu", "s-run" },   { "running", "s-run" },     { "throttl", "s-throttled" }, { "runn", "s-wait" },
-		{ "cpu", "s-wait" },     { "block", "s-block" },     { "lock", "s-lock" },         { "reclaim", "s-memory" },
-		{ "memory", "s-memory" }, { "froz", "s-frozen" },    { "freez", "s-frozen" },      { "stolen", "s-stolen" },
-		{ "steal", "s-stolen" }, { "irq", "s-stolen" },      { "sleep", "s-sleep" },       { "idle", "s-sleep" },
+		{ "on_cpu", "s-run" },	 { "running", "s-run" },    { "throttl", "s-throttled" },
+		{ "runn", "s-wait" },	 { "cpu", "s-wait" },	    { "block", "s-block" },
+		{ "lock", "s-lock" },	 { "reclaim", "s-memory" }, { "memory", "s-memory" },
+		{ "froz", "s-frozen" },	 { "freez", "s-frozen" },   { "stolen", "s-stolen" },
+		{ "steal", "s-stolen" }, { "irq", "s-stolen" },	    { "sleep", "s-sleep" },
+		{ "idle", "s-sleep" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
@@ -437,8 +446,9 @@ static void budget_bar(struct strbuf *b, const json_t *budget, double total)
 	json_t *part;
 	size_t i;
 
-	strbuf_addstr(b, "<svg class=\"budget\" role=\"img\" aria-label=\"Time budget; the table below has the numbers\">\n");
-	json_array_foreach((json_t *)budget, i, part) {
+	strbuf_addstr(
+		b, "<svg class=\"budget\" role=\"img\" aria-label=\"Time budget; the table below has the numbers\">\n");
+	json_array_foreach ((json_t *)budget, i, part) {
 		double width = fmax(0, (double)value_int(part, "ns", 0)) / total * 100;
 
 		if (i == SEGMENTS_MAX)
@@ -458,15 +468,17 @@ static void budget_table(struct strbuf *b, const json_t *budget, double total)
 	json_t *part;
 	size_t i;
 
-	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Time budget\"><table class=\"legend\"><thead>"
-			 "<tr><th scope=\"col\">State</th><th scope=\"col\">Because of</th><th scope=\"col\" class=\"num\">Time</th>"
+	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Time budget\"><table "
+			 "class=\"legend\"><thead>"
+			 "<tr><th scope=\"col\">State</th><th scope=\"col\">Because of</th><th scope=\"col\" "
+			 "class=\"num\">Time</th>"
 			 "<th scope=\"col\" class=\"num\">Share</th></tr></thead><tbody>\n");
-	json_array_foreach((json_t *)budget, i, part) {
+	json_array_foreach ((json_t *)budget, i, part) {
 		const json_t *culprit = json_object_get(part, "culprit");
 		int64_t ns = value_int(part, "ns", 0);
 
-		strbuf_addf(b, "<tr><th scope=\"row\"><span class=\"key %s\">%c</span> ", state_class(value_text(part, "state")),
-			    i < SEGMENTS_MAX ? (char)('A' + i) : '+');
+		strbuf_addf(b, "<tr><th scope=\"row\"><span class=\"key %s\">%c</span> ",
+			    state_class(value_text(part, "state")), i < SEGMENTS_MAX ? (char)('A' + i) : '+');
 		words(b, value_text(part, "state"));
 		strbuf_addstr(b, "</th><td>");
 		html_value(b, "", culprit);
@@ -483,7 +495,7 @@ static void budget(struct strbuf *b, const json_t *list)
 	json_t *part;
 	size_t i;
 
-	json_array_foreach((json_t *)list, i, part)
+	json_array_foreach ((json_t *)list, i, part)
 		total += fmax(0, (double)value_int(part, "ns", 0));
 	if (total <= 0)
 		return;
@@ -514,7 +526,7 @@ static void query_link(struct strbuf *b, const char *sql, const json_t *params, 
 
 	strbuf_addstr(&href, "/query?sql=");
 	http_url_encode(&href, sql);
-	json_object_foreach((json_t *)params, key, value) {
+	json_object_foreach ((json_t *)params, key, value) {
 		AUTO(strbuf) struct strbuf plain = STRBUF_INIT;
 
 		if (json_is_null(value))
@@ -526,9 +538,9 @@ static void query_link(struct strbuf *b, const char *sql, const json_t *params, 
 		http_url_encode(&href, strbuf_str(&plain));
 	}
 	if (onset > CONSOLE_MARGIN_NS)
-		strbuf_addf(&href, "&since=%lld", (long long)(onset - CONSOLE_MARGIN_NS));
+		strbuf_addf(&href, "&since=%" PRId64, onset - CONSOLE_MARGIN_NS);
 	if (end > 0 && !open_end)
-		strbuf_addf(&href, "&until=%lld", (long long)(end + CONSOLE_MARGIN_NS));
+		strbuf_addf(&href, "&until=%" PRId64, end + CONSOLE_MARGIN_NS);
 	text(b, "<p><a href=\"", strbuf_str(&href), "\">Run this query</a></p>\n");
 }
 
@@ -540,7 +552,7 @@ static void params_list(struct strbuf *b, const json_t *params)
 	if (!json_object_size(params))
 		return;
 	strbuf_addstr(b, "<p class=\"note params\">with ");
-	json_object_foreach((json_t *)params, key, value) {
+	json_object_foreach ((json_t *)params, key, value) {
 		AUTO(strbuf) struct strbuf plain = STRBUF_INIT;
 
 		param_text(&plain, value);
@@ -623,7 +635,7 @@ static size_t evidence_group(struct strbuf *b, const json_t *report, bool of_cau
 	json_t *item;
 	size_t i, n = 0;
 
-	json_array_foreach((json_t *)list, i, item) {
+	json_array_foreach ((json_t *)list, i, item) {
 		if (is_of_cause(item, value_text(report, "cause")) != of_cause)
 			continue;
 		evidence_item(b, item, json_object_get(report, "window"), links);
@@ -640,11 +652,15 @@ static void evidence(struct strbuf *b, const json_t *report, bool links)
 	if (!json_array_size(json_object_get(report, "evidence")))
 		return;
 	section(b, "evidence", "Evidence");
-	strbuf_addstr(b, "<p class=\"note\">Each claim with the query that produced its number, to be run again.</p>\n");
+	strbuf_addstr(b,
+		      "<p class=\"note\">Each claim with the query that produced its number, to be run again.</p>\n");
 	evidence_group(b, report, true, links);
 	n = evidence_group(&others, report, false, links);
 	if (n) {
-		strbuf_addf(b, "<details class=\"more\" id=\"more-evidence\"><summary>%zu more, from testing other explanations</summary>\n", n);
+		strbuf_addf(b,
+			    "<details class=\"more\" id=\"more-evidence\"><summary>%zu more, from testing other "
+			    "explanations</summary>\n",
+			    n);
 		strbuf_add(b, strbuf_str(&others), others.len);
 		strbuf_addstr(b, "</details>\n");
 	}
@@ -674,15 +690,17 @@ static void remediation(struct strbuf *b, const json_t *report, bool links)
 		return;
 	section(b, "remedy", "What to do");
 	strbuf_addstr(b, "<ol class=\"remedies\">\n");
-	json_array_foreach((json_t *)list, i, item) {
+	json_array_foreach ((json_t *)list, i, item) {
 		const json_t *reversible = json_object_get(item, "reversible");
 
 		text(b, "<li><h3>", value_text(item, "action"), "</h3>");
 		if (*value_text(item, "command"))
 			text(b, "<pre class=\"command\"><code>", value_text(item, "command"), "</code></pre>");
-		text(b, "<p class=\"note\"><strong>Risk:</strong> ", *value_text(item, "risk") ? value_text(item, "risk") : "not stated", "");
+		text(b, "<p class=\"note\"><strong>Risk:</strong> ",
+		     *value_text(item, "risk") ? value_text(item, "risk") : "not stated", "");
 		if (json_is_boolean(reversible))
-			strbuf_addstr(b, json_is_true(reversible) ? " · reversible" : " · <strong>not reversible</strong>");
+			strbuf_addstr(b, json_is_true(reversible) ? " · reversible"
+								  : " · <strong>not reversible</strong>");
 		strbuf_addstr(b, "</p>");
 		if (*value_text(item, "verify_sql"))
 			verify(b, report, value_text(item, "verify_sql"), links);
@@ -696,9 +714,11 @@ static void remediation(struct strbuf *b, const json_t *report, bool links)
 static const char *verdict_badge(const char *verdict)
 {
 	if (!strcmp(verdict, "supported"))
-		return "<span class=\"badge supported\"><span class=\"shape\" aria-hidden=\"true\">✓</span> supported</span>";
+		return "<span class=\"badge supported\"><span class=\"shape\" aria-hidden=\"true\">✓</span> "
+		       "supported</span>";
 	if (!strcmp(verdict, "ruled_out"))
-		return "<span class=\"badge plain\"><span class=\"shape\" aria-hidden=\"true\">✕</span> ruled out</span>";
+		return "<span class=\"badge plain\"><span class=\"shape\" aria-hidden=\"true\">✕</span> ruled "
+		       "out</span>";
 	return "<span class=\"badge warning\"><span class=\"shape\" aria-hidden=\"true\">?</span> untestable</span>";
 }
 
@@ -728,7 +748,7 @@ static void hypothesis(struct strbuf *b, const json_t *h)
 		strbuf_addf(b, "%s</th><td colspan=\"4\"></td></tr>\n", verdict_badge(value_text(h, "verdict")));
 		return;
 	}
-	json_array_foreach((json_t *)tests, i, test) {
+	json_array_foreach ((json_t *)tests, i, test) {
 		const json_t *pass = json_object_get(test, "pass");
 
 		strbuf_addstr(b, "<tr>");
@@ -754,10 +774,12 @@ static void hypotheses(struct strbuf *b, const json_t *list)
 	if (!json_array_size(list))
 		return;
 	section(b, "alternatives", "Explanations tested");
-	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Explanations tested\"><table class=\"tests\">"
-			 "<thead><tr><th scope=\"col\">Cause</th><th scope=\"col\">Test</th><th scope=\"col\">Expected</th>"
-			 "<th scope=\"col\">Observed</th><th scope=\"col\">Result</th></tr></thead>\n");
-	json_array_foreach((json_t *)list, i, h) {
+	strbuf_addstr(
+		b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Explanations tested\"><table "
+		   "class=\"tests\">"
+		   "<thead><tr><th scope=\"col\">Cause</th><th scope=\"col\">Test</th><th scope=\"col\">Expected</th>"
+		   "<th scope=\"col\">Observed</th><th scope=\"col\">Result</th></tr></thead>\n");
+	json_array_foreach ((json_t *)list, i, h) {
 		strbuf_addstr(b, "<tbody>\n");
 		hypothesis(b, h);
 		strbuf_addstr(b, "</tbody>\n");
@@ -778,7 +800,7 @@ static void timeline(struct strbuf *b, const json_t *report)
 		return;
 	section(b, "timeline", "Timeline");
 	strbuf_addstr(b, "<ol class=\"timeline\">\n");
-	json_array_foreach((json_t *)list, i, item) {
+	json_array_foreach ((json_t *)list, i, item) {
 		int64_t ts = value_int(item, "ts_ns", 0);
 
 		strbuf_addstr(b, "<li><span class=\"when\">");
@@ -808,14 +830,14 @@ static void data_quality(struct strbuf *b, const json_t *quality)
 	if (!isnan(coverage))
 		strbuf_addf(b, "Coverage of the window: <strong>%.0f %%</strong>. ", coverage * 100);
 	strbuf_addf(b, "%s %s</p>\n", json_array_size(lost) ? "Records were lost:" : "No record was lost.",
-		    json_array_size(missing) ? "Some probes were missing; what they would have shown is unknown." :
-					       "No probe was missing.");
+		    json_array_size(missing) ? "Some probes were missing; what they would have shown is unknown."
+					     : "No probe was missing.");
 	strbuf_addstr(b, "<ul class=\"plain\">");
-	json_array_foreach((json_t *)lost, i, item) {
+	json_array_foreach ((json_t *)lost, i, item) {
 		text(b, "<li><code>", value_text(item, "probe"), "</code>: ");
 		strbuf_addf(b, "%lld lost</li>\n", (long long)value_int(item, "count", 0));
 	}
-	json_array_foreach((json_t *)missing, i, item) {
+	json_array_foreach ((json_t *)missing, i, item) {
 		text(b, "<li><code>", value_text(item, "probe"), "</code>: ");
 		text(b, "", value_text(item, "why"), "</li>\n");
 	}
@@ -828,7 +850,8 @@ static void foot(struct strbuf *b, const json_t *report, bool links)
 
 	strbuf_addstr(b, "<footer class=\"report-foot\">\n");
 	if (links) {
-		text(b, "<p>This report as <a href=\"/incidents/", value_text(report, "id"), "?format=json\">JSON</a>, ");
+		text(b, "<p>This report as <a href=\"/incidents/", value_text(report, "id"),
+		     "?format=json\">JSON</a>, ");
 		text(b, "<a href=\"/incidents/", value_text(report, "id"), "?format=md\">Markdown</a>, ");
 		text(b, "<a href=\"/incidents/", value_text(report, "id"), "?format=html\">HTML file</a></p>\n");
 	}
@@ -861,7 +884,8 @@ void render_report_html(struct strbuf *b, const json_t *report)
 	strbuf_addstr(b, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 			 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
 			 "<meta name=\"color-scheme\" content=\"light dark\">\n"
-			 "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n");
+			 "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
+			 "'unsafe-inline'\">\n");
 	text(b, "<title>", value_text(report, "headline"), "</title>\n<style>\n");
 	if (css)
 		strbuf_add(b, css->data, css->size);

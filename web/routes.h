@@ -9,9 +9,9 @@
 #include "web/web.h"
 
 enum route_flags {
-	ROUTE_PAGE = 1 << 0,        /* errors are shown as a page */
-	ROUTE_API = 1 << 1,         /* unknown parameters are refused */
-	ROUTE_READER = 1 << 2,      /* needs the store: 503 without it */
+	ROUTE_PAGE = 1 << 0,	    /* errors are shown as a page */
+	ROUTE_API = 1 << 1,	    /* unknown parameters are refused */
+	ROUTE_READER = 1 << 2,	    /* needs the store: 503 without it */
 	ROUTE_FREE_PARAMS = 1 << 3, /* parameters named "p_NAME" are passed on to the SQL as ":NAME" */
 };
 

@@ -113,8 +113,9 @@ void web_count_response(struct web *w, unsigned int status)
 
 uint64_t web_responses(const struct web *w, unsigned int status_class)
 {
-	return status_class < ARRAY_SIZE(w->responses) ?
-		       atomic_load_explicit(&((struct web *)w)->responses[status_class], memory_order_relaxed) : 0;
+	return status_class < ARRAY_SIZE(w->responses)
+		       ? atomic_load_explicit(&((struct web *)w)->responses[status_class], memory_order_relaxed)
+		       : 0;
 }
 
 int64_t web_started_ns(const struct web *w)

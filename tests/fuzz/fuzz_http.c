@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* "PATH?QUERY\nHOST\nBODY" as a request to a server that has no store: always an answer, never an element of the input. */
+/* "PATH?QUERY\nHOST\nBODY" as a request to a server that has no store: always an answer, never an element of the input.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,12 @@ static void run(struct web *web, char *path, char *host, char *body, enum http_m
 {
 	char *query = strchr(path, '?');
 	struct http_request req = {
-		.method = method, .path = path, .host = host, .accept = "text/html", .body = body, .now_ns = 1795341600000000000,
+		.method = method,
+		.path = path,
+		.host = host,
+		.accept = "text/html",
+		.body = body,
+		.now_ns = 1795341600000000000,
 	};
 	struct http_response res = { 0 };
 

@@ -11,7 +11,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Elements the renderer itself never writes, and bytes that no output may have. */
 static void check_html(const struct strbuf *html)
 {
-	static const char *const never[] = { "<script", "<img", "<iframe", "<style", "\033", "<a onclick", "<svg onload" };
+	static const char *const never[] = {
+		"<script", "<img", "<iframe", "<style", "\033", "<a onclick", "<svg onload"
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(never); i++)
 		if (strstr(strbuf_str(html), never[i]))

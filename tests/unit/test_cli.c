@@ -41,8 +41,22 @@ static void defaults_and_environment(void **state)
 
 static void reads_options(void **state)
 {
-	static const char *const args[] = { "--state=/s", "--since", "-5min", "--until", "@1795341600", "--kind", "runq", "--container=web",
-					    "--json", "--follow", "--set", "collect.tick=2s", "--set=analyze.error_rate=9", "--limit", "7", NULL };
+	static const char *const args[] = { "--state=/s",
+					    "--since",
+					    "-5min",
+					    "--until",
+					    "@1795341600",
+					    "--kind",
+					    "runq",
+					    "--container=web",
+					    "--json",
+					    "--follow",
+					    "--set",
+					    "collect.tick=2s",
+					    "--set=analyze.error_rate=9",
+					    "--limit",
+					    "7",
+					    NULL };
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
 	struct cli cli;
 
@@ -58,7 +72,8 @@ static void reads_options(void **state)
 	assert_int_equal(cli.limit, 7);
 	assert_int_equal(config_ns(cli.config, "collect.tick"), 2 * NSEC_PER_SEC);
 	assert_int_equal(config_int(cli.config, "analyze.error_rate"), 9);
-	assert_int_equal(cli.config_args.len, strlen("--set=collect.tick=2s") + strlen("--set=analyze.error_rate=9") + 2);
+	assert_int_equal(cli.config_args.len,
+			 strlen("--set=collect.tick=2s") + strlen("--set=analyze.error_rate=9") + 2);
 	cli_cleanup(&cli);
 }
 
@@ -155,7 +170,9 @@ static void suggests_verbs(void **state)
 
 static void tables_fit(void **state)
 {
-	static const struct column columns[] = { { "NAME", false, false }, { "COUNT", true, false }, { "TEXT", false, true } };
+	static const struct column columns[] = { { "NAME", false, false },
+						 { "COUNT", true, false },
+						 { "TEXT", false, true } };
 	AUTO(table) struct table t = { .columns = columns, .column_count = 3 };
 	AUTO(strbuf) struct strbuf wide = STRBUF_INIT, narrow = STRBUF_INIT;
 	AUTO_FREE char *copy = NULL;
@@ -165,7 +182,8 @@ static void tables_fit(void **state)
 	table_addf(&t, "%d", 5);
 	table_add(&t, "größer als das Fenster, sehr viel größer");
 	table_format(&t, 0, false, &wide);
-	assert_string_equal(strbuf_str(&wide), "NAME   COUNT  TEXT\na?[1m      5  größer als das Fenster, sehr viel größer\n");
+	assert_string_equal(strbuf_str(&wide),
+			    "NAME   COUNT  TEXT\na?[1m      5  größer als das Fenster, sehr viel größer\n");
 	table_format(&t, 34, false, &narrow);
 	copy = strdup(strbuf_str(&narrow));
 	for (char *line = strtok(copy, "\n"); line; line = strtok(NULL, "\n")) {
@@ -181,9 +199,12 @@ static void tables_fit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defaults_and_environment), cmocka_unit_test(reads_options),
-		cmocka_unit_test(takes_arguments),          cmocka_unit_test(refuses),
-		cmocka_unit_test(messages_are_safe_for_terminals), cmocka_unit_test(suggests_verbs),
+		cmocka_unit_test(defaults_and_environment),
+		cmocka_unit_test(reads_options),
+		cmocka_unit_test(takes_arguments),
+		cmocka_unit_test(refuses),
+		cmocka_unit_test(messages_are_safe_for_terminals),
+		cmocka_unit_test(suggests_verbs),
 		cmocka_unit_test(tables_fit),
 	};
 

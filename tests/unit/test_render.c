@@ -11,7 +11,8 @@
 
 static const char sample[] =
 	"{\"schema\":\"kwhy.report/v1\",\"id\":\"01KAYQ0000000000000000ABCD\",\"revision\":2,\"status\":\"resolved\","
-	"\"severity\":\"warning\",\"cause\":\"cpu.neighbor\",\"headline\":\"web waited 1.2 s for a CPU because batch ran\","
+	"\"severity\":\"warning\",\"cause\":\"cpu.neighbor\",\"headline\":\"web waited 1.2 s for a CPU because batch "
+	"ran\","
 	"\"confidence\":{\"level\":\"confirmed\",\"basis\":[\"occupied_by\"],\"capped_by\":[\"lost records\"]},"
 	"\"window\":{\"onset_ns\":\"1795341600000000000\",\"detected_ns\":\"1795341602000000000\","
 	"\"peak_ns\":\"1795341603000000000\",\"end_ns\":\"1795341605000000000\"},"
@@ -20,22 +21,33 @@ static const char sample[] =
 	"\"victims\":[{\"container\":{\"ref\":\"c1\",\"name\":\"web\",\"cgroup\":\"/web\"},"
 	"\"impact\":[{\"name\":\"cpu wait\",\"value\":\"1200000000\",\"unit\":\"ns\",\"baseline\":\"30000000\"}],"
 	"\"tasks\":[{\"pid\":7,\"tid\":7,\"comm\":\"nginx\",\"start_time_ns\":\"1\"}]}],"
-	"\"culprits\":[{\"container\":{\"ref\":\"c2\",\"name\":\"batch\",\"cgroup\":\"/batch\"},\"share\":0.8,\"self\":false,"
+	"\"culprits\":[{\"container\":{\"ref\":\"c2\",\"name\":\"batch\",\"cgroup\":\"/"
+	"batch\"},\"share\":0.8,\"self\":false,"
 	"\"tasks\":[],\"what\":\"ran on its CPUs\"},"
 	"{\"container\":null,\"share\":0.002,\"self\":false,\"tasks\":[],\"what\":\"irq:eth0\"}],"
 	"\"bystanders\":[{\"container\":{\"ref\":\"c3\",\"name\":\"cron\"},\"why\":\"ran on other CPUs\"}],"
 	"\"budget\":[{\"state\":\"on_cpu\",\"culprit\":null,\"ns\":\"3000000000\"},"
 	"{\"state\":\"runnable\",\"culprit\":{\"ref\":\"c2\",\"name\":\"batch\"},\"ns\":\"1000000000\"}],"
-	"\"chain\":{\"nodes\":[{\"id\":\"v\",\"container\":{\"ref\":\"c1\",\"name\":\"web\"}},{\"id\":\"c\",\"what\":\"batch run\"}],"
-	"\"edges\":[{\"from\":\"v\",\"to\":\"c\",\"mechanism\":\"occupied the run queue\",\"lag_ns\":\"5000000\",\"evidence\":[\"e1\"]}]},"
-	"\"evidence\":[{\"id\":\"e1\",\"kind\":\"require\",\"claim\":\"web was runnable for 1.2 s\",\"sql\":\"SELECT 1 AS x\","
-	"\"params\":{\":victim\":5,\":from\":\"17\"},\"rows\":[{\"x\":1}],\"observed\":\"1200000000\",\"baseline\":null,\"unit\":\"ns\"},"
-	"{\"id\":\"cpu.self/own@5\",\"kind\":\"refute\",\"claim\":\"own tasks held nothing\",\"sql\":\"SELECT 2\",\"params\":{},\"rows\":[]}],"
-	"\"hypotheses\":[{\"cause\":\"cpu.self\",\"verdict\":\"ruled_out\",\"tests\":[{\"name\":\"own_tasks\",\"expected\":\"0.5\","
-	"\"observed\":\"0.1\",\"pass\":false,\"evidence\":[\"cpu.self/own@5\"]}]},{\"cause\":\"cpu.steal\",\"verdict\":\"untestable\",\"tests\":[]}],"
-	"\"timeline\":[{\"ts_ns\":\"1795341601000000000\",\"kind\":\"runq\",\"text\":\"a wait of 40 ms\",\"evidence\":[\"e1\"]}],"
-	"\"data_quality\":{\"coverage\":0.97,\"lost\":[{\"probe\":\"runq\",\"count\":12}],\"missing\":[{\"probe\":\"lock\",\"why\":\"no BTF\"}]},"
-	"\"remediation\":[{\"action\":\"Lower its weight\",\"command\":\"echo 50 > x\",\"risk\":\"slower\",\"reversible\":true,"
+	"\"chain\":{\"nodes\":[{\"id\":\"v\",\"container\":{\"ref\":\"c1\",\"name\":\"web\"}},{\"id\":\"c\",\"what\":"
+	"\"batch run\"}],"
+	"\"edges\":[{\"from\":\"v\",\"to\":\"c\",\"mechanism\":\"occupied the run "
+	"queue\",\"lag_ns\":\"5000000\",\"evidence\":[\"e1\"]}]},"
+	"\"evidence\":[{\"id\":\"e1\",\"kind\":\"require\",\"claim\":\"web was runnable for 1.2 s\",\"sql\":\"SELECT 1 "
+	"AS x\","
+	"\"params\":{\":victim\":5,\":from\":\"17\"},\"rows\":[{\"x\":1}],\"observed\":\"1200000000\",\"baseline\":"
+	"null,\"unit\":\"ns\"},"
+	"{\"id\":\"cpu.self/own@5\",\"kind\":\"refute\",\"claim\":\"own tasks held nothing\",\"sql\":\"SELECT "
+	"2\",\"params\":{},\"rows\":[]}],"
+	"\"hypotheses\":[{\"cause\":\"cpu.self\",\"verdict\":\"ruled_out\",\"tests\":[{\"name\":\"own_tasks\","
+	"\"expected\":\"0.5\","
+	"\"observed\":\"0.1\",\"pass\":false,\"evidence\":[\"cpu.self/"
+	"own@5\"]}]},{\"cause\":\"cpu.steal\",\"verdict\":\"untestable\",\"tests\":[]}],"
+	"\"timeline\":[{\"ts_ns\":\"1795341601000000000\",\"kind\":\"runq\",\"text\":\"a wait of 40 "
+	"ms\",\"evidence\":[\"e1\"]}],"
+	"\"data_quality\":{\"coverage\":0.97,\"lost\":[{\"probe\":\"runq\",\"count\":12}],\"missing\":[{\"probe\":"
+	"\"lock\",\"why\":\"no BTF\"}]},"
+	"\"remediation\":[{\"action\":\"Lower its weight\",\"command\":\"echo 50 > "
+	"x\",\"risk\":\"slower\",\"reversible\":true,"
 	"\"verify_sql\":\"SELECT :victim\"}],"
 	"\"generator\":{\"version\":\"9.9\",\"rules_sha256\":\"aa\",\"config_sha256\":\"bb\"}}";
 
@@ -47,16 +59,16 @@ static json_t *load_sample(void)
 	return report;
 }
 
-#define assert_has(text, part)                                          \
-	do {                                                            \
-		if (!strstr(text, part))                                \
+#define assert_has(text, part)                                             \
+	do {                                                               \
+		if (!strstr(text, part))                                   \
 			fail_msg("\"%s\" is missing in:\n%s", part, text); \
 	} while (0)
 
-#define assert_lacks(text, part)                                        \
-	do {                                                            \
-		if (strstr(text, part))                                 \
-			fail_msg("\"%s\" is in:\n%s", part, text);      \
+#define assert_lacks(text, part)                                   \
+	do {                                                       \
+		if (strstr(text, part))                            \
+			fail_msg("\"%s\" is in:\n%s", part, text); \
 	} while (0)
 
 static unsigned int count(const char *text, const char *part)
@@ -73,15 +85,46 @@ static unsigned int count(const char *text, const char *part)
 static void page_has_every_part(void **state)
 {
 	static const char *const parts[] = {
-		"<h1>web waited 1.2 s for a CPU because batch ran</h1>", "revision 2", "</span> warning</span>",
-		"</span> resolved</span>", "</span> confirmed</span>", "the kernel itself showed the causal edge",
-		"lost records", "<time datetime=\"2026-11-22T10:00:00.000Z\">2026-11-22 10:00:00.000</time>", "node1",
-		"<b>1.2 s</b>, usually 30 ms", "<code>nginx</code> 7", "80 %", "ran on its CPUs", "1 more with less than 1 %",
-		"ran on other CPUs", "batch run", "occupied the run queue", "<title>on_cpu</title>",
-		"x=\"75.000%\" width=\"25.000%\"", "75.0 %", "25.0 %", "id=\"ev-e1\"", "href=\"#ev-e1\"", "SELECT 1 AS x",
-		"p_victim=5", "p_from=17", "own tasks held nothing", "1 more, from testing other explanations", "ruled out",
-		"untestable", "a wait of 40 ms", "97 %", "12 lost", "no BTF", "Lower its weight", "echo 50 &gt; x", "reversible",
-		"kwhy 9.9", "?format=json", "?format=md",
+		"<h1>web waited 1.2 s for a CPU because batch ran</h1>",
+		"revision 2",
+		"</span> warning</span>",
+		"</span> resolved</span>",
+		"</span> confirmed</span>",
+		"the kernel itself showed the causal edge",
+		"lost records",
+		"<time datetime=\"2026-11-22T10:00:00.000Z\">2026-11-22 10:00:00.000</time>",
+		"node1",
+		"<b>1.2 s</b>, usually 30 ms",
+		"<code>nginx</code> 7",
+		"80 %",
+		"ran on its CPUs",
+		"1 more with less than 1 %",
+		"ran on other CPUs",
+		"batch run",
+		"occupied the run queue",
+		"<title>on_cpu</title>",
+		"x=\"75.000%\" width=\"25.000%\"",
+		"75.0 %",
+		"25.0 %",
+		"id=\"ev-e1\"",
+		"href=\"#ev-e1\"",
+		"SELECT 1 AS x",
+		"p_victim=5",
+		"p_from=17",
+		"own tasks held nothing",
+		"1 more, from testing other explanations",
+		"ruled out",
+		"untestable",
+		"a wait of 40 ms",
+		"97 %",
+		"12 lost",
+		"no BTF",
+		"Lower its weight",
+		"echo 50 &gt; x",
+		"reversible",
+		"kwhy 9.9",
+		"?format=json",
+		"?format=md",
 	};
 	AUTO(strbuf) struct strbuf b = STRBUF_INIT;
 	json_t *report = load_sample();
@@ -97,8 +140,10 @@ static void page_has_every_part(void **state)
 
 static void tags_balance(void **state)
 {
-	static const char *const names[] = { "section", "table", "tbody", "thead", "tr", "td", "ol", "ul", "li", "dl", "dt", "dd",
-					     "details", "summary", "article", "header", "footer", "svg", "g", "pre", "p", "strong" };
+	static const char *const names[] = { "section", "table",   "tbody",   "thead",	"tr",	  "td",
+					     "ol",	"ul",	   "li",      "dl",	"dt",	  "dd",
+					     "details", "summary", "article", "header", "footer", "svg",
+					     "g",	"pre",	   "p",	      "strong" };
 	AUTO(strbuf) struct strbuf b = STRBUF_INIT;
 	json_t *report = load_sample();
 	char open[32], close[32];
@@ -140,9 +185,17 @@ static void export_stands_alone(void **state)
 static void markdown_has_every_part(void **state)
 {
 	static const char *const parts[] = {
-		"# web waited 1.2 s for a CPU because batch ran\n", "- **Cause:** cpu.neighbor", "| victim | web |", "| culprit | batch | 80 %: ",
-		"| not to blame | cron |", "| runnable | batch | 1 s |", "```sql\nSELECT 1 AS x\n```", "```sh\necho 50 > x\n```",
-		"| cpu.self | ruled\\_out | own\\_tasks |", "- Lost: runq 12", "- Missing: lock: no BTF",
+		"# web waited 1.2 s for a CPU because batch ran\n",
+		"- **Cause:** cpu.neighbor",
+		"| victim | web |",
+		"| culprit | batch | 80 %: ",
+		"| not to blame | cron |",
+		"| runnable | batch | 1 s |",
+		"```sql\nSELECT 1 AS x\n```",
+		"```sh\necho 50 > x\n```",
+		"| cpu.self | ruled\\_out | own\\_tasks |",
+		"- Lost: runq 12",
+		"- Missing: lock: no BTF",
 	};
 	AUTO(strbuf) struct strbuf b = STRBUF_INIT;
 	json_t *report = load_sample();
@@ -163,14 +216,15 @@ static void poison(json_t *value, const char *text)
 	void *next;
 
 	if (json_is_object(value))
-		json_object_foreach_safe(value, next, key, child) {
+		json_object_foreach_safe(value, next, key, child)
+		{
 			if (json_is_string(child))
 				json_object_set_new(value, key, json_string_nocheck(text));
 			else
 				poison(child, text);
 		}
 	else
-		json_array_foreach(value, i, child) {
+		json_array_foreach (value, i, child) {
 			if (json_is_string(child))
 				json_array_set_new(value, i, json_string_nocheck(text));
 			else
@@ -215,7 +269,8 @@ static void markdown_cannot_break_out(void **state)
 
 	(void)state;
 	json_object_set_new(report, "headline", json_string("a | b <script> [x](http://e) `c`\n# not a title"));
-	json_object_set_new(json_array_get(json_object_get(report, "evidence"), 0), "sql", json_string("SELECT '```'\n```\n# out"));
+	json_object_set_new(json_array_get(json_object_get(report, "evidence"), 0), "sql",
+			    json_string("SELECT '```'\n```\n# out"));
 	render_report_markdown(&b, report);
 	assert_has(strbuf_str(&b), "# a \\| b &lt;script\\> \\[x\\](http://e) \\`c\\`");
 	assert_has(strbuf_str(&b), "````sql\nSELECT '```'\n```\n# out\n````");
@@ -226,10 +281,14 @@ static void markdown_cannot_break_out(void **state)
 static void any_json_is_rendered(void **state)
 {
 	static const char *const texts[] = {
-		"{}", "[]", "{\"victims\":1,\"culprits\":\"x\",\"budget\":{},\"chain\":[],\"evidence\":[1,\"a\",null],\"timeline\":[[]]}",
+		"{}",
+		"[]",
+		"{\"victims\":1,\"culprits\":\"x\",\"budget\":{},\"chain\":[],\"evidence\":[1,\"a\",null],\"timeline\":"
+		"[[]]}",
 		"{\"budget\":[{\"ns\":\"-5\"},{\"ns\":0}],\"culprits\":[{\"share\":\"NaN\"},{\"share\":1e308}]}",
 		"{\"victims\":[{\"container\":null,\"impact\":[{\"value\":1e300,\"unit\":\"ns\"}]}]}",
-		"{\"window\":{\"onset_ns\":9223372036854775807,\"end_ns\":-1},\"hypotheses\":[{\"tests\":[{\"pass\":null}]}]}",
+		"{\"window\":{\"onset_ns\":9223372036854775807,\"end_ns\":-1},\"hypotheses\":[{\"tests\":[{\"pass\":"
+		"null}]}]}",
 	};
 
 	(void)state;
@@ -252,8 +311,8 @@ static void quantities_have_units(void **state)
 		double value;
 		const char *unit, *text;
 	} cases[] = {
-		{ 1200000000, "ns", "1.2 s" }, { 1536, "bytes", "1.5 KiB" }, { 0.125, "ratio", "12.5 %" },
-		{ 42, "count", "42" },         { 3.5, "packets", "3.5 packets" },
+		{ 1200000000, "ns", "1.2 s" }, { 1536, "bytes", "1.5 KiB" },	  { 0.125, "ratio", "12.5 %" },
+		{ 42, "count", "42" },	       { 3.5, "packets", "3.5 packets" },
 	};
 
 	(void)state;
@@ -268,10 +327,10 @@ static void quantities_have_units(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(page_has_every_part),       cmocka_unit_test(tags_balance),
-		cmocka_unit_test(export_stands_alone),       cmocka_unit_test(markdown_has_every_part),
+		cmocka_unit_test(page_has_every_part),	       cmocka_unit_test(tags_balance),
+		cmocka_unit_test(export_stands_alone),	       cmocka_unit_test(markdown_has_every_part),
 		cmocka_unit_test(hostile_strings_are_escaped), cmocka_unit_test(markdown_cannot_break_out),
-		cmocka_unit_test(any_json_is_rendered),      cmocka_unit_test(quantities_have_units),
+		cmocka_unit_test(any_json_is_rendered),	       cmocka_unit_test(quantities_have_units),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,9 @@
 
 static struct web *test_web(void)
 {
-	const struct web_options options = { .state_dir = "/nonexistent/kwhy", .host = "127.0.0.2", .listen = "x", .config = "a = b\n" };
+	const struct web_options options = {
+		.state_dir = "/nonexistent/kwhy", .host = "127.0.0.2", .listen = "x", .config = "a = b\n"
+	};
 	struct web *web = web_new(&options);
 
 	assert_non_null(web);
@@ -23,7 +25,8 @@ struct answer {
 	char allow[40], param[32], type[64], body[4096];
 };
 
-static struct answer ask(enum http_method method, const char *path, const char *query, const char *host, const char *accept)
+static struct answer ask(enum http_method method, const char *path, const char *query, const char *host,
+			 const char *accept)
 {
 	AUTO_FREE char *copy = strdup(query);
 	struct http_request req = { .method = method, .path = path, .host = host, .accept = accept };
@@ -57,7 +60,8 @@ static void finds_routes(void **state)
 	assert_null(routes_find("/incidents/a/b", arg, sizeof(arg)));
 	assert_null(routes_find("", arg, sizeof(arg)));
 	assert_null(routes_find("/static/../secret", arg, sizeof(arg)));
-	assert_null(routes_find("/incidents/0123456789012345678901234567890123456789012345678901234567890123456789", arg, sizeof(arg)));
+	assert_null(routes_find("/incidents/0123456789012345678901234567890123456789012345678901234567890123456789",
+				arg, sizeof(arg)));
 }
 
 static void answers_errors(void **state)
@@ -118,10 +122,22 @@ static void refuses_foreign_hosts(void **state)
 		const char *host;
 		bool allowed;
 	} cases[] = {
-		{ "localhost", true },       { "localhost:7070", true },   { "127.0.0.1:7070", true }, { "[::1]:7070", true },
-		{ "LocalHost", true },       { "127.0.0.2:1", true },      { NULL, true },             { "evil.example", false },
-		{ "localhost.evil", false }, { "localhost:70x", false },   { "[::1", false },          { "[::2]", false },
-		{ "127.0.0.1.evil:7070", false }, { "local", false },      { "127.0.0.1@evil", false }, { "[::1]x", false },
+		{ "localhost", true },
+		{ "localhost:7070", true },
+		{ "127.0.0.1:7070", true },
+		{ "[::1]:7070", true },
+		{ "LocalHost", true },
+		{ "127.0.0.2:1", true },
+		{ NULL, true },
+		{ "evil.example", false },
+		{ "localhost.evil", false },
+		{ "localhost:70x", false },
+		{ "[::1", false },
+		{ "[::2]", false },
+		{ "127.0.0.1.evil:7070", false },
+		{ "local", false },
+		{ "127.0.0.1@evil", false },
+		{ "[::1]x", false },
 	};
 
 	(void)state;
@@ -216,14 +232,22 @@ static void listens_on_loopback_only(void **state)
 		const char *text, *url;
 		int error;
 	} cases[] = {
-		{ "127.0.0.1:7070", "http://127.0.0.1:7070/", 0 }, { "localhost:80", "http://127.0.0.1:80/", 0 },
-		{ "[::1]:7070", "http://[::1]:7070/", 0 },         { "127.1.2.3:1", "http://127.1.2.3:1/", 0 },
-		{ "unix:/run/k.sock", "unix:/run/k.sock", 0 },     { "0.0.0.0:7070", NULL, -EACCES },
-		{ "10.1.1.1:7070", NULL, -EACCES },                { "[::]:7070", NULL, -EACCES },
-		{ "7070", NULL, -EINVAL },                         { "127.0.0.1", NULL, -EINVAL },
-		{ "127.0.0.1:x", NULL, -EINVAL },                  { "127.0.0.1:70000", NULL, -EINVAL },
-		{ "unix:", NULL, -EINVAL },                        { "[]:1", NULL, -EINVAL },
-		{ "", NULL, -EINVAL },                             { "127.0.0.1:-1", NULL, -EINVAL },
+		{ "127.0.0.1:7070", "http://127.0.0.1:7070/", 0 },
+		{ "localhost:80", "http://127.0.0.1:80/", 0 },
+		{ "[::1]:7070", "http://[::1]:7070/", 0 },
+		{ "127.1.2.3:1", "http://127.1.2.3:1/", 0 },
+		{ "unix:/run/k.sock", "unix:/run/k.sock", 0 },
+		{ "0.0.0.0:7070", NULL, -EACCES },
+		{ "10.1.1.1:7070", NULL, -EACCES },
+		{ "[::]:7070", NULL, -EACCES },
+		{ "7070", NULL, -EINVAL },
+		{ "127.0.0.1", NULL, -EINVAL },
+		{ "127.0.0.1:x", NULL, -EINVAL },
+		{ "127.0.0.1:70000", NULL, -EINVAL },
+		{ "unix:", NULL, -EINVAL },
+		{ "[]:1", NULL, -EINVAL },
+		{ "", NULL, -EINVAL },
+		{ "127.0.0.1:-1", NULL, -EINVAL },
 	};
 
 	(void)state;
@@ -258,7 +282,7 @@ static bool documented(const json_t *operation, const char *name, size_t len, co
 	json_t *param;
 	size_t i;
 
-	json_array_foreach(json_object_get(operation, "parameters"), i, param) {
+	json_array_foreach (json_object_get(operation, "parameters"), i, param) {
 		const char *known = json_string_value(json_object_get(param, "name"));
 
 		if (strlen(known) == len && !strncmp(known, name, len) &&
@@ -308,7 +332,8 @@ static void routes_are_documented(void **state)
 			check_operation(route, json_object_get(item, "get"));
 		if (route->methods & HTTP_POST)
 			check_operation(route, json_object_get(item, "post"));
-		assert_int_equal(json_object_size(item), (route->methods & HTTP_GET ? 1 : 0) + (route->methods & HTTP_POST ? 1 : 0));
+		assert_int_equal(json_object_size(item),
+				 (route->methods & HTTP_GET ? 1 : 0) + (route->methods & HTTP_POST ? 1 : 0));
 	}
 	assert_int_equal(json_object_size(paths), api);
 	json_decref(document);
@@ -317,11 +342,16 @@ static void routes_are_documented(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finds_routes),          cmocka_unit_test(answers_errors),
-		cmocka_unit_test(answers_without_a_store), cmocka_unit_test(refuses_foreign_hosts),
-		cmocka_unit_test(decodes_forms),         cmocka_unit_test(encodes_what_it_decodes),
-		cmocka_unit_test(bounds_parameters),     cmocka_unit_test(checks_parameters),
-		cmocka_unit_test(listens_on_loopback_only), cmocka_unit_test(routes_are_documented),
+		cmocka_unit_test(finds_routes),
+		cmocka_unit_test(answers_errors),
+		cmocka_unit_test(answers_without_a_store),
+		cmocka_unit_test(refuses_foreign_hosts),
+		cmocka_unit_test(decodes_forms),
+		cmocka_unit_test(encodes_what_it_decodes),
+		cmocka_unit_test(bounds_parameters),
+		cmocka_unit_test(checks_parameters),
+		cmocka_unit_test(listens_on_loopback_only),
+		cmocka_unit_test(routes_are_documented),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
