@@ -186,9 +186,9 @@ static struct window window_of(int64_t onset_ns, int64_t to_ns)
 	return w;
 }
 
-static int diagnose(struct analyzer *a, const struct episode *e, int64_t now_ns, int64_t to_ns)
+static int diagnose(struct analyzer *a, struct episode *e, int64_t now_ns)
 {
-	struct window window = window_of(e->onset_ns, to_ns);
+	struct window window = window_of(e->onset_ns, now_ns);
 	struct coverage coverage;
 	struct diagnosis d;
 	int r = coverage_load(a->sql, window.from_ns, window.to_ns, &coverage);
@@ -197,10 +197,22 @@ static int diagnose(struct analyzer *a, const struct episode *e, int64_t now_ns,
 		r = engine_diagnose(a->sql, a->rules, e->symptom, e->container, &window, &coverage, &d);
 	if (r < 0)
 		return r;
+	e->supported = d.best != NULL;
 	if (d.best)
 		incidents_file(a->incidents, e, &d, &coverage, now_ns);
 	diagnosis_clear(&d);
 	return 0;
+}
+
+/* A sum needs its whole window before it can say who did it; one long wait, or an error, says so at once. */
+static bool ripe(const struct analyzer *a, const struct episode *e)
+{
+	return e->symptom->kind != SYMPTOM_WAIT || e->worst_ns >= a->thresholds.single_ns || e->ticks >= 2;
+}
+
+static bool to_be_diagnosed(const struct analyzer *a, const struct episode *e, int64_t now_ns)
+{
+	return ripe(a, e) && (e->ticks <= EAGER_TICKS || e->ticks % LAZY_TICKS == 0 || e->peak_ns == now_ns);
 }
 
 static int follow_episodes(struct analyzer *a, int64_t now_ns)
@@ -214,9 +226,11 @@ static int follow_episodes(struct analyzer *a, int64_t now_ns)
 
 		if (!e->active)
 			continue;
-		if (e->ticks <= EAGER_TICKS || e->ticks % LAZY_TICKS == 0 || e->peak_ns == now_ns)
-			r = diagnose(a, e, now_ns, now_ns);
-		incidents_touch(a->incidents, e, now_ns);
+		if (to_be_diagnosed(a, e, now_ns))
+			r = diagnose(a, e, now_ns);
+		/* What is no longer explained by its incident does not keep it open. */
+		if (e->supported)
+			incidents_touch(a->incidents, e, now_ns);
 		e->explained = incidents_of(a->incidents, e->container, e->symptom) != NULL;
 	}
 	return r;

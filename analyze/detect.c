@@ -375,10 +375,11 @@ static struct episode *open_episode(struct detector *d, struct sql *sql, struct 
 	return e;
 }
 
-/* Something new on top of what was there: the onset is in the newest slice. */
-static bool surges(const struct episode *e, size_t s, const struct track *t, const struct window_sums *sums)
+/* Something new on top of what was there: the onset is in the newest slice.  While a window fills, sums double by themselves. */
+static bool surges(const struct detector *d, const struct episode *e, size_t s, const struct track *t,
+		   const struct window_sums *sums, int64_t to_ns)
 {
-	return !e->explained && e->peak && MAX(sums->value[s], t->single_ns[s]) > 2 * e->peak &&
+	return !e->explained && to_ns - e->detected_ns > d->thresholds.window_ns && MAX(sums->value[s], t->single_ns[s]) > 2 * e->peak &&
 	       e->symptom->kind != SYMPTOM_ONCE;
 }
 
@@ -433,7 +434,7 @@ static void decide(struct detector *d, struct sql *sql, struct track *t, int64_t
 			e = open_episode(d, sql, t, s, to_ns);
 		if (!e)
 			continue;
-		if (!fresh && surges(e, s, t, &sums))
+		if (!fresh && surges(d, e, s, t, &sums, to_ns))
 			restart_episode(d, sql, e, t, s, to_ns);
 		e->total += fresh ? sums.value[s] : now->value[s];
 		update_episode(e, t, s, &sums, to_ns);

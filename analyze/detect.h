@@ -23,6 +23,7 @@ struct episode {
 	int64_t known_ns;   /* past that "usual" is taken from */
 	bool active;        /* at the newest tick */
 	bool explained;     /* set by the caller: an incident has it; its onset stays */
+	bool supported;     /* set by the caller: a rule held when it was last diagnosed */
 	unsigned int ticks; /* analysed since the onset */
 };
 

@@ -337,7 +337,8 @@ static enum confidence cap(const struct hypothesis *h, enum confidence level)
 			    t->def->rules_out ? t->def->rules_out : t->def->id, t->why);
 			/* The edge itself was seen: what else may be true does not undo it. */
 			level = MIN(level, level == CONFIDENCE_CONFIRMED ? CONFIDENCE_PROBABLE : CONFIDENCE_POSSIBLE);
-		} else if (t->def->role != EVIDENCE_REFUTE && t->def->from_events && t->lost > 0 && t->holds == 1) {
+		} else if ((t->def->role == EVIDENCE_REQUIRE || t->def->confirms) && t->def->from_events && t->lost > 0 &&
+			   t->holds == 1) {
 			char count[32];
 
 			snprintf(count, sizeof(count), "%lld", (long long)t->lost);
