@@ -28,7 +28,7 @@ struct rules {
 /* What one file's parsing carries along. */
 struct loader {
 	const char *file;
-	yaml_document_t *doc;
+	yaml_document_t doc;
 	struct strbuf *messages;
 	struct rule *rule;
 	bool failed;
@@ -91,7 +91,7 @@ static void set_list(struct loader *l, const yaml_node_t *node, void *target)
 		return;
 	}
 	for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++) {
-		const yaml_node_t *item = yaml_document_get_node(l->doc, *i);
+		const yaml_node_t *item = yaml_document_get_node(&l->doc, *i);
 		const char *text = scalar(l, item);
 
 		if (list->count == RULE_LIST_MAX)
@@ -164,7 +164,7 @@ static void read_mapping(struct loader *l, const yaml_node_t *node, const struct
 		return;
 	}
 	for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
-		const yaml_node_t *key = yaml_document_get_node(l->doc, pair->key);
+		const yaml_node_t *key = yaml_document_get_node(&l->doc, pair->key);
 		const char *name = scalar(l, key);
 		size_t k = 0;
 
@@ -177,7 +177,7 @@ static void read_mapping(struct loader *l, const yaml_node_t *node, const struct
 		if (seen & (1ULL << k))
 			complain(l, key, "key \"%s\" stands here twice", name);
 		seen |= 1ULL << k;
-		keys[k].set(l, yaml_document_get_node(l->doc, pair->value), (char *)object + keys[k].offset);
+		keys[k].set(l, yaml_document_get_node(&l->doc, pair->value), (char *)object + keys[k].offset);
 	}
 	for (size_t k = 0; keys[k].name; k++)
 		if (keys[k].required && !(seen & (1ULL << k)))
@@ -204,7 +204,7 @@ static void read_evidence(struct loader *l, const yaml_node_t *node, enum eviden
 		return;
 	}
 	for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++) {
-		const yaml_node_t *item = yaml_document_get_node(l->doc, *i);
+		const yaml_node_t *item = yaml_document_get_node(&l->doc, *i);
 		struct evidence_def *def;
 
 		if (rule->evidence_count == RULE_EVIDENCE_MAX) {
@@ -258,6 +258,8 @@ static void set_culprit(struct loader *l, const yaml_node_t *node, void *target)
 	read_mapping(l, node, culprit_keys, &def);
 	if (!!def.sql + def.self + !!def.sink != 1)
 		complain(l, node, "culprit has one of sql, self: true, sink");
+	free(rule->culprit_sql);
+	free(rule->culprit_what);
 	rule->culprit_kind = def.sql ? CULPRIT_SQL : def.self ? CULPRIT_SELF : CULPRIT_SINK;
 	rule->culprit_sql = def.sql;
 	rule->culprit_what = def.sink;
@@ -281,7 +283,7 @@ static void set_remedy(struct loader *l, const yaml_node_t *node, void *target)
 		return;
 	}
 	for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++) {
-		const yaml_node_t *item = yaml_document_get_node(l->doc, *i);
+		const yaml_node_t *item = yaml_document_get_node(&l->doc, *i);
 
 		if (rule->remedy_count == RULE_REMEDIES_MAX)
 			complain(l, item, "more than %d remedies", RULE_REMEDIES_MAX);
@@ -494,7 +496,6 @@ void rule_free(struct rule *rule)
 static void read_document(struct loader *l, const char *text, size_t len)
 {
 	yaml_parser_t parser;
-	yaml_document_t doc;
 	yaml_node_t *root;
 
 	if (!yaml_parser_initialize(&parser)) {
@@ -502,20 +503,19 @@ static void read_document(struct loader *l, const char *text, size_t len)
 		return;
 	}
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
-	if (!yaml_parser_load(&parser, &doc)) {
+	if (!yaml_parser_load(&parser, &l->doc)) {
 		strbuf_addf(l->messages, "%s:%zu: %s\n", l->file, parser.problem_mark.line + 1,
 			    parser.problem ? parser.problem : "not YAML");
 		l->failed = true;
 		yaml_parser_delete(&parser);
 		return;
 	}
-	l->doc = &doc;
-	root = yaml_document_get_root_node(&doc);
+	root = yaml_document_get_root_node(&l->doc);
 	if (root)
 		read_mapping(l, root, rule_keys, l->rule);
 	else
 		complain(l, NULL, "the file is empty");
-	yaml_document_delete(&doc);
+	yaml_document_delete(&l->doc);
 	yaml_parser_delete(&parser);
 }
 
