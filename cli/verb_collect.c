@@ -165,7 +165,8 @@ static int start(const struct cli *cli, struct collector *c)
 		log_error("cannot watch this host: %s", err.len ? strbuf_str(&err) : strerror(-r));
 		return CLI_HOST;
 	}
-	if (!collect_degraded(c->collect))
+	/* A supervisor says it itself, once everything stands. */
+	if (!collect_degraded(c->collect) || cli->supervised)
 		return CLI_OK;
 	collect_describe(c->collect, &about);
 	log_warning("part of what kwhy can watch is missing here; kwhy probes and kwhy doctor say what and why");

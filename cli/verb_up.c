@@ -150,17 +150,36 @@ static void restart_due(struct up *u)
 	}
 }
 
+/* One line per reason: without BPF a dozen probes share one. */
+static void say_missing(const json_t *missing)
+{
+	json_t *item, *other;
+	size_t i, j;
+
+	json_array_foreach ((json_t *)missing, i, item) {
+		AUTO(strbuf) struct strbuf names = STRBUF_INIT;
+		const char *why = value_text(item, "why");
+		bool said = false;
+
+		json_array_foreach ((json_t *)missing, j, other) {
+			if (strcmp(value_text(other, "why"), why))
+				continue;
+			said = said || j < i;
+			strbuf_addf(&names, "%s%s", names.len ? ", " : "", value_text(other, "name"));
+		}
+		if (!said)
+			log_warning("missing: %s (%s): %s", strbuf_str(&names), value_text(item, "what"), why);
+	}
+	if (json_array_size(missing))
+		log_info("kwhy doctor says what can be done about it");
+}
+
 static void say_ready(struct up *u, const json_t *answer)
 {
-	json_t *item;
-	size_t i;
-
 	u->ready = true;
 	printf("kwhy is ready: %s\n", u->listen.url);
 	fflush(stdout);
-	json_array_foreach (json_object_get(answer, "missing"), i, item)
-		log_warning("missing: %s (%s): %s", value_text(item, "name"), value_text(item, "what"),
-			    value_text(item, "why"));
+	say_missing(json_object_get(answer, "missing"));
 }
 
 static void check_ready(struct up *u)

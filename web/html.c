@@ -240,7 +240,7 @@ void html_rows_table(struct strbuf *b, const json_t *rows, const char *caption)
 	strbuf_add_html(b, caption);
 	strbuf_addstr(b, "\"><table><thead><tr>");
 	json_object_foreach (json_array_get(rows, 0), key, value) {
-		strbuf_addstr(b, "<th scope=\"col\">");
+		strbuf_addstr(b, json_is_number(value) ? "<th scope=\"col\" class=\"num\">" : "<th scope=\"col\">");
 		strbuf_add_html(b, key);
 		strbuf_addstr(b, "</th>");
 	}

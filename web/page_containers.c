@@ -113,7 +113,7 @@ int page_containers(const struct http_request *req, struct http_response *res)
 		"<h1>Containers</h1>\n<p class=\"lead\">Who existed at a moment. Names outlive their container.</p>\n"
 		"<form class=\"filter\" method=\"get\" role=\"search\" aria-label=\"Filter\">\n");
 	page_field(b, req, "at", "At", "now, -1h, 10:01");
-	page_select(b, req, "show", "Show", shows);
+	page_select(b, req, "show", "Which", shows);
 	strbuf_addstr(b, "<p class=\"actions\"><button>Show</button></p></form>\n");
 	if (json_array_size(rows))
 		containers_table(b, rows, show ? !strcmp(show, "all") : !any_container(rows));

@@ -145,6 +145,7 @@ static void verdict(struct strbuf *b, const json_t *model)
 	const json_t *readiness = json_object_get(model, "readiness");
 	int64_t open = value_int(model, "open", 0);
 	bool watching = json_is_true(json_object_get(readiness, "ready"));
+	bool blind = !value_int(json_object_get(readiness, "tick"), "bpf", 0);
 	size_t missing = json_array_size(json_object_get(readiness, "missing"));
 
 	strbuf_addstr(b, "<section class=\"hero\" aria-live=\"polite\">\n");
@@ -159,6 +160,11 @@ static void verdict(struct strbuf *b, const json_t *model)
 			"<h1 class=\"verdict bad\"><span class=\"shape\" aria-hidden=\"true\">▲</span> %" PRId64
 			" incident%s open</h1><p class=\"lead\">Somebody on this host is made to wait, or fails.</p>\n",
 			open, open == 1 ? "" : "s");
+	else if (blind)
+		strbuf_addstr(
+			b, "<h1 class=\"verdict\"><span class=\"shape\" aria-hidden=\"true\">?</span> Nothing seen</h1>"
+			   "<p class=\"lead\">Without BPF most of what one container does to another stays unseen: "
+			   "that nothing was seen does not mean that nothing is wrong.</p>\n");
 	else
 		strbuf_addstr(b, "<h1 class=\"verdict good\"><span class=\"shape\" aria-hidden=\"true\">✓</span> "
 				 "Nothing is wrong</h1>"

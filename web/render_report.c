@@ -12,6 +12,8 @@
 #include "web/http.h"
 #include "web/rows.h"
 
+#define TIMELINE_HEAD 8
+#define TIMELINE_TAIL 4
 #define SEGMENTS_MAX 26 /* one letter each */
 /* The console's window around an incident, for baselines. */
 #define CONSOLE_MARGIN_NS (120 * NSEC_PER_SEC)
@@ -789,31 +791,49 @@ static void hypotheses(struct strbuf *b, const json_t *list)
 
 /* ---- timeline, data quality, foot ---- */
 
+static void moment(struct strbuf *b, const json_t *item, int64_t onset)
+{
+	int64_t ts = value_int(item, "ts_ns", 0);
+
+	strbuf_addstr(b, "<li><span class=\"when\">");
+	html_time(b, ts);
+	if (ts && onset && ts != onset) {
+		strbuf_addstr(b, ts > onset ? " <small>+" : " <small>−");
+		html_span(b, ts > onset ? ts - onset : onset - ts);
+		strbuf_addstr(b, "</small>");
+	}
+	text(b, "</span><span class=\"what\"><b>", value_text(item, "kind"), "</b> ");
+	strbuf_add_html(b, value_text(item, "text"));
+	evidence_links(b, json_object_get(item, "evidence"));
+	strbuf_addstr(b, "</span></li>\n");
+}
+
+/* The beginning and the end of a long one are shown, what lies between on demand. */
 static void timeline(struct strbuf *b, const json_t *report)
 {
 	const json_t *list = json_object_get(report, "timeline");
 	int64_t onset = value_int(json_object_get(report, "window"), "onset_ns", 0);
+	size_t i, n = json_array_size(list), hide_from = n, hide_to = n;
 	json_t *item;
-	size_t i;
 
-	if (!json_array_size(list))
+	if (!n)
 		return;
+	if (n > TIMELINE_HEAD + TIMELINE_TAIL + 2) {
+		hide_from = TIMELINE_HEAD;
+		hide_to = n - TIMELINE_TAIL;
+	}
 	section(b, "timeline", "Timeline");
 	strbuf_addstr(b, "<ol class=\"timeline\">\n");
 	json_array_foreach ((json_t *)list, i, item) {
-		int64_t ts = value_int(item, "ts_ns", 0);
-
-		strbuf_addstr(b, "<li><span class=\"when\">");
-		html_time(b, ts);
-		if (ts && onset && ts != onset) {
-			strbuf_addstr(b, ts > onset ? " <small>+" : " <small>−");
-			html_span(b, ts > onset ? ts - onset : onset - ts);
-			strbuf_addstr(b, "</small>");
-		}
-		text(b, "</span><span class=\"what\"><b>", value_text(item, "kind"), "</b> ");
-		strbuf_add_html(b, value_text(item, "text"));
-		evidence_links(b, json_object_get(item, "evidence"));
-		strbuf_addstr(b, "</span></li>\n");
+		if (i == hide_from)
+			strbuf_addf(b,
+				    "</ol>\n<details class=\"more\" id=\"more-timeline\"><summary>%zu more "
+				    "moments</summary>\n"
+				    "<ol class=\"timeline\">\n",
+				    hide_to - hide_from);
+		if (i == hide_to)
+			strbuf_addstr(b, "</ol></details>\n<ol class=\"timeline\">\n");
+		moment(b, item, onset);
 	}
 	strbuf_addstr(b, "</ol></section>\n");
 }
