@@ -56,7 +56,12 @@ function watch(page, complaints) {
 			complaints.push(`console ${message.type()}: ${message.text()}`);
 	});
 	page.on("pageerror", (error) => complaints.push(`script error: ${error.message}`));
-	page.on("requestfailed", (request) => complaints.push(`failed: ${request.url()}`));
+	page.on("requestfailed", (request) => {
+		// A navigation cuts off what the former page still asked for.
+		const why = request.failure()?.errorText || "";
+		if (why !== "net::ERR_ABORTED")
+			complaints.push(`failed: ${request.url()} ${why}`);
+	});
 	page.on("request", (request) => {
 		if (!request.url().startsWith(url) && !request.url().startsWith("data:"))
 			complaints.push(`request to ${request.url()}`);
