@@ -57,6 +57,17 @@ static __always_inline u64 kw_rq_clock(struct task_struct *task)
 	return task->se.cfs_rq->rq->clock;
 }
 
+/*
+ * Time the hypervisor took from the CPU of that run queue so far, as the scheduler itself has accounted for it
+ * (update_rq_clock_task(), kernel/sched/core.c; CONFIG_PARAVIRT_TIME_ACCOUNTING).  0 where it does not.
+ */
+static __always_inline u64 kw_rq_steal(struct task_struct *task)
+{
+	if (!bpf_core_field_exists(struct cfs_rq, rq) || !bpf_core_field_exists(struct rq, prev_steal_time_rq))
+		return 0;
+	return task->se.cfs_rq->rq->prev_steal_time_rq;
+}
+
 /* bcf9033e5449 (5.16): the CPU moved from task_struct into thread_info everywhere. */
 struct task_struct___before_5_16 {
 	unsigned int cpu;

@@ -129,6 +129,7 @@ struct sched_info {
 
 struct rq {
 	u64 clock;
+	u64 prev_steal_time_rq;
 };
 
 struct cfs_bandwidth {

@@ -21,6 +21,7 @@
 /* From t0 to the t0 of the next slice. */
 struct kw_slice {
 	u64 t0; /* run-queue clock */
+	u64 steal;	/* kw_rq_steal() at t0 */
 	u64 set; /* address of its css_set, for the v1 part of its identity */
 	u64 v2;
 	u64 start_ns;
@@ -61,6 +62,8 @@ struct kw_walk {
 	u32 count;
 	u64 idle_ns, idle_fresh_ns;
 	u64 unknown_ns, unknown_fresh_ns;
+	u64 stolen_ns, stolen_fresh_ns;
+	u64 steal; /* kw_rq_steal() at end */
 	u64 self_ns, other_ns;
 	struct kw_party victim;
 	struct kw_occupant occ[KW_OCCUPANTS];
@@ -130,6 +133,7 @@ static __always_inline void kw_slice_begin(struct task_struct *next, u64 now)
 	head = s->head + 1;
 	slot = &s->slot[head % KW_SLICES];
 	slot->t0 = now;
+	slot->steal = kw_rq_steal(next);
 	slot->pid = next->tgid;
 	slot->tid = next->pid;
 	if (slot->tid) {
@@ -194,7 +198,7 @@ static int walk_step(u32 i, void *data)
 	struct walk_ctx *c = data;
 	struct kw_walk *w = c->w;
 	struct kw_slice *slice = &c->s->slot[(w->head - i) % KW_SLICES];
-	u64 t0 = slice->t0, ns, fresh;
+	u64 t0 = slice->t0, ns, fresh, stolen;
 	struct kw_occupant *o;
 
 	if (!t0 || t0 > w->end)
@@ -206,7 +210,18 @@ static int walk_step(u32 i, void *data)
 	}
 	ns = overlap(t0, w->end, w->from);
 	fresh = overlap(t0, w->end, w->fresh_from);
+	stolen = w->steal > slice->steal ? w->steal - slice->steal : 0;
 	w->end = t0;
+	w->steal = slice->steal;
+	/* Where in the slice it was stolen is not known: from its end, the part of it that the wait saw. */
+	if (stolen && slice->tid) {
+		u64 part = stolen < ns ? stolen : ns, fresh_part = stolen < fresh ? stolen : fresh;
+
+		w->stolen_ns += part;
+		w->stolen_fresh_ns += fresh_part;
+		ns -= part;
+		fresh -= fresh_part;
+	}
 	if (!slice->tid) {
 		w->idle_ns += ns;
 		w->idle_fresh_ns += fresh;
@@ -301,6 +316,8 @@ static __always_inline void runq_blame(struct kw_walk *w, struct kw_slices *s)
 		kw_sum_blame(KW_RES_CPU, &w->victim.cg, NULL, KW_SINK_IDLE, 0, w->idle_fresh_ns);
 	if (w->unknown_fresh_ns)
 		kw_sum_blame(KW_RES_CPU, &w->victim.cg, NULL, KW_SINK_UNKNOWN, 0, w->unknown_fresh_ns);
+	if (w->stolen_fresh_ns)
+		kw_sum_blame(KW_RES_CPU, &w->victim.cg, NULL, KW_SINK_STEAL, 0, w->stolen_fresh_ns);
 }
 
 static __noinline int runq_record(struct task_struct *task, struct kw_walk *w, u64 ns, u32 flags)
@@ -319,6 +336,7 @@ static __noinline int runq_record(struct task_struct *task, struct kw_walk *w, u
 	r->p.other_ns = w->other_ns;
 	r->p.idle_ns = w->idle_ns;
 	r->p.unknown_ns = w->unknown_ns;
+	r->p.stolen_ns = w->stolen_ns;
 	r->p.preempted = w->preempted;
 	r->p.allowed_cpus = BPF_CORE_READ(task, nr_cpus_allowed);
 	r->p.priority = BPF_CORE_READ(task, prio);
@@ -351,6 +369,7 @@ static __noinline int runq_wait(struct task_struct *task, struct kw_task_state *
 	w->from = from;
 	w->fresh_from = fresh_from;
 	w->end = now;
+	w->steal = kw_rq_steal(task);
 	w->head = s->head;
 	w->waiter_tid = w->victim.tid;
 	kw_sum_wait(&w->victim.cg, KW_WAIT_CPU, now - fresh_from);

@@ -13,6 +13,7 @@ struct kw_runq {
 	__u64 other_ns;
 	__u64 idle_ns;
 	__u64 unknown_ns;
+	__u64 stolen_ns;
 	__u32 preempted;
 	__u32 allowed_cpus;
 	__u32 priority;
@@ -49,7 +50,7 @@ struct kw_runq {
 	char occ6_comm[16];
 };
 
-_Static_assert(sizeof(struct kw_runq) == 336, "kw_runq");
+_Static_assert(sizeof(struct kw_runq) == 344, "kw_runq");
 
 /* F(member, type, unit, meaning) */
 #define KW_FIELDS_runq(F) \
@@ -57,6 +58,7 @@ _Static_assert(sizeof(struct kw_runq) == 336, "kw_runq");
 	F(other_ns, U64, NS, "CPU held by other cgroups") \
 	F(idle_ns, U64, NS, "CPU idle meanwhile") \
 	F(unknown_ns, U64, NS, "older than the ring of slices, or on a CPU waited on before") \
+	F(stolen_ns, U64, NS, "the hypervisor ran something else on that CPU, not counted to any occupant") \
 	F(preempted, U32, NONE, "1 it was running before (preempted), 0 it was woken") \
 	F(allowed_cpus, U32, COUNT, "CPUs it may run on") \
 	F(priority, U32, NONE, "task_struct.prio") \

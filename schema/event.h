@@ -106,6 +106,7 @@ enum kw_sink {
 	KW_SINK_UNKNOWN = 2,   /* older than the ring of slices, or on another CPU */
 	KW_SINK_DEVICE = 3,    /* served alone, the device took this long */
 	KW_SINK_IRQ = 4,
+	KW_SINK_STEAL = 5,     /* the hypervisor ran something else on that CPU */
 };
 
 #endif

@@ -90,7 +90,7 @@ const char *kw_resource_name(unsigned int resource)
 
 const char *kw_sink_name(unsigned int sink)
 {
-	static const char *const names[] = { "container", "idle", "unknown", "device", "irq" };
+	static const char *const names[] = { "container", "idle", "unknown", "device", "irq", "steal" };
 
 	return name_at(names, sizeof(names) / sizeof(names[0]), sink);
 }
