@@ -26,13 +26,21 @@ static void add_culprit(const struct sentence *s, struct strbuf *out)
 	const struct culprit *c = s->h->culprit_count ? &s->h->culprits[0] : NULL;
 
 	if (!c)
-		strbuf_addstr(out, "nobody on this host");
+		strbuf_addstr(out, "somebody not seen");
 	else if (c->self)
 		strbuf_addstr(out, "it");
 	else if (c->is_container)
 		report_container_name(s->sql, c->container, out);
 	else
 		strbuf_add_plain(out, c->what);
+}
+
+static void add_culprit_cgroup(const struct sentence *s, struct strbuf *out)
+{
+	const struct culprit *c = s->h->culprit_count ? &s->h->culprits[0] : NULL;
+
+	if (c && c->is_container)
+		report_container_cgroup(s->sql, c->container, out);
 }
 
 static void add_impact(const struct episode *e, struct strbuf *out)
@@ -51,9 +59,10 @@ static void add_impact(const struct episode *e, struct strbuf *out)
 
 static void add_baseline(const struct episode *e, struct strbuf *out)
 {
-	if (e->known_ns < 30 * NSEC_PER_SEC) {
-		strbuf_addstr(out, "baseline short: seen for only ");
-		span_format(out, MAX(e->known_ns, 0));
+	if (e->known_ns < NSEC_PER_SEC) {
+		strbuf_addstr(out, "no past known yet");
+	} else if (e->known_ns < 30 * NSEC_PER_SEC) {
+		strbuf_addf(out, "only %lld s of its past known", (long long)(e->known_ns / NSEC_PER_SEC));
 	} else if (e->symptom->kind == SYMPTOM_WAIT) {
 		strbuf_addstr(out, "usually ");
 		span_format(out, e->usual);
@@ -101,6 +110,10 @@ static bool add_placeholder(void *ctx, const char *name, struct strbuf *out)
 		report_container_name(s->sql, s->h->victim, out);
 	else if (!strcmp(name, "culprit"))
 		add_culprit(s, out);
+	else if (!strcmp(name, "victim_cgroup"))
+		report_container_cgroup(s->sql, s->h->victim, out);
+	else if (!strcmp(name, "culprit_cgroup"))
+		add_culprit_cgroup(s, out);
 	else if (!strcmp(name, "resource"))
 		strbuf_add_plain(out, s->h->resource_name);
 	else if (!strcmp(name, "duration"))

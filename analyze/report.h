@@ -31,6 +31,8 @@ json_t *report_nothing(const struct report_context *ctx, int64_t victim, const s
 json_t *report_container(struct sql *sql, int64_t container);
 /* Name for sentences: the container's name, its ref, or "the host". */
 void report_container_name(struct sql *sql, int64_t container, struct strbuf *out);
+/* Its cgroup's path with the leading slash, quoted for a shell where it must be; "" for the host. */
+void report_container_cgroup(struct sql *sql, int64_t container, struct strbuf *out);
 json_t *report_generator(const struct report_context *ctx);
 
 /* One line of the budget before it is made to sum. */

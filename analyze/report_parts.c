@@ -62,6 +62,35 @@ void report_container_name(struct sql *sql, int64_t container, struct strbuf *ou
 	json_decref(c);
 }
 
+/* People paste commands: a container that can choose its cgroup's name must not choose what they run. */
+static void add_shell_word(struct strbuf *out, const char *text)
+{
+	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._:@%+=,-";
+
+	if (text[strspn(text, safe)] == '\0') {
+		strbuf_addstr(out, text);
+		return;
+	}
+	strbuf_addch(out, '\'');
+	for (; *text; text++) {
+		if (*text == '\'')
+			strbuf_addstr(out, "'\\''");
+		else
+			strbuf_addch(out, (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
+	}
+	strbuf_addch(out, '\'');
+}
+
+void report_container_cgroup(struct sql *sql, int64_t container, struct strbuf *out)
+{
+	json_t *c = report_container(sql, container);
+	const char *path = json_string_value(json_object_get(c, "cgroup"));
+
+	if (container != 0 && path)
+		add_shell_word(out, path);
+	json_decref(c);
+}
+
 json_t *report_culprit_container(struct sql *sql, const struct culprit *c)
 {
 	return c->is_container ? report_container(sql, c->container) : json_null();

@@ -345,7 +345,8 @@ static bool column_known(sqlite3 *db, const struct evidence_def *def, const char
 
 static bool placeholder_known(void *ctx, const char *name)
 {
-	static const char *const fixed[] = { "victim", "culprit", "effect", "impact", "duration", "baseline", "resource" };
+	static const char *const fixed[] = { "victim", "culprit", "effect", "impact", "duration", "baseline", "resource",
+					     "victim_cgroup", "culprit_cgroup" };
 	const struct known *known = ctx;
 	const struct evidence_def *def;
 	const char *dot = strchr(name, '.');
