@@ -173,13 +173,13 @@ static int32_t first_process(const struct cgroups *c, const struct cgroup_entry 
 	return n > 0 || n == -E2BIG ? (int32_t)strtol(text, NULL, 10) : 0;
 }
 
-static uint64_t netns_of(const struct cgroups *c, int32_t pid)
+uint64_t netns_of_process(const char *proc, int32_t pid)
 {
 	char path[300], text[64];
 	unsigned long long inode;
 	ssize_t n;
 
-	snprintf(path, sizeof(path), "%s/%d/ns/net", c->proc, pid);
+	snprintf(path, sizeof(path), "%s/%d/ns/net", proc, pid);
 	n = readlink(path, text, sizeof(text) - 1);
 	if (n <= 0)
 		return 0;
@@ -191,7 +191,7 @@ static uint64_t netns_of(const struct cgroups *c, int32_t pid)
 static bool look_at_netns(const struct cgroups *c, struct cgroup_entry *e)
 {
 	int32_t pid = strcmp(e->path, "/") != 0 ? first_process(c, e) : 0;
-	uint64_t netns = pid > 0 ? netns_of(c, pid) : 0;
+	uint64_t netns = pid > 0 ? netns_of_process(c->proc, pid) : 0;
 
 	if (!netns)
 		return false;
@@ -515,6 +515,13 @@ bool cgroups_find(const struct cgroups *c, unsigned int hierarchy, uint64_t id, 
 const struct cgroup_hierarchy *cgroups_hierarchy(const struct cgroups *c, size_t i)
 {
 	return i < c->hierarchy_count ? &c->hierarchies[i] : NULL;
+}
+
+int32_t cgroups_first_process(const struct cgroups *c, unsigned int hierarchy, uint64_t id)
+{
+	const struct cgroup_entry *e = find(c, hierarchy, id);
+
+	return e ? first_process(c, e) : 0;
 }
 
 uint64_t cgroups_overflow(const struct cgroups *c)

@@ -59,10 +59,15 @@ void cgroups_ensure(struct cgroups *c, const struct kw_cg *cg, uint64_t now_ns);
 /* for (size_t i = 0; cgroups_next(c, &i, &info);) ; in no particular order */
 bool cgroups_next(const struct cgroups *c, size_t *iter, struct cgroup_info *ret_info);
 bool cgroups_find(const struct cgroups *c, unsigned int hierarchy, uint64_t id, struct cgroup_info *ret_info);
+/* The first process that the cgroup lists, 0 when it has none or is not known. */
+int32_t cgroups_first_process(const struct cgroups *c, unsigned int hierarchy, uint64_t id);
 /* The i-th mounted hierarchy; NULL past the last. */
 const struct cgroup_hierarchy *cgroups_hierarchy(const struct cgroups *c, size_t i);
 /* Ids that were not taken because the table was full. */
 uint64_t cgroups_overflow(const struct cgroups *c);
+
+/* The inode of the network namespace of a process, 0 when it cannot be asked.  proc: "/proc". */
+uint64_t netns_of_process(const char *proc, int32_t pid);
 
 /*
  * The mounted hierarchies from the texts of /proc/self/mountinfo and /proc/self/cgroup.  Returns how many; the caller

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fileutil.h"
 #include "collect/cgroups.h"
@@ -14,6 +14,7 @@
 #include "collect/sampler.h"
 #include "schema/kinds.h"
 
+#define PROC "/proc"
 #define NETNS_MAX 4096
 #define NET_TEXT_MAX 16384
 
@@ -35,15 +36,6 @@ struct netstat_record {
 	struct kw_event e;
 	struct kw_netstat p;
 };
-
-static uint64_t netns_of(int pid)
-{
-	char path[64];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	return stat(path, &st) < 0 ? 0 : st.st_ino;
-}
 
 static bool read_totals(int pid, struct kw_netstat *ret)
 {
@@ -103,20 +95,9 @@ static int sample_netns(const struct sampler_ctx *ctx, struct netns_entry *entry
 /* The first process that the cgroup lists, if it is in that namespace. */
 static int find_pid(const struct cgroups *cgroups, const struct netns_entry *entry)
 {
-	struct cgroup_info info;
-	char path[4096], text[64];
-	ssize_t len;
-	int pid;
+	int pid = cgroups_first_process(cgroups, entry->hierarchy, entry->id);
 
-	if (!cgroups_find(cgroups, entry->hierarchy, entry->id, &info))
-		return 0;
-	if (snprintf(path, sizeof(path), "%s%s/cgroup.procs", info.mount, info.path) >= (int)sizeof(path))
-		return 0;
-	len = file_read(AT_FDCWD, path, text, sizeof(text));
-	if (len <= 0 && len != -E2BIG)
-		return 0;
-	pid = atoi(text);
-	return pid > 0 && netns_of(pid) == entry->netns ? pid : 0;
+	return pid > 0 && netns_of_process(PROC, pid) == entry->netns ? pid : 0;
 }
 
 static void visit(void *arg, void *slot)
@@ -125,7 +106,7 @@ static void visit(void *arg, void *slot)
 	struct netns_entry *entry = slot;
 
 	/* The namespace is asked for every time: the process may have gone and its number be another's. */
-	if (!entry->pid || netns_of(entry->pid) != entry->netns)
+	if (!entry->pid || netns_of_process(PROC, entry->pid) != entry->netns)
 		entry->pid = find_pid(ctx->cgroups, entry);
 	if (entry->pid)
 		sample_netns(ctx, entry, entry->pid);
@@ -177,7 +158,7 @@ static void netstat_close(void *state)
 static int netstat_open(const struct sampler_ctx *ctx, void **ret_state)
 {
 	struct netstat *s;
-	uint64_t host = netns_of(getpid());
+	uint64_t host = netns_of_process(PROC, getpid());
 
 	(void)ctx;
 	if (!host)
