@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- One shard of the event store: self-contained, so that a file can be copied, deleted or lost alone.
 -- Times are wall-clock nanoseconds since 1970, but for start_ns and pstart_ns (boot time, as the kernel keeps them).
 

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: Apache-2.0
 -- Incidents and every revision of their reports.  Times are wall-clock nanoseconds since 1970.
 
 CREATE TABLE meta (
