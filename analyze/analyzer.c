@@ -195,7 +195,7 @@ static int diagnose(struct analyzer *a, struct episode *e, int64_t now_ns)
 
 	if (r == 0)
 		r = engine_diagnose(a->sql, a->rules, e->symptom, e->container, &window, &coverage, &d);
-	if (r < 0)
+	if (r)
 		return r;
 	e->supported = d.best != NULL;
 	if (d.best)
@@ -395,7 +395,7 @@ int analyzer_run(struct analyzer *a)
 
 	if (r == 0)
 		r = reader_bounds(a->reader, &first_ns, &newest_ns);
-	if (r < 0)
+	if (r)
 		return r == -ENODATA ? 0 : r;
 	if (!a->last_ns)
 		a->last_ns = MAX(first_ns - 1, a->from_ns - PAST_NS);

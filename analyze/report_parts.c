@@ -253,7 +253,7 @@ json_t *report_timeline(struct sql *sql, const struct incident *incident)
 	while (stmt && sqlite3_step(stmt) == SQLITE_ROW)
 		add_moment(moments, &count, sqlite3_column_int64(stmt, 0), sql_text(stmt, 1), sql_text(stmt, 2));
 	sql_done(stmt);
-	qsort(moments, count, sizeof(moments[0]), by_time);
+	qsort(moments, count, sizeof(json_t *), by_time);
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(timeline, moments[i]);
 	return timeline;

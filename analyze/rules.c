@@ -683,7 +683,7 @@ int rules_load(const char *dir, struct rules **ret_rules, struct strbuf *ret_mes
 		r = load_dir(rules, dir, ret_messages);
 		result = r < 0 ? r : result;
 	}
-	qsort(rules->items, rules->count, sizeof(rules->items[0]), by_cause);
+	qsort(rules->items, rules->count, sizeof(struct rule *), by_cause);
 	if (result == 0)
 		result = check_causes(rules, ret_messages);
 	if (result < 0) {

@@ -159,7 +159,7 @@ static int try_episode(struct why *w, const struct episode *e)
 
 	if (r == 0)
 		r = engine_diagnose(w->sql, w->rules, e->symptom, w->container, &window, &coverage, &d);
-	if (r < 0)
+	if (r)
 		return r;
 	if (d.best) {
 		r = offer(w, e, &d, &coverage);

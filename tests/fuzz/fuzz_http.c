@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void run(struct web *web, char *path, char *host, char *body, enum http_method method)
+static void run(struct web *web, char *path, const char *host, const char *body, enum http_method method)
 {
 	char *query = strchr(path, '?');
 	struct http_request req = {

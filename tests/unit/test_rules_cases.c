@@ -376,7 +376,7 @@ static void check_missing(const struct story *story)
 	report = newest(&h, story->cause);
 	if (!story->missing_level != !report)
 		fail_msg("%s without probe %s: %s", story->cause, story->probe, report ? text(report, "headline") : "nothing");
-	if (report && strcmp(confidence(report), story->missing_level))
+	else if (report && strcmp(confidence(report), story->missing_level))
 		fail_msg("%s without probe %s is %s", story->cause, story->probe, confidence(report));
 	host_free(&h);
 }
