@@ -33,7 +33,7 @@ static void remove_tree(const char *path)
 	nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* Every record into a store below dir. */
+/* Every record into a store below dir.  What stands before damage is used: CLI_PARTIAL. */
 static int fill_store(const struct cli *cli, const char *dir)
 {
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
@@ -42,6 +42,7 @@ static int fill_store(const struct cli *cli, const char *dir)
 	struct capture_header header;
 	const struct kw_event *event;
 	uint64_t refused = 0;
+	bool torn;
 	int r = capture_open(cli->args[0], &capture, &header, &err);
 
 	if (r) {
@@ -51,12 +52,15 @@ static int fill_store(const struct cli *cli, const char *dir)
 	r = aggregate_new(dir, cli->config, header.boot_id, &aggregate, &err);
 	if (r)
 		log_error("cannot make a store in %s: %s", dir, err.len ? strbuf_str(&err) : strerror(-r));
+	else
+		aggregate_origin(aggregate, header.node, header.kernel, header.arch);
 	while (!r && (r = capture_read(capture, &event)) > 0) {
 		r = aggregate_event(aggregate, event);
 		refused += r == -EBADMSG;
 		r = r == -EBADMSG ? 0 : r;
 	}
-	if (r == -EBADMSG) {
+	torn = r == -EBADMSG;
+	if (torn) {
 		log_warning("%s is torn or damaged; what stands before that is used", cli->args[0]);
 		r = 0;
 	} else if (r && aggregate) {
@@ -66,7 +70,7 @@ static int fill_store(const struct cli *cli, const char *dir)
 		log_warning("%llu records were malformed", (unsigned long long)refused);
 	aggregate_free(aggregate);
 	capture_free(capture);
-	return r ? CLI_STORE : CLI_OK;
+	return r ? CLI_STORE : torn || refused ? CLI_PARTIAL : CLI_OK;
 }
 
 static int analyze_store(const struct cli *cli, const char *dir)
@@ -190,7 +194,7 @@ int verb_replay(struct cli *cli)
 	AUTO(strbuf) struct strbuf reports = STRBUF_INIT;
 	const char *tmp = getenv("TMPDIR");
 	char dir[256];
-	int code;
+	int code, filled;
 
 	if (cli->arg_count > 1 && !cli->verify) {
 		log_error("a second file is what --verify compares with");
@@ -201,7 +205,8 @@ int verb_replay(struct cli *cli)
 		log_error("cannot make %s: %s", dir, strerror(errno));
 		return CLI_STORE;
 	}
-	code = fill_store(cli, dir);
+	filled = fill_store(cli, dir);
+	code = filled == CLI_PARTIAL ? CLI_OK : filled;
 	if (!code)
 		code = analyze_store(cli, dir);
 	if (!code)
@@ -211,5 +216,5 @@ int verb_replay(struct cli *cli)
 	else if (!code)
 		term_print(strbuf_str(&reports));
 	remove_tree(dir);
-	return code;
+	return code ? code : filled;
 }
