@@ -15,6 +15,7 @@
 #include "base/embed.h"
 #include "base/fileutil.h"
 #include "base/hash.h"
+#include "base/timeutil.h"
 #include "schema/kinds.h"
 
 #define RULE_FILE_MAX (256 * 1024)
@@ -123,12 +124,8 @@ static void set_bool(struct loader *l, const yaml_node_t *node, void *target)
 static void set_int(struct loader *l, const yaml_node_t *node, void *target)
 {
 	const char *text = scalar(l, node);
-	char *end;
 
-	if (!text)
-		return;
-	*(int64_t *)target = strtoll(text, &end, 10);
-	if (*end)
+	if (text && int_parse(text, target) < 0)
 		complain(l, node, "a number is expected here");
 }
 

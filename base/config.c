@@ -59,19 +59,7 @@ static int parse_bool(const char *text, int64_t *ret)
 
 static int parse_count(const char *text, int64_t *ret)
 {
-	char *end;
-	long long value;
-
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	value = strtoll(text, &end, 10);
-	if (*end)
-		return -EINVAL;
-	if (errno)
-		return -ERANGE;
-	*ret = value;
-	return 0;
+	return *text == '-' ? -EINVAL : int_parse(text, ret);
 }
 
 static int parse_ratio(const char *text, double *ret)

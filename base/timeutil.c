@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -177,6 +178,24 @@ int time_parse_span(const char *text, int64_t *ret_ns)
 		first = false;
 	} while (*p);
 	*ret_ns = sum;
+	return 0;
+}
+
+int int_parse(const char *text, int64_t *ret_value)
+{
+	long long value;
+	char *end;
+
+	/* strtoll() would also take blanks and a '+'. */
+	if (!isdigit((unsigned char)text[*text == '-']))
+		return -EINVAL;
+	errno = 0;
+	value = strtoll(text, &end, 10);
+	if (*end)
+		return -EINVAL;
+	if (errno)
+		return -ERANGE;
+	*ret_value = value;
 	return 0;
 }
 

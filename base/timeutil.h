@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clocks and the time notations of the command line.  All times are int64_t nanoseconds. */
+/* Clocks, and the notations of times and numbers of the command line.  All times are int64_t nanoseconds. */
 #ifndef KWHY_BASE_TIMEUTIL_H
 #define KWHY_BASE_TIMEUTIL_H
 
@@ -25,6 +25,8 @@ int64_t time_wall_offset_ns(void);
 int time_parse(const char *text, int64_t now_ns, int64_t *ret_ns);
 /* Parses a span such as "100ms", "2s", "5min", "1h30m"; a bare number is seconds.  0 or -EINVAL, -ERANGE. */
 int time_parse_span(const char *text, int64_t *ret_ns);
+/* Parses a decimal integer that is the whole text, with a '-' or without.  0 or -EINVAL, -ERANGE. */
+int int_parse(const char *text, int64_t *ret_value);
 /* Parses "64M", "1GiB", "4096": powers of 1024.  0 or -EINVAL, -ERANGE. */
 int size_parse(const char *text, int64_t *ret_bytes);
 

@@ -93,11 +93,12 @@ static int bad_value(struct strbuf *err, const struct option_info *o, const char
 
 static int read_int(const char *value, int64_t *ret)
 {
-	char *end;
+	int64_t n;
 
-	errno = 0;
-	*ret = strtoll(value, &end, 10);
-	return errno || end == value || *end || *ret < 1 ? -EINVAL : 0;
+	if (int_parse(value, &n) < 0 || n < 1)
+		return -EINVAL;
+	*ret = n;
+	return 0;
 }
 
 static void remember_config(struct cli *cli, const char *name, const char *value)

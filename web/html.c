@@ -108,10 +108,9 @@ void html_value(struct strbuf *b, const char *name, const json_t *v)
 		strbuf_addstr(b, "<span class=\"none\">–</span>");
 	} else if (json_is_string(v)) {
 		const char *text = json_string_value(v);
-		char *end;
-		int64_t n = strtoll(text, &end, 10);
+		int64_t n;
 
-		if (ends_with(name, "_ns") && *text && !*end)
+		if (ends_with(name, "_ns") && int_parse(text, &n) == 0)
 			html_number(b, name, (double)n, n);
 		else
 			strbuf_add_html(b, text);

@@ -113,13 +113,10 @@ int http_param_int(const struct http_request *req, struct http_response *res, co
 	const char *value = http_param(req, name);
 	int64_t number;
 	char want[64];
-	char *end;
 
 	if (!value)
 		return 0;
-	errno = 0;
-	number = strtoll(value, &end, 10);
-	if (errno || *end || number < min || number > max || isspace((unsigned char)*value)) {
+	if (int_parse(value, &number) < 0 || number < min || number > max) {
 		snprintf(want, sizeof(want), "a whole number from %" PRId64 " to %" PRId64, min, max);
 		return bad_param(res, name, value, want);
 	}

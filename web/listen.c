@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "base/timeutil.h"
+
 static int parse_unix(const char *path, struct web_listen *l, struct strbuf *err)
 {
 	struct sockaddr_un *un = (struct sockaddr_un *)&l->addr;
@@ -27,13 +29,9 @@ static int parse_unix(const char *path, struct web_listen *l, struct strbuf *err
 
 static int parse_port(const char *text, in_port_t *ret_port)
 {
-	char *end;
-	unsigned long port;
+	int64_t port;
 
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	port = strtoul(text, &end, 10);
-	if (*end || port > 65535)
+	if (int_parse(text, &port) < 0 || port < 0 || port > 65535)
 		return -EINVAL;
 	*ret_port = htons((in_port_t)port);
 	return 0;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/timeutil.h"
 #include "web/html.h"
 #include "web/page.h"
 #include "web/routes.h"
@@ -33,9 +34,7 @@ static void bind_params(struct sql_request *q, const struct http_request *req)
 			continue;
 		snprintf(q->names[q->count], sizeof(q->names[0]), ":%.30s", name + 2);
 		*p = (struct query_param){ .name = q->names[q->count], .type = PARAM_TEXT, .text = value };
-		errno = 0;
-		p->integer = strtoll(value, &end, 10);
-		if (*value && !*end && !errno)
+		if (int_parse(value, &p->integer) == 0)
 			p->type = PARAM_INT;
 		else if (*value && (p->real = strtod(value, &end), !*end))
 			p->type = PARAM_REAL;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/timeutil.h"
 #include "web/http.h"
 
 #define JSON_INT_SAFE (INT64_C(1) << 53)
@@ -119,15 +120,10 @@ int64_t value_int(const json_t *object, const char *key, int64_t fallback)
 {
 	const json_t *v = json_object_get(object, key);
 	int64_t number;
-	char *end;
 
 	if (json_is_integer(v))
 		return json_integer_value(v);
-	if (!json_is_string(v))
-		return fallback;
-	errno = 0;
-	number = strtoll(json_string_value(v), &end, 10);
-	return errno || end == json_string_value(v) || *end ? fallback : number;
+	return json_is_string(v) && int_parse(json_string_value(v), &number) == 0 ? number : fallback;
 }
 
 const char *value_text(const json_t *object, const char *key)

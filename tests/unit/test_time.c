@@ -222,6 +222,34 @@ static void parses_sizes(void **state)
 	}
 }
 
+static void parses_integers(void **state)
+{
+	static const struct moment good[] = {
+		{ "0", 0 }, { "42", 42 }, { "-42", -42 }, { "007", 7 }, { "9223372036854775807", INT64_MAX },
+		{ "-9223372036854775808", INT64_MIN },
+	};
+	static const struct {
+		const char *text;
+		int error;
+	} bad[] = {
+		{ "", -EINVAL }, { "-", -EINVAL }, { "+1", -EINVAL }, { " 1", -EINVAL }, { "1 ", -EINVAL },
+		{ "1x", -EINVAL }, { "0x10", -EINVAL }, { "--1", -EINVAL }, { "9223372036854775808", -ERANGE },
+	};
+	int64_t value;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		assert_int_equal(int_parse(good[i].text, &value), 0);
+		assert_int_equal(value, good[i].ns);
+	}
+	value = 42;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		print_message("# \"%s\"\n", bad[i].text);
+		assert_int_equal(int_parse(bad[i].text, &value), bad[i].error);
+		assert_int_equal(value, 42);
+	}
+}
+
 static void check_format(void (*format)(struct strbuf *, int64_t), int64_t value, const char *expected)
 {
 	AUTO(strbuf) struct strbuf b = STRBUF_INIT;
@@ -311,6 +339,7 @@ int main(void)
 		cmocka_unit_test(parses_spans),
 		cmocka_unit_test(refuses_what_is_no_span),
 		cmocka_unit_test(parses_sizes),
+		cmocka_unit_test(parses_integers),
 		cmocka_unit_test(formats_moments),
 		cmocka_unit_test(formats_spans),
 		cmocka_unit_test(formats_sizes),
