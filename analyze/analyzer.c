@@ -114,13 +114,11 @@ static void freeze_container(struct analyzer *a, const struct incident *incident
 		" 'peer_comm', peer_comm, 'duration_ns', CAST(duration_ns AS TEXT), 'error', error, 'stack', stack, 'peer_stack',"
 		" peer_stack, 'payload', json(payload)) FROM v_event WHERE container = :victim AND ts_ns BETWEEN :from AND :to"
 		" AND class = 'context' ORDER BY ts_ns LIMIT :limit";
-	sqlite3_stmt *stmt = sql_get(a->sql, query);
+	sqlite3_stmt *stmt = sql_get_between(a->sql, query, from_ns, to_ns);
 
 	if (!stmt)
 		return;
 	sql_bind_int(stmt, ":victim", container);
-	sql_bind_int(stmt, ":from", from_ns);
-	sql_bind_int(stmt, ":to", to_ns);
 	sql_bind_int(stmt, ":limit", FROZEN_MAX / VICTIMS_MAX);
 	while (sqlite3_step(stmt) == SQLITE_ROW)
 		reports_freeze(a->reports, incident->id, sqlite3_column_int64(stmt, 0), sql_text(stmt, 1));
@@ -327,13 +325,11 @@ struct ticks {
 static int read_ticks(struct analyzer *a, int64_t from_ns, int64_t to_ns, struct ticks *ret)
 {
 	static const char query[] = "SELECT ts_ns FROM v_tick WHERE ts_ns > :from AND ts_ns <= :to ORDER BY ts_ns";
-	sqlite3_stmt *stmt = sql_get(a->sql, query);
+	sqlite3_stmt *stmt = sql_get_between(a->sql, query, from_ns, to_ns);
 
 	*ret = (struct ticks){ 0 };
 	if (!stmt)
 		return -EIO;
-	sql_bind_int(stmt, ":from", from_ns);
-	sql_bind_int(stmt, ":to", to_ns);
 	while (sqlite3_step(stmt) == SQLITE_ROW) {
 		if (ret->count == ret->room) {
 			size_t room = ret->room ? ret->room * 2 : 64;

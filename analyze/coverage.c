@@ -55,14 +55,12 @@ int coverage_load(struct sql *sql, int64_t from_ns, int64_t to_ns, struct covera
 	static const char query[] =
 		"SELECT probe, state, why, emitted, lost_ring + suppressed + lost_other FROM v_coverage"
 		" WHERE ts_ns BETWEEN :from AND :to ORDER BY ts_ns, probe";
-	sqlite3_stmt *stmt = sql_get(sql, query);
+	/* The totals of the tick before the window are what it began with. */
+	sqlite3_stmt *stmt = sql_get_between(sql, query, from_ns - 2 * NSEC_PER_SEC, to_ns);
 
 	*ret = (struct coverage){ 0 };
 	if (!stmt)
 		return -EIO;
-	/* The totals of the tick before the window are what it began with. */
-	sql_bind_int(stmt, ":from", from_ns - 2 * NSEC_PER_SEC);
-	sql_bind_int(stmt, ":to", to_ns);
 	while (sqlite3_step(stmt) == SQLITE_ROW)
 		take_row(ret, stmt);
 	sql_done(stmt);

@@ -163,12 +163,10 @@ static int read_waits(struct detector *d, struct sql *sql, int64_t from_ns, int6
 	static const char query[] =
 		"SELECT container, reason, sum(wait_ns), max(max_ns) FROM v_wait WHERE ts_ns > :from AND ts_ns <= :to"
 		" AND container IS NOT NULL GROUP BY container, reason";
-	sqlite3_stmt *stmt = sql_get(sql, query);
+	sqlite3_stmt *stmt = sql_get_between(sql, query, from_ns, to_ns);
 
 	if (!stmt)
 		return -EIO;
-	sql_bind_int(stmt, ":from", from_ns);
-	sql_bind_int(stmt, ":to", to_ns);
 	while (sqlite3_step(stmt) == SQLITE_ROW) {
 		const struct symptom *symptom = symptom_of_reason(sql_text(stmt, 1));
 		struct track *t = symptom ? track_now(d, sqlite3_column_int64(stmt, 0), from_ns, to_ns) : NULL;
@@ -187,12 +185,10 @@ static int read_usage(struct detector *d, struct sql *sql, int64_t from_ns, int6
 	static const char query[] =
 		"SELECT container, sum(cpu_ns) FROM v_usage WHERE ts_ns > :from AND ts_ns <= :to AND container IS NOT NULL"
 		" GROUP BY container";
-	sqlite3_stmt *stmt = sql_get(sql, query);
+	sqlite3_stmt *stmt = sql_get_between(sql, query, from_ns, to_ns);
 
 	if (!stmt)
 		return -EIO;
-	sql_bind_int(stmt, ":from", from_ns);
-	sql_bind_int(stmt, ":to", to_ns);
 	while (sqlite3_step(stmt) == SQLITE_ROW) {
 		struct track *t = track_now(d, sqlite3_column_int64(stmt, 0), from_ns, to_ns);
 
@@ -206,13 +202,11 @@ static int read_usage(struct detector *d, struct sql *sql, int64_t from_ns, int6
 static int read_occurrences(struct detector *d, struct sql *sql, const struct symptom *symptom, int64_t from_ns,
 			    int64_t to_ns)
 {
-	sqlite3_stmt *stmt = sql_get(sql, symptom->sql);
+	sqlite3_stmt *stmt = sql_get_between(sql, symptom->sql, from_ns, to_ns);
 	size_t s = symptom_index(symptom);
 
 	if (!stmt)
 		return -EIO;
-	sql_bind_int(stmt, ":from", from_ns);
-	sql_bind_int(stmt, ":to", to_ns);
 	sql_bind_int(stmt, ":single", d->thresholds.single_ns);
 	while (sqlite3_step(stmt) == SQLITE_ROW) {
 		struct track *t;
@@ -342,11 +336,9 @@ static int64_t fine_onset(const struct detector *d, struct sql *sql, const struc
 
 	if (symptom_at(s)->kind == SYMPTOM_ONCE || !d->onset_sql[s])
 		return coarse_ns;
-	stmt = sql_get(sql, d->onset_sql[s]);
+	stmt = sql_get_between(sql, d->onset_sql[s], coarse_ns, to_ns);
 	if (!stmt)
 		return coarse_ns;
-	sql_bind_int(stmt, ":from", coarse_ns);
-	sql_bind_int(stmt, ":to", to_ns);
 	sql_bind_int(stmt, ":single", 0);
 	sql_bind_int(stmt, ":victim", t->container);
 	sql_bind_int(stmt, ":earliest", coarse_ns);

@@ -40,13 +40,11 @@ void hypothesis_free(struct hypothesis *h)
 static sqlite3_stmt *bound(struct sql *sql, const char *text, const struct hypothesis *h)
 {
 	const struct window *w = &h->window;
-	sqlite3_stmt *stmt = sql_get(sql, text);
+	sqlite3_stmt *stmt = sql_get_between(sql, text, w->from_ns, w->to_ns);
 
 	if (!stmt)
 		return NULL;
 	sql_bind_int(stmt, ":victim", h->victim);
-	sql_bind_int(stmt, ":from", w->from_ns);
-	sql_bind_int(stmt, ":to", w->to_ns);
 	sql_bind_int(stmt, ":span_ns", w->to_ns - w->from_ns);
 	sql_bind_int(stmt, ":onset", w->onset_ns);
 	sql_bind_int(stmt, ":baseline_from", w->baseline_from_ns);
@@ -455,15 +453,13 @@ static int64_t waited(struct sql *sql, int64_t container, const char *reason, co
 {
 	static const char query[] =
 		"SELECT sum(wait_ns) FROM v_wait WHERE container = :victim AND reason = :reason AND ts_ns > :from AND ts_ns <= :to";
-	sqlite3_stmt *stmt = sql_get(sql, query);
+	sqlite3_stmt *stmt = sql_get_between(sql, query, window->onset_ns, window->to_ns);
 	int64_t ns = 0;
 
 	if (!stmt)
 		return 0;
 	sql_bind_int(stmt, ":victim", container);
 	sql_bind_text(stmt, ":reason", reason);
-	sql_bind_int(stmt, ":from", window->onset_ns);
-	sql_bind_int(stmt, ":to", window->to_ns);
 	if (sqlite3_step(stmt) == SQLITE_ROW)
 		ns = sqlite3_column_int64(stmt, 0);
 	sql_done(stmt);

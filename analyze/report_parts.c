@@ -13,13 +13,11 @@
 
 static sqlite3_stmt *between(struct sql *sql, const char *query, int64_t container, int64_t from_ns, int64_t to_ns)
 {
-	sqlite3_stmt *stmt = sql_get(sql, query);
+	sqlite3_stmt *stmt = sql_get_between(sql, query, from_ns, to_ns);
 
 	if (!stmt)
 		return NULL;
 	sql_bind_int(stmt, ":victim", container);
-	sql_bind_int(stmt, ":from", from_ns);
-	sql_bind_int(stmt, ":to", to_ns);
 	return stmt;
 }
 

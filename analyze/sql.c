@@ -85,6 +85,17 @@ sqlite3_stmt *sql_get(struct sql *s, const char *text)
 	return slot->stmt;
 }
 
+sqlite3_stmt *sql_get_between(struct sql *s, const char *text, int64_t from_ns, int64_t to_ns)
+{
+	sqlite3_stmt *stmt = sql_get(s, text);
+
+	if (!stmt)
+		return NULL;
+	sql_bind_int(stmt, ":from", from_ns);
+	sql_bind_int(stmt, ":to", to_ns);
+	return stmt;
+}
+
 void sql_done(sqlite3_stmt *stmt)
 {
 	if (stmt)

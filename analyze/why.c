@@ -82,12 +82,10 @@ static int find_container(struct why *w, const char *name, struct strbuf *ret_er
 static int count_ticks(struct why *w, struct strbuf *ret_error)
 {
 	static const char query[] = "SELECT count(*) FROM v_tick WHERE ts_ns BETWEEN :from AND :to";
-	sqlite3_stmt *stmt = sql_get(w->sql, query);
+	sqlite3_stmt *stmt = sql_get_between(w->sql, query, w->from_ns, w->to_ns);
 
 	if (!stmt)
 		return -EIO;
-	sql_bind_int(stmt, ":from", w->from_ns);
-	sql_bind_int(stmt, ":to", w->to_ns);
 	if (sqlite3_step(stmt) == SQLITE_ROW)
 		w->ticks = (unsigned int)sqlite3_column_int64(stmt, 0);
 	sql_done(stmt);
@@ -175,14 +173,12 @@ static int try_episode(struct why *w, const struct episode *e)
 static int detect(struct why *w, struct episode *seen)
 {
 	static const char query[] = "SELECT ts_ns FROM v_tick WHERE ts_ns > :from AND ts_ns <= :to ORDER BY ts_ns";
-	sqlite3_stmt *stmt = sql_get(w->sql, query);
+	sqlite3_stmt *stmt = sql_get_between(w->sql, query, MAX(w->from_ns, w->to_ns - DETECT_MAX_NS) - PAST_NS, w->to_ns);
 	int64_t last_ns = 0;
 	int r = stmt ? 0 : -EIO;
 
 	if (!stmt)
 		return r;
-	sql_bind_int(stmt, ":from", MAX(w->from_ns, w->to_ns - DETECT_MAX_NS) - PAST_NS);
-	sql_bind_int(stmt, ":to", w->to_ns);
 	while (r == 0 && sqlite3_step(stmt) == SQLITE_ROW) {
 		int64_t ts_ns = sqlite3_column_int64(stmt, 0);
 		struct episode *const *episodes;
@@ -206,15 +202,13 @@ static int strongest_wait(struct why *w, struct episode *ret)
 		"SELECT reason, sum(wait_ns), max(max_ns), sum(wait_ns) * 1.0 / (sum(sum(wait_ns)) OVER () + coalesce((SELECT sum(cpu_ns)"
 		" FROM v_usage WHERE container = :victim AND ts_ns > :from AND ts_ns <= :to), 0)) FROM v_wait WHERE container = :victim"
 		" AND ts_ns > :from AND ts_ns <= :to GROUP BY reason ORDER BY 2 DESC LIMIT 1";
-	sqlite3_stmt *stmt = sql_get(w->sql, query);
+	sqlite3_stmt *stmt = sql_get_between(w->sql, query, w->from_ns, w->to_ns);
 	const struct symptom *symptom;
 	int r = 0;
 
 	if (!stmt)
 		return -EIO;
 	sql_bind_int(stmt, ":victim", w->container);
-	sql_bind_int(stmt, ":from", w->from_ns);
-	sql_bind_int(stmt, ":to", w->to_ns);
 	if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int64(stmt, 1) >= (w->to_ns - w->from_ns) / 100) {
 		symptom = symptom_of_reason(sql_text(stmt, 0));
 		if (symptom) {
