@@ -212,7 +212,7 @@ static int open_db(const struct shards *s, int64_t name, sqlite3 **ret_db)
 	return 0;
 }
 
-static int64_t query_int(sqlite3 *db, const char *sql)
+int64_t shard_query_int(sqlite3 *db, const char *sql)
 {
 	sqlite3_stmt *stmt;
 	int64_t value = -1;
@@ -227,7 +227,7 @@ static int64_t query_int(sqlite3 *db, const char *sql)
 
 static int migrate(sqlite3 *db)
 {
-	for (int64_t version = query_int(db, "PRAGMA user_version"); version < SCHEMA_VERSION; version++) {
+	for (int64_t version = shard_query_int(db, "PRAGMA user_version"); version < SCHEMA_VERSION; version++) {
 		const struct embedded_file *file;
 		char path[64], pragmas[96];
 
@@ -486,7 +486,7 @@ static bool is_sound(const struct shards *s, int64_t name, sqlite3 *db)
 			? "SELECT count(*) FROM pragma_quick_check(1) WHERE quick_check = 'ok'"
 			: "SELECT 1 FROM (SELECT min(ts_ns), max(ts_ns) FROM event), (SELECT count(*) FROM meta)";
 
-	return query_int(db, sql) == 1;
+	return shard_query_int(db, sql) == 1;
 }
 
 int shards_open_newest(struct shards *s, const char *boot_id, int64_t *ret_name, struct sqlite3 **ret_db,

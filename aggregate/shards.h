@@ -28,6 +28,8 @@ int shards_create(struct shards *s, int64_t ts_ns, int64_t *ret_name, struct sql
 /* *ret_db stays NULL when there is no shard of that boot to continue; what an earlier boot left is ended and sealed. */
 int shards_open_newest(struct shards *s, const char *boot_id, int64_t *ret_name, struct sqlite3 **ret_db,
 		       struct strbuf *ret_error);
+/* The first column of the first row; -1: no row, or the file cannot be read. */
+int64_t shard_query_int(struct sqlite3 *db, const char *sql);
 /* Turns the shard into a plain file if nobody reads it. */
 void shards_seal(struct sqlite3 *db);
 void shards_remove(struct shards *s, int64_t name);

@@ -466,27 +466,14 @@ int store_stack(struct store *s, uint64_t hash, const char *text)
 
 /* ---- committing ------------------------------------------------------------------------------------------ */
 
-static int64_t pragma_int(sqlite3 *db, const char *sql)
-{
-	sqlite3_stmt *stmt;
-	int64_t value = -1;
-
-	if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
-		return -1;
-	if (sqlite3_step(stmt) == SQLITE_ROW)
-		value = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	return value;
-}
-
 static bool is_full(struct store *s, int64_t now_ns)
 {
-	int64_t pages = pragma_int(s->db, "PRAGMA page_count");
+	int64_t pages = shard_query_int(s->db, "PRAGMA page_count");
 
 	/* A wall clock set back does not lengthen a shard either. */
 	if (llabs(now_ns - s->first_ns) >= s->limits.shard_span_ns)
 		return true;
-	return pages * pragma_int(s->db, "PRAGMA page_size") >= s->limits.shard_size;
+	return pages * shard_query_int(s->db, "PRAGMA page_size") >= s->limits.shard_size;
 }
 
 static void shard_seal(struct store *s)
@@ -671,6 +658,6 @@ int store_load(struct store *s, struct identity *id, int64_t *ret_last_ns)
 	if (!r)
 		r = load_nodes(s, id);
 	if (!r)
-		*ret_last_ns = MAX(pragma_int(s->db, "SELECT max(ts_ns) FROM event"), 0);
+		*ret_last_ns = MAX(shard_query_int(s->db, "SELECT max(ts_ns) FROM event"), 0);
 	return r;
 }

@@ -3,6 +3,7 @@
 #ifndef KWHY_CLI_CLI_H
 #define KWHY_CLI_CLI_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -65,6 +66,13 @@ void cli_describe(const struct verb *verb, struct strbuf *out);
 /* Opens the store and selects what --since and --until ask for; says what is wrong and returns an exit code (0: fine).
  */
 int cli_open(const struct cli *cli, struct reader **ret_reader);
+/*
+ * A verb that is one list: opens the store, asks list(), prints its rows as JSON lines or with print().  none: said when
+ * there are none, NULL: nothing.
+ */
+int cli_list(const struct cli *cli,
+	     int64_t (*list)(const struct cli *cli, struct reader *r, json_t **ret_rows, struct strbuf *ret_error),
+	     void (*print)(const json_t *rows), const char *none);
 /* The exit code of a query that returned n (rows or negative errno), with a message when it failed. */
 int cli_query_done(const struct cli *cli, struct reader *r, int64_t n, const struct strbuf *error);
 

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/term.h"
 
 int cli_open(const struct cli *cli, struct reader **ret_reader)
 {
@@ -41,4 +42,31 @@ int cli_query_done(const struct cli *cli, struct reader *r, int64_t n, const str
 		return CLI_PARTIAL;
 	}
 	return CLI_OK;
+}
+
+int cli_list(const struct cli *cli,
+	     int64_t (*list)(const struct cli *cli, struct reader *r, json_t **ret_rows, struct strbuf *ret_error),
+	     void (*print)(const json_t *rows), const char *none)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	json_t *rows = NULL, *row;
+	struct reader *r;
+	size_t i;
+	int64_t n;
+	int code = cli_open(cli, &r);
+
+	if (code)
+		return code;
+	n = list(cli, r, &rows, &err);
+	if (cli->json)
+		json_array_foreach (rows, i, row)
+			term_json(row);
+	else if (json_array_size(rows))
+		print(rows);
+	else if (n >= 0 && none)
+		log_info("%s", none);
+	code = cli_query_done(cli, r, n, &err);
+	json_decref(rows);
+	reader_free(r);
+	return code;
 }

@@ -33,25 +33,12 @@ static void print_rows(const json_t *rows)
 	table_print(&t);
 }
 
+static int64_t list(const struct cli *cli, struct reader *r, json_t **ret_rows, struct strbuf *ret_error)
+{
+	return list_containers(r, cli->at_ns, ret_rows, ret_error);
+}
+
 int verb_containers(struct cli *cli)
 {
-	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
-	json_t *rows = NULL, *row;
-	struct reader *r;
-	size_t i;
-	int64_t n;
-	int code = cli_open(cli, &r);
-
-	if (code)
-		return code;
-	n = list_containers(r, cli->at_ns, &rows, &err);
-	if (cli->json)
-		json_array_foreach (rows, i, row)
-			term_json(row);
-	else if (json_array_size(rows))
-		print_rows(rows);
-	code = cli_query_done(cli, r, n, &err);
-	json_decref(rows);
-	reader_free(r);
-	return code;
+	return cli_list(cli, list, print_rows, NULL);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 
-#include "base/log.h"
 #include "cli/cli.h"
 #include "cli/term.h"
 #include "web/lists.h"
@@ -34,27 +33,13 @@ static void print_rows(const json_t *rows)
 	table_print(&t);
 }
 
+static int64_t list(const struct cli *cli, struct reader *r, json_t **ret_rows, struct strbuf *ret_error)
+{
+	(void)cli;
+	return list_probes(r, ret_rows, ret_error);
+}
+
 int verb_probes(struct cli *cli)
 {
-	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
-	json_t *rows = NULL, *row;
-	struct reader *r;
-	size_t i;
-	int64_t n;
-	int code = cli_open(cli, &r);
-
-	if (code)
-		return code;
-	n = list_probes(r, &rows, &err);
-	if (cli->json)
-		json_array_foreach (rows, i, row)
-			term_json(row);
-	else if (json_array_size(rows))
-		print_rows(rows);
-	else if (n >= 0)
-		log_info("no probe has reported yet");
-	code = cli_query_done(cli, r, n, &err);
-	json_decref(rows);
-	reader_free(r);
-	return code;
+	return cli_list(cli, list, print_rows, "no probe has reported yet");
 }

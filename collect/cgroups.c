@@ -202,6 +202,17 @@ static bool look_at_netns(const struct cgroups *c, struct cgroup_entry *e)
 	return true;
 }
 
+static struct cgroup_entry *add(struct cgroups *c, unsigned int slot, uint64_t id, const char *path, uint64_t now_ns)
+{
+	struct cgroup_entry *e = put(c, slot, id, path);
+
+	if (!e)
+		return NULL;
+	look_at_netns(c, e);
+	announce(c, e, OP_SEEN, now_ns);
+	return e;
+}
+
 /* ---- walk ------------------------------------------------------------------------------------------------------------ */
 
 static void meet(struct cgroups *c, unsigned int slot, uint64_t id, const char *path, uint64_t now_ns)
@@ -212,11 +223,7 @@ static void meet(struct cgroups *c, unsigned int slot, uint64_t id, const char *
 		e->scan = c->scan;
 		return;
 	}
-	e = put(c, slot, id, path);
-	if (!e)
-		return;
-	look_at_netns(c, e);
-	announce(c, e, OP_SEEN, now_ns);
+	add(c, slot, id, path, now_ns);
 }
 
 static void walk(struct cgroups *c, unsigned int slot, int dir, char *path, size_t len, unsigned int depth,
@@ -382,7 +389,6 @@ static void ensure(struct cgroups *c, unsigned int hierarchy, uint64_t id, uint6
 {
 	struct cgroup_key key = { hierarchy, id };
 	const struct unknown *u;
-	struct cgroup_entry *e;
 	char path[PATH_MAX];
 	int slot;
 
@@ -396,12 +402,8 @@ static void ensure(struct cgroups *c, unsigned int hierarchy, uint64_t id, uint6
 		remember_unknown(c, &key, now_ns);
 		return;
 	}
-	e = put(c, slot, id, path);
-	if (!e)
-		return;
-	look_at_netns(c, e);
-	announce(c, e, OP_SEEN, now_ns);
-	c->rescan_soon = true; /* its parents may be as unknown */
+	if (add(c, slot, id, path, now_ns))
+		c->rescan_soon = true; /* its parents may be as unknown */
 }
 
 void cgroups_ensure(struct cgroups *c, const struct kw_cg *cg, uint64_t now_ns)
