@@ -128,6 +128,15 @@ int container_new(struct sandbox *sb, struct container **ret_container)
 	return 0;
 }
 
+int sandbox_parties(struct sandbox *sb)
+{
+	int r = container_new(sb, &sb->victim);
+
+	if (r == 0)
+		r = container_new(sb, &sb->culprit);
+	return r == 0 ? container_new(sb, &sb->bystander) : r;
+}
+
 static void file_path(const struct cgroup_tree *t, const struct container *c, const char *file, char *ret, size_t size)
 {
 	snprintf(ret, size, "%s%s/%s", t->dir, c->path, file);

@@ -77,12 +77,8 @@ static void freeze(struct sandbox *sb, void *arg)
 static int frozen_setup(struct sandbox *sb)
 {
 	struct fs_state *st = sb->state;
-	int r = container_new(sb, &sb->victim);
+	int r = sandbox_parties(sb);
 
-	if (r == 0)
-		r = container_new(sb, &sb->culprit);
-	if (r == 0)
-		r = container_new(sb, &sb->bystander);
 	if (r == 0)
 		r = ext4_new(sb, sandbox_word(sb), 64 << 20, st->mountpoint, sizeof(st->mountpoint));
 	if (r == 0)

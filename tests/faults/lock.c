@@ -83,12 +83,8 @@ static void holder(struct sandbox *sb, void *arg)
 static int lock_setup(struct sandbox *sb)
 {
 	struct lock_state *st = sb->state;
-	int r = container_new(sb, &sb->victim);
+	int r = sandbox_parties(sb);
 
-	if (r == 0)
-		r = container_new(sb, &sb->culprit);
-	if (r == 0)
-		r = container_new(sb, &sb->bystander);
 	if (r < 0)
 		return r;
 	st->span = sandbox_random(sb, 2000, 3000) * MIB;

@@ -91,12 +91,8 @@ static int killed_setup(struct sandbox *sb)
 	static const int signals[] = { SIGKILL, SIGTERM, SIGABRT };
 	struct proc_state *st = sb->state;
 	struct requests rq = { .work_ns = sandbox_random(sb, 2, 6) * MS, .percent = sandbox_random(sb, 15, 25) };
-	int r = container_new(sb, &sb->victim);
+	int r = sandbox_parties(sb);
 
-	if (r == 0)
-		r = container_new(sb, &sb->culprit);
-	if (r == 0)
-		r = container_new(sb, &sb->bystander);
 	if (r < 0)
 		return r;
 	st->signal = signals[sandbox_random(sb, 0, 2)];

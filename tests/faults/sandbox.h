@@ -103,6 +103,8 @@ const char *sandbox_word(struct sandbox *sb);
 
 /* A cgroup of a random name in every hierarchy. */
 int container_new(struct sandbox *sb, struct container **ret_container);
+/* The usual three: victim, culprit, bystander. */
+int sandbox_parties(struct sandbox *sb);
 /* Gives it a network namespace of its own, loopback up, without IPv6. */
 int container_netns(struct sandbox *sb, struct container *c);
 bool controller_is_v2(const struct sandbox *sb, const char *controller);

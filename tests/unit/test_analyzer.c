@@ -9,6 +9,13 @@
 #include "tests/synth/host.h"
 #include "tests/synth/synth.c" /* NOLINT(bugprone-suspicious-include): unit tests have no library of their own */
 
+static void host_of_two(struct host *h, int *ret_web, int *ret_batch)
+{
+	host_new(h);
+	*ret_web = synth_container(h->s, "web");
+	*ret_batch = synth_container(h->s, "batch");
+}
+
 /* ---- cpu.neighbor ------------------------------------------------------------------------------------------------ */
 
 /* One second of a victim that computes half the time and is kept waiting by a neighbour. */
@@ -34,9 +41,7 @@ static void neighbor_story(struct host *h, const char *off)
 {
 	int victim, culprit;
 
-	host_new(h);
-	victim = synth_container(h->s, "web");
-	culprit = synth_container(h->s, "batch");
+	host_of_two(h, &victim, &culprit);
 	synth_container(h->s, "bystander");
 	if (off)
 		synth_probe_off(h->s, off);
@@ -96,9 +101,7 @@ static void test_usual(void **state)
 	int victim, culprit;
 
 	(void)state;
-	host_new(&h);
-	victim = synth_container(h.s, "web");
-	culprit = synth_container(h.s, "batch");
+	host_of_two(&h, &victim, &culprit);
 	/* Thirty seconds are needed before the past counts: they must be below the share. */
 	for (int i = 0; i < 40; i++)
 		neighbor_second(&h, victim, culprit, 30 * MS);
@@ -128,9 +131,7 @@ static void test_chain(void **state)
 	int victim, holder;
 
 	(void)state;
-	host_new(&h);
-	victim = synth_container(h.s, "web");
-	holder = synth_container(h.s, "batch");
+	host_of_two(&h, &victim, &holder);
 	for (int i = 0; i < 25; i++) {
 		synth_usage(h.s, victim)->cpu_ns = 100 * MS;
 		synth_usage(h.s, holder)->cpu_ns = 200 * MS;
@@ -227,9 +228,7 @@ static void test_surge(void **state)
 	int victim, culprit;
 
 	(void)state;
-	host_new(&h);
-	victim = synth_container(h.s, "web");
-	culprit = synth_container(h.s, "batch");
+	host_of_two(&h, &victim, &culprit);
 	for (int i = 0; i < 10; i++) {
 		synth_wait(h.s, victim, KW_WAIT_BLOCK, 60 * MS, 2 * MS, 30);
 		synth_usage(h.s, victim)->cpu_ns = 20 * MS;
@@ -273,9 +272,7 @@ static void test_taken_over(void **state)
 	int victim, culprit;
 
 	(void)state;
-	host_new(&h);
-	victim = synth_container(h.s, "web");
-	culprit = synth_container(h.s, "batch");
+	host_of_two(&h, &victim, &culprit);
 	for (int i = 0; i < 10; i++)
 		neighbor_second(&h, victim, culprit, i < 5 ? 0 : 400 * MS);
 	assert_int_equal(run_once(&h, h.reports, false), 10);
