@@ -26,6 +26,7 @@
 /* Diagnosed at every tick at first, then now and then: evidence gathers, and causes change slowly. */
 #define EAGER_TICKS 6
 #define LAZY_TICKS 5
+#define UNEXPLAINED_TICKS 30 /* so long every tick, while nothing explains it */
 #define FROZEN_MAX 10000
 #define EXPIRE_EVERY_NS (3600 * NSEC_PER_SEC)
 
@@ -108,12 +109,15 @@ void analyzer_on_report(struct analyzer *a, void (*fn)(void *ctx, const json_t *
 static void freeze_container(struct analyzer *a, const struct incident *incident, int64_t container, int64_t from_ns,
 			     int64_t to_ns)
 {
-	static const char query[] =
-		"SELECT ts_ns, json_object('ts_ns', CAST(ts_ns AS TEXT), 'kind', kind, 'container', container, 'container_name',"
-		" container_name, 'peer', peer, 'peer_name', peer_name, 'pid', pid, 'tid', tid, 'comm', comm, 'peer_pid', peer_pid,"
-		" 'peer_comm', peer_comm, 'duration_ns', CAST(duration_ns AS TEXT), 'error', error, 'stack', stack, 'peer_stack',"
-		" peer_stack, 'payload', json(payload)) FROM v_event WHERE container = :victim AND ts_ns BETWEEN :from AND :to"
-		" AND class = 'context' ORDER BY ts_ns LIMIT :limit";
+	static const char query[] = "SELECT ts_ns, json_object('ts_ns', CAST(ts_ns AS TEXT), 'kind', kind, "
+				    "'container', container, 'container_name',"
+				    " container_name, 'peer', peer, 'peer_name', peer_name, 'pid', pid, 'tid', tid, "
+				    "'comm', comm, 'peer_pid', peer_pid,"
+				    " 'peer_comm', peer_comm, 'duration_ns', CAST(duration_ns AS TEXT), 'error', "
+				    "error, 'stack', stack, 'peer_stack',"
+				    " peer_stack, 'payload', json(payload)) FROM v_event WHERE container = :victim AND "
+				    "ts_ns BETWEEN :from AND :to"
+				    " AND class = 'context' ORDER BY ts_ns LIMIT :limit";
 	sqlite3_stmt *stmt = sql_get_between(a->sql, query, from_ns, to_ns);
 
 	if (!stmt)
@@ -184,15 +188,44 @@ static struct window window_of(int64_t onset_ns, int64_t to_ns)
 	return w;
 }
 
+static int diagnose_from(struct analyzer *a, const struct episode *e, int64_t onset_ns, int64_t now_ns,
+			 struct coverage *ret_coverage, struct diagnosis *ret_diagnosis)
+{
+	struct window window = window_of(onset_ns, now_ns);
+	int r = coverage_load(a->sql, window.from_ns, window.to_ns, ret_coverage);
+
+	return r ? r : engine_diagnose(a->sql, a->rules, e->symptom, e->container, &window, ret_coverage, ret_diagnosis);
+}
+
+/*
+ * What went on for long without an explanation may have one now: somebody else came, and is the cause of what happens
+ * since.  The episode then begins there.
+ */
+static int diagnose_recent(struct analyzer *a, struct episode *e, int64_t now_ns, struct coverage *ret_coverage,
+			   struct diagnosis *ret_diagnosis)
+{
+	int64_t recent_ns = now_ns - a->thresholds.window_ns - NSEC_PER_SEC;
+	int r;
+
+	if (ret_diagnosis->best || e->explained || e->symptom->kind != SYMPTOM_WAIT || e->onset_ns >= recent_ns)
+		return 0;
+	diagnosis_clear(ret_diagnosis);
+	r = diagnose_from(a, e, recent_ns, now_ns, ret_coverage, ret_diagnosis);
+	if (r == 0 && ret_diagnosis->best) {
+		e->onset_ns = recent_ns;
+		e->total = engine_waited(a->sql, e->container, e->symptom->reason, recent_ns, now_ns);
+	}
+	return r;
+}
+
 static int diagnose(struct analyzer *a, struct episode *e, int64_t now_ns)
 {
-	struct window window = window_of(e->onset_ns, now_ns);
 	struct coverage coverage;
 	struct diagnosis d;
-	int r = coverage_load(a->sql, window.from_ns, window.to_ns, &coverage);
+	int r = diagnose_from(a, e, e->onset_ns, now_ns, &coverage, &d);
 
 	if (r == 0)
-		r = engine_diagnose(a->sql, a->rules, e->symptom, e->container, &window, &coverage, &d);
+		r = diagnose_recent(a, e, now_ns, &coverage, &d);
 	if (r)
 		return r;
 	e->supported = d.best != NULL;
@@ -210,7 +243,9 @@ static bool ripe(const struct analyzer *a, const struct episode *e)
 
 static bool to_be_diagnosed(const struct analyzer *a, const struct episode *e, int64_t now_ns)
 {
-	return ripe(a, e) && (e->ticks <= EAGER_TICKS || e->ticks % LAZY_TICKS == 0 || e->peak_ns == now_ns);
+	unsigned int eager = e->explained ? EAGER_TICKS : UNEXPLAINED_TICKS;
+
+	return ripe(a, e) && (e->ticks <= eager || e->ticks % LAZY_TICKS == 0 || e->peak_ns == now_ns);
 }
 
 static int follow_episodes(struct analyzer *a, int64_t now_ns)

@@ -19,13 +19,15 @@ struct analyzer;
 struct analyzer_options {
 	const char *state_dir;
 	const struct config *config; /* must outlive the analyzer */
-	int64_t from_ns;             /* ticks before this are not analysed (0: all stored); live: now minus a little, or the last tick analysed before a restart */
+	int64_t from_ns; /* ticks before this are not analysed (0: all stored); live: now minus a little, or the last
+			    tick analysed before a restart */
 };
 
 int analyzer_new(const struct analyzer_options *options, struct analyzer **ret_analyzer, struct strbuf *ret_error);
 void analyzer_free(struct analyzer *a);
 
-/* Analyses every tick committed since the last call.  Returns the number of ticks, or negative errno (the store vanished; try again later). */
+/* Analyses every tick committed since the last call.  Returns the number of ticks, or negative errno (the store
+ * vanished; try again later). */
 int analyzer_run(struct analyzer *a);
 /* Called with each report written (borrowed reference); NULL to unset. */
 void analyzer_on_report(struct analyzer *a, void (*fn)(void *ctx, const json_t *report), void *ctx);
@@ -38,8 +40,8 @@ int analyzer_finish(struct analyzer *a);
  * inconclusive or confirmed, and a headline that says that nothing was wrong in the kernel, and on what coverage.
  * -ENOENT unknown container, -ENODATA nothing stored for that window.
  */
-int analyze_why(const char *state_dir, const struct config *config, const char *container, int64_t from_ns, int64_t to_ns,
-		json_t **ret_report, struct strbuf *ret_error);
+int analyze_why(const char *state_dir, const struct config *config, const char *container, int64_t from_ns,
+		int64_t to_ns, json_t **ret_report, struct strbuf *ret_error);
 
 /* `kwhy rules check`: 0, or -EINVAL with "file:line: text" lines. */
 int rules_check_file(const char *path, struct strbuf *ret_messages);

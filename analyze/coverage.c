@@ -102,7 +102,8 @@ json_t *coverage_json(const struct coverage *c)
 		const struct probe_coverage *p = &c->probes[i];
 
 		if (p->lost > 0)
-			json_array_append_new(lost, json_pack("{s:s, s:o}", "probe", p->name, "count", json_int(p->lost)));
+			json_array_append_new(lost,
+					      json_pack("{s:s, s:o}", "probe", p->name, "count", json_int(p->lost)));
 		if (!p->present || p->degraded)
 			json_array_append_new(missing, json_pack("{s:s, s:o}", "probe", p->name, "why",
 								 json_text(p->why[0] ? p->why : "not attached")));

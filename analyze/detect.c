@@ -49,8 +49,10 @@ static char *onset_query(const struct symptom *symptom)
 	AUTO(strbuf) struct strbuf sql = STRBUF_INIT;
 
 	/* The first arm names the columns, whatever the symptom's query calls them. */
-	strbuf_addf(&sql, "SELECT min(onset_ns) FROM (SELECT NULL AS container, NULL AS onset_ns, NULL, NULL UNION ALL %s)"
-			  " WHERE container = :victim AND onset_ns >= :earliest", symptom->sql);
+	strbuf_addf(&sql,
+		    "SELECT min(onset_ns) FROM (SELECT NULL AS container, NULL AS onset_ns, NULL, NULL UNION ALL %s)"
+		    " WHERE container = :victim AND onset_ns >= :earliest",
+		    symptom->sql);
 	return strbuf_detach(&sql, NULL);
 }
 
@@ -174,7 +176,8 @@ static int read_waits(struct detector *d, struct sql *sql, int64_t from_ns, int6
 		if (!t)
 			continue;
 		slice_of(t)->value[symptom_index(symptom)] += sqlite3_column_int64(stmt, 2);
-		take_single(t, symptom_index(symptom), to_ns - sqlite3_column_int64(stmt, 3), sqlite3_column_int64(stmt, 3));
+		take_single(t, symptom_index(symptom), to_ns - sqlite3_column_int64(stmt, 3),
+			    sqlite3_column_int64(stmt, 3));
 	}
 	sql_done(stmt);
 	return 0;
@@ -182,9 +185,9 @@ static int read_waits(struct detector *d, struct sql *sql, int64_t from_ns, int6
 
 static int read_usage(struct detector *d, struct sql *sql, int64_t from_ns, int64_t to_ns)
 {
-	static const char query[] =
-		"SELECT container, sum(cpu_ns) FROM v_usage WHERE ts_ns > :from AND ts_ns <= :to AND container IS NOT NULL"
-		" GROUP BY container";
+	static const char query[] = "SELECT container, sum(cpu_ns) FROM v_usage WHERE ts_ns > :from AND ts_ns <= :to "
+				    "AND container IS NOT NULL"
+				    " GROUP BY container";
 	sqlite3_stmt *stmt = sql_get_between(sql, query, from_ns, to_ns);
 
 	if (!stmt)
@@ -367,15 +370,17 @@ static struct episode *open_episode(struct detector *d, struct sql *sql, struct 
 	return e;
 }
 
-/* Something new on top of what was there: the onset is in the newest slice.  While a window fills, sums double by themselves. */
+/* Something new on top of what was there: the onset is in the newest slice.  While a window fills, sums double by
+ * themselves. */
 static bool surges(const struct detector *d, const struct episode *e, size_t s, const struct track *t,
 		   const struct window_sums *sums, int64_t to_ns)
 {
-	return !e->explained && to_ns - e->detected_ns > d->thresholds.window_ns && MAX(sums->value[s], t->single_ns[s]) > 2 * e->peak &&
-	       e->symptom->kind != SYMPTOM_ONCE;
+	return !e->explained && to_ns - e->detected_ns > d->thresholds.window_ns &&
+	       MAX(sums->value[s], t->single_ns[s]) > 2 * e->peak && e->symptom->kind != SYMPTOM_ONCE;
 }
 
-static void restart_episode(struct detector *d, struct sql *sql, struct episode *e, struct track *t, size_t s, int64_t to_ns)
+static void restart_episode(struct detector *d, struct sql *sql, struct episode *e, struct track *t, size_t s,
+			    int64_t to_ns)
 {
 	const struct slice *now = slice_of(t);
 	int64_t begin_ns = now->ts_ns - now->span_ns;
@@ -388,7 +393,8 @@ static void restart_episode(struct detector *d, struct sql *sql, struct episode 
 	e->ticks = 0;
 }
 
-static void update_episode(struct episode *e, const struct track *t, size_t s, const struct window_sums *sums, int64_t to_ns)
+static void update_episode(struct episode *e, const struct track *t, size_t s, const struct window_sums *sums,
+			   int64_t to_ns)
 {
 	int64_t peak = MAX(sums->value[s], t->single_ns[s]);
 

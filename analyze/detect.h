@@ -34,8 +34,8 @@ void detector_free(struct detector *d);
 /* Takes the rows of one tick, (from, to].  0 or -EIO with the text of sql_error(). */
 int detector_tick(struct detector *d, struct sql *sql, int64_t from_ns, int64_t to_ns);
 /*
- * By container and symptom; valid until the next tick.  A symptom that was weak, and that nothing explained, begins anew
- * when it doubles: what happens then is not what was usual before.
+ * By container and symptom; valid until the next tick.  A symptom that was weak, and that nothing explained, begins
+ * anew when it doubles: what happens then is not what was usual before.
  */
 size_t detector_episodes(const struct detector *d, struct episode *const **ret_episodes);
 /* Containers that could not be followed for want of room. */

@@ -97,7 +97,8 @@ static struct culprit *culprit_of(struct hypothesis *h, bool is_container, int64
 
 	for (size_t i = 0; i < h->culprit_count; i++) {
 		c = &h->culprits[i];
-		if (c->is_container == is_container && (is_container ? c->container == container : !strcmp(c->what, what)))
+		if (c->is_container == is_container &&
+		    (is_container ? c->container == container : !strcmp(c->what, what)))
 			return c;
 	}
 	if (h->culprit_count == CULPRITS_MAX)
@@ -197,7 +198,8 @@ static json_t *collect_rows(sqlite3_stmt *stmt)
 	return rows;
 }
 
-static void run_test(struct sql *sql, struct hypothesis *h, const struct evidence_def *def, const struct coverage *coverage)
+static void run_test(struct sql *sql, struct hypothesis *h, const struct evidence_def *def,
+		     const struct coverage *coverage)
 {
 	struct test *t = &h->tests[h->test_count++];
 	sqlite3_stmt *stmt = bound(sql, def->sql, h);
@@ -264,8 +266,8 @@ static void find_weight(struct hypothesis *h)
 	}
 }
 
-struct hypothesis *engine_evaluate(struct sql *sql, const struct rule *rule, int64_t victim, const struct window *window,
-				   const struct coverage *coverage)
+struct hypothesis *engine_evaluate(struct sql *sql, const struct rule *rule, int64_t victim,
+				   const struct window *window, const struct coverage *coverage)
 {
 	struct hypothesis *h = calloc(1, sizeof(*h));
 
@@ -335,8 +337,8 @@ static enum confidence cap(const struct hypothesis *h, enum confidence level)
 			    t->def->rules_out ? t->def->rules_out : t->def->id, t->why);
 			/* The edge itself was seen: what else may be true does not undo it. */
 			level = MIN(level, level == CONFIDENCE_CONFIRMED ? CONFIDENCE_PROBABLE : CONFIDENCE_POSSIBLE);
-		} else if ((t->def->role == EVIDENCE_REQUIRE || t->def->confirms) && t->def->from_events && t->lost > 0 &&
-			   t->holds == 1) {
+		} else if ((t->def->role == EVIDENCE_REQUIRE || t->def->confirms) && t->def->from_events &&
+			   t->lost > 0 && t->holds == 1) {
 			char count[32];
 
 			snprintf(count, sizeof(count), "%lld", (long long)t->lost);
@@ -355,7 +357,8 @@ static void explain_level(const struct hypothesis *h, const struct tally *n)
 		if (t->def->confirms && t->holds == 1)
 			say(h->basis, "%s: the kernel itself showed it%s", t->def->id, "");
 	}
-	say(h->basis, "all required evidence holds%s%s", n->alike_tested ? ", look-alikes were tested and ruled out" : "", "");
+	say(h->basis, "all required evidence holds%s%s",
+	    n->alike_tested ? ", look-alikes were tested and ruled out" : "", "");
 }
 
 void hypothesis_judge(struct hypothesis *h)
@@ -448,12 +451,11 @@ static int add_lookalikes(struct sql *sql, const struct rules *rules, int64_t vi
 	return r;
 }
 
-/* Waits of a container for one reason since the onset. */
-static int64_t waited(struct sql *sql, int64_t container, const char *reason, const struct window *window)
+int64_t engine_waited(struct sql *sql, int64_t container, const char *reason, int64_t from_ns, int64_t to_ns)
 {
-	static const char query[] =
-		"SELECT sum(wait_ns) FROM v_wait WHERE container = :victim AND reason = :reason AND ts_ns > :from AND ts_ns <= :to";
-	sqlite3_stmt *stmt = sql_get_between(sql, query, window->onset_ns, window->to_ns);
+	static const char query[] = "SELECT sum(wait_ns) FROM v_wait WHERE container = :victim AND reason = :reason "
+				    "AND ts_ns > :from AND ts_ns <= :to";
+	sqlite3_stmt *stmt = sql_get_between(sql, query, from_ns, to_ns);
 	int64_t ns = 0;
 
 	if (!stmt)
@@ -475,7 +477,7 @@ static bool stopped_enough(struct sql *sql, const struct rule *rule, int64_t cul
 
 		if (!symptom->reason)
 			return true;
-		if (waited(sql, culprit, symptom->reason, window) * 2 >= victim_ns)
+		if (engine_waited(sql, culprit, symptom->reason, window->onset_ns, window->to_ns) * 2 >= victim_ns)
 			return true;
 	}
 	return false;
@@ -519,7 +521,8 @@ static void follow_chain(struct sql *sql, const struct rules *rules, const struc
 			 const struct coverage *coverage, struct diagnosis *d)
 {
 	const struct hypothesis *at = d->best;
-	int64_t victim_ns = symptom->reason ? waited(sql, at->victim, symptom->reason, &at->window) : 0;
+	const struct window *w = &at->window;
+	int64_t victim_ns = symptom->reason ? engine_waited(sql, at->victim, symptom->reason, w->onset_ns, w->to_ns) : 0;
 
 	while (d->depth < CHAIN_MAX) {
 		struct hypothesis *next = next_link(sql, rules, at, victim_ns, coverage, d);

@@ -71,8 +71,8 @@ struct hypothesis {
 void hypothesis_free(struct hypothesis *h); /* NULL is fine */
 
 /* NULL when out of memory. */
-struct hypothesis *engine_evaluate(struct sql *sql, const struct rule *rule, int64_t victim, const struct window *window,
-				   const struct coverage *coverage);
+struct hypothesis *engine_evaluate(struct sql *sql, const struct rule *rule, int64_t victim,
+				   const struct window *window, const struct coverage *coverage);
 
 /*
  * The decision of contract section 3 as a pure function: what the tests allow to say.  Fills verdict, level, basis and
@@ -92,6 +92,9 @@ struct diagnosis {
 void diagnosis_clear(struct diagnosis *d);
 /* The root cause: end of the chain, or best; NULL when there is none. */
 const struct hypothesis *diagnosis_root(const struct diagnosis *d);
+
+/* Sum of the waits of a container for one reason (name of enum kw_wait_reason) within (from, to], in ns. */
+int64_t engine_waited(struct sql *sql, int64_t container, const char *reason, int64_t from_ns, int64_t to_ns);
 
 int engine_diagnose(struct sql *sql, const struct rules *rules, const struct symptom *symptom, int64_t victim,
 		    const struct window *window, const struct coverage *coverage, struct diagnosis *ret);

@@ -114,7 +114,8 @@ static struct victim *victim_find(struct incident *incident, int64_t container, 
 struct incident *incidents_of(const struct incidents *all, int64_t container, const struct symptom *symptom)
 {
 	for (size_t i = 0; i < all->count; i++) {
-		const struct victim *v = all->items[i]->resolved ? NULL : victim_find(all->items[i], container, symptom);
+		const struct victim *v =
+			all->items[i]->resolved ? NULL : victim_find(all->items[i], container, symptom);
 
 		if (v && !v->moved)
 			return all->items[i];
@@ -130,8 +131,8 @@ static struct incident *by_key(const struct incidents *all, const struct inciden
 	return NULL;
 }
 
-static struct incident *incident_new(struct incidents *all, const struct incident_key *key, const struct episode *episode,
-				     int64_t now_ns)
+static struct incident *incident_new(struct incidents *all, const struct incident_key *key,
+				     const struct episode *episode, int64_t now_ns)
 {
 	struct incident *incident = all->count < INCIDENTS_OPEN_MAX ? calloc(1, sizeof(*incident)) : NULL;
 
@@ -149,7 +150,8 @@ static struct incident *incident_new(struct incidents *all, const struct inciden
 	return incident;
 }
 
-/* The same cause, and the culprit filed first is still among the culprits: who comes first may change from tick to tick. */
+/* The same cause, and the culprit filed first is still among the culprits: who comes first may change from tick to
+ * tick. */
 static bool still_explains(const struct incident *incident, const struct diagnosis *d)
 {
 	const struct hypothesis *root = diagnosis_root(d);

@@ -28,7 +28,8 @@ struct sqlite3;
 int reader_open(const char *state_dir, struct reader **ret_reader, struct strbuf *ret_error);
 void reader_free(struct reader *r); /* NULL is fine */
 
-/* Attaches the shards that overlap [from, to] (wall ns) and makes the views; cheap when nothing changed.  Call before queries, and again as time goes on. */
+/* Attaches the shards that overlap [from, to] (wall ns) and makes the views; cheap when nothing changed.  Call before
+ * queries, and again as time goes on. */
 int reader_select(struct reader *r, int64_t from_ns, int64_t to_ns);
 bool reader_truncated(const struct reader *r);
 const char *reader_warnings(const struct reader *r); /* "" when none; lines */
@@ -36,7 +37,8 @@ const char *reader_warnings(const struct reader *r); /* "" when none; lines */
 /* Oldest and newest time stored, over all shards.  -ENODATA when empty. */
 int reader_bounds(struct reader *r, int64_t *ret_first_ns, int64_t *ret_last_ns);
 
-/* The connection, for the analyzer's prepared statements.  Valid until reader_free(); statements must be finalized before reader_select() changes the set of shards (it returns 1 then). */
+/* The connection, for the analyzer's prepared statements.  Valid until reader_free(); statements must be finalized
+ * before reader_select() changes the set of shards (it returns 1 then). */
 struct sqlite3 *reader_db(struct reader *r);
 
 /* One named parameter of a query, ":name". */
@@ -64,13 +66,15 @@ struct query_value {
 	int size;
 };
 
-/* Called for each row; names and values have count entries and live until it returns.  Return 0 to go on, negative errno to stop. */
+/* Called for each row; names and values have count entries and live until it returns.  Return 0 to go on, negative
+ * errno to stop. */
 typedef int (*query_row_fn)(void *ctx, int count, const char *const *names, const struct query_value *values);
 
 /*
  * Runs one read-only statement.  Parameters the statement does not have are ignored; ones it has that are not given are
  * NULL.  Returns the number of rows or a negative errno with a line in *ret_error: -EINVAL bad SQL (or more than one
- * statement), -EPERM it would write, -ETIME, -EFBIG, -E2BIG more rows than allowed (those up to the limit were delivered).
+ * statement), -EPERM it would write, -ETIME, -EFBIG, -E2BIG more rows than allowed (those up to the limit were
+ * delivered).
  */
 int64_t reader_query(struct reader *r, const char *sql, const struct query_param *params, size_t count,
 		     const struct query_limits *limits, query_row_fn fn, void *ctx, struct strbuf *ret_error);

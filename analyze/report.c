@@ -151,7 +151,9 @@ static json_t *headline(struct sentence *s, const struct diagnosis *d)
 	template_expand(&out, plain, add_placeholder, s);
 	template_expand(&out, s->h->rule->mechanism, add_placeholder, s);
 	for (size_t i = 0; i < d->depth; i++) {
-		root = (struct sentence){ .sql = s->sql, .h = d->chain[i], .episode = s->episode, .duration_ns = s->duration_ns };
+		root = (struct sentence){
+			.sql = s->sql, .h = d->chain[i], .episode = s->episode, .duration_ns = s->duration_ns
+		};
 		strbuf_addstr(&out, ", and ");
 		if (d->chain[i]->culprit_count && d->chain[i]->culprits[0].self)
 			report_container_name(s->sql, d->chain[i]->victim, &out);
@@ -173,8 +175,9 @@ static json_t *impact_json(const struct episode *e)
 	json_t *impact;
 
 	add_baseline(e, &baseline);
-	impact = json_pack("{s:s, s:o, s:s, s:o}", "name", e->symptom->name, "value", wait ? json_ns(value) : json_int(value),
-			   "unit", wait ? "ns" : "count", "baseline", wait ? json_ns(e->usual) : json_int(e->usual));
+	impact = json_pack("{s:s, s:o, s:s, s:o}", "name", e->symptom->name, "value",
+			   wait ? json_ns(value) : json_int(value), "unit", wait ? "ns" : "count", "baseline",
+			   wait ? json_ns(e->usual) : json_int(e->usual));
 	json_object_set_new(impact, "baseline_text", json_text(strbuf_str(&baseline)));
 	if (wait) {
 		json_object_set_new(impact, "longest_ns", json_ns(e->worst_ns));
@@ -198,9 +201,10 @@ static json_t *victims_json(const struct report_context *ctx, const struct incid
 			if (incident->victims[k].episode.container == e->container)
 				json_array_append_new(impact, impact_json(&incident->victims[k].episode));
 		if (first)
-			json_array_append_new(victims, json_pack("{s:o, s:O, s:o}", "container",
-								 report_container(ctx->sql, e->container), "impact", impact, "tasks",
-								 report_tasks(ctx->sql, e->container, e->onset_ns, ctx->now_ns)));
+			json_array_append_new(
+				victims, json_pack("{s:o, s:O, s:o}", "container",
+						   report_container(ctx->sql, e->container), "impact", impact, "tasks",
+						   report_tasks(ctx->sql, e->container, e->onset_ns, ctx->now_ns)));
 		json_decref(impact);
 	}
 	return victims;
@@ -216,8 +220,8 @@ static json_t *culprits_json(const struct report_context *ctx, const struct hypo
 		json_t *what = c->what[0] ? sentence_json(&s, c->what) : sentence_json(&s, root->rule->mechanism);
 
 		json_array_append_new(culprits, json_pack("{s:o, s:f, s:b, s:O, s:o}", "container",
-							  report_culprit_container(ctx->sql, c), "share", c->share, "self", c->self,
-							  "tasks", c->tasks, "what", what));
+							  report_culprit_container(ctx->sql, c), "share", c->share,
+							  "self", c->self, "tasks", c->tasks, "what", what));
 	}
 	return culprits;
 }
@@ -232,10 +236,10 @@ static json_t *evidence_id(const struct hypothesis *h, const struct test *t)
 static json_t *params_json(const struct hypothesis *h)
 {
 	const struct window *w = &h->window;
-	json_t *params = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", ":victim", json_int(h->victim), ":from", json_ns(w->from_ns),
-				   ":to", json_ns(w->to_ns), ":span_ns", json_ns(w->to_ns - w->from_ns), ":onset",
-				   json_ns(w->onset_ns), ":baseline_from", json_ns(w->baseline_from_ns), ":baseline_to",
-				   json_ns(w->baseline_to_ns));
+	json_t *params = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", ":victim", json_int(h->victim), ":from",
+				   json_ns(w->from_ns), ":to", json_ns(w->to_ns), ":span_ns",
+				   json_ns(w->to_ns - w->from_ns), ":onset", json_ns(w->onset_ns), ":baseline_from",
+				   json_ns(w->baseline_from_ns), ":baseline_to", json_ns(w->baseline_to_ns));
 	bool culprit = h->culprit_count && h->culprits[0].is_container;
 
 	json_object_set_new(params, ":culprit", culprit ? json_int(h->culprits[0].container) : json_null());
@@ -257,10 +261,11 @@ static json_t *evidence_json(const struct report_context *ctx, const struct hypo
 {
 	static const char *const roles[] = { "require", "support", "refute" };
 	struct sentence s = { .sql = ctx->sql, .h = h, .own = t };
-	json_t *e = json_pack("{s:o, s:s, s:o, s:s, s:o, s:O, s:o, s:o}", "id", evidence_id(h, t), "kind", roles[t->def->role],
-			      "claim", t->row ? sentence_json(&s, t->def->claim) : json_text(t->why), "sql", t->def->sql, "params",
-			      params_json(h), "rows", t->rows, "observed", measured(t, "observed"), "baseline",
-			      measured(t, "expected"));
+	json_t *e =
+		json_pack("{s:o, s:s, s:o, s:s, s:o, s:O, s:o, s:o}", "id", evidence_id(h, t), "kind",
+			  roles[t->def->role], "claim", t->row ? sentence_json(&s, t->def->claim) : json_text(t->why),
+			  "sql", t->def->sql, "params", params_json(h), "rows", t->rows, "observed",
+			  measured(t, "observed"), "baseline", measured(t, "expected"));
 
 	json_object_set_new(e, "holds", t->holds < 0 ? json_null() : json_boolean(t->holds));
 	json_object_set_new(e, "unit", json_string(unit_name(t->def->unit)));
@@ -279,16 +284,18 @@ static json_t *test_json(const struct hypothesis *h, const struct test *t)
 {
 	bool refute = t->def->role == EVIDENCE_REFUTE;
 	json_t *pass = t->holds < 0 ? json_null() : json_boolean(refute ? !t->holds : t->holds);
-	json_t *test = json_pack("{s:s, s:o, s:o, s:o, s:[o]}", "name", t->def->id, "expected", formatted(t, "expected"), "observed",
-				 t->holds < 0 && t->why[0] ? json_text(t->why) : formatted(t, "observed"), "pass", pass, "evidence",
-				 evidence_id(h, t));
+	json_t *test =
+		json_pack("{s:s, s:o, s:o, s:o, s:[o]}", "name", t->def->id, "expected", formatted(t, "expected"),
+			  "observed", t->holds < 0 && t->why[0] ? json_text(t->why) : formatted(t, "observed"), "pass",
+			  pass, "evidence", evidence_id(h, t));
 
 	if (t->def->rules_out)
 		json_object_set_new(test, "rules_out", json_string(t->def->rules_out));
 	return test;
 }
 
-static void add_hypothesis(const struct report_context *ctx, const struct hypothesis *h, json_t *hypotheses, json_t *evidence)
+static void add_hypothesis(const struct report_context *ctx, const struct hypothesis *h, json_t *hypotheses,
+			   json_t *evidence)
 {
 	json_t *tests = json_array(), *entry;
 
@@ -296,13 +303,14 @@ static void add_hypothesis(const struct report_context *ctx, const struct hypoth
 		json_array_append_new(tests, test_json(h, &h->tests[i]));
 		json_array_append_new(evidence, evidence_json(ctx, h, &h->tests[i]));
 	}
-	entry = json_pack("{s:s, s:s, s:o, s:s}", "cause", h->rule->cause, "verdict", verdict_name(h->verdict), "tests", tests,
-			  "confidence", confidence_name(h->level));
+	entry = json_pack("{s:s, s:s, s:o, s:s}", "cause", h->rule->cause, "verdict", verdict_name(h->verdict), "tests",
+			  tests, "confidence", confidence_name(h->level));
 	json_object_set_new(entry, "victim", report_container(ctx->sql, h->victim));
 	json_array_append_new(hypotheses, entry);
 }
 
-static void add_hypotheses(const struct report_context *ctx, const struct diagnosis *d, json_t *hypotheses, json_t *evidence)
+static void add_hypotheses(const struct report_context *ctx, const struct diagnosis *d, json_t *hypotheses,
+			   json_t *evidence)
 {
 	if (d->best)
 		add_hypothesis(ctx, d->best, hypotheses, evidence);
@@ -338,9 +346,9 @@ static void add_node(const struct report_context *ctx, json_t *nodes, const char
 		template_expand(&text, h->rule->mechanism, add_placeholder, &s);
 	else
 		strbuf_addstr(&text, "the victim");
-	node = json_pack("{s:s, s:s, s:o, s:o}", "id", id, "kind", c && !c->is_container ? "sink" : "container", "container",
-			 c ? report_culprit_container(ctx->sql, c) : report_container(ctx->sql, h->victim), "text",
-			 json_text(strbuf_str(&text)));
+	node = json_pack("{s:s, s:s, s:o, s:o}", "id", id, "kind", c && !c->is_container ? "sink" : "container",
+			 "container", c ? report_culprit_container(ctx->sql, c) : report_container(ctx->sql, h->victim),
+			 "text", json_text(strbuf_str(&text)));
 	json_array_append_new(nodes, node);
 }
 
@@ -354,8 +362,9 @@ static json_t *edge_json(const struct report_context *ctx, const struct hypothes
 	for (size_t i = 0; i < h->test_count; i++)
 		if (h->tests[i].def->role != EVIDENCE_REFUTE && h->tests[i].holds == 1)
 			json_array_append_new(ids, evidence_id(h, &h->tests[i]));
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s}", "from", from, "to", to, "mechanism", sentence_json(&s, h->rule->mechanism),
-			 "lag_ns", json_ns(MAX(incident->detected_ns - incident->onset_ns, 0)), "evidence", ids, "cause",
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s}", "from", from, "to", to, "mechanism",
+			 sentence_json(&s, h->rule->mechanism), "lag_ns",
+			 json_ns(MAX(incident->detected_ns - incident->onset_ns, 0)), "evidence", ids, "cause",
 			 h->rule->cause);
 }
 
@@ -392,10 +401,11 @@ static json_t *remediation_json(const struct report_context *ctx, const struct h
 	for (size_t i = 0; i < root->rule->remedy_count; i++) {
 		const struct remedy_def *r = &root->rule->remedies[i];
 
-		json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:b, s:o}", "action", sentence_json(&s, r->action), "command",
-						      sentence_json(&s, r->command), "risk", sentence_json(&s, r->risk), "reversible",
-						      r->reversible, "verify_sql",
-						      r->verify_sql ? json_text(r->verify_sql) : json_null()));
+		json_array_append_new(list,
+				      json_pack("{s:o, s:o, s:o, s:b, s:o}", "action", sentence_json(&s, r->action),
+						"command", sentence_json(&s, r->command), "risk",
+						sentence_json(&s, r->risk), "reversible", r->reversible, "verify_sql",
+						r->verify_sql ? json_text(r->verify_sql) : json_null()));
 	}
 	return list;
 }
@@ -412,16 +422,17 @@ static json_t *confidence_json(const struct incident *incident, const struct hyp
 {
 	json_t *basis = json_copy(root->basis);
 
-	json_array_append_new(basis, json_text("budget: times of all tasks; scaled to the wall time when they exceed it, the "
-					       "remainder is idle or unknown"));
+	json_array_append_new(basis,
+			      json_text("budget: times of all tasks; scaled to the wall time when they exceed it, the "
+					"remainder is idle or unknown"));
 	return json_pack("{s:s, s:o, s:O}", "level", confidence_name(incident->level), "basis", basis, "capped_by",
 			 incident->diagnosis.best->capped_by);
 }
 
 json_t *report_generator(const struct report_context *ctx)
 {
-	return json_pack("{s:s, s:s, s:s}", "version", KWHY_VERSION, "rules_sha256", rules_sha256(ctx->rules), "config_sha256",
-			 ctx->config_sha256);
+	return json_pack("{s:s, s:s, s:s}", "version", KWHY_VERSION, "rules_sha256", rules_sha256(ctx->rules),
+			 "config_sha256", ctx->config_sha256);
 }
 
 static json_t *window_json(const struct incident *incident, int64_t now_ns)
@@ -445,8 +456,8 @@ static json_t *key_json(const struct incident *incident)
 		last = incident->victims[i].episode.container;
 	}
 	return json_pack("{s:o, s:o, s:o, s:o}", "culprit",
-			 key->culprit_is_container ? json_integer(key->culprit) : json_null(), "what", json_text(key->what),
-			 "resource", json_text(key->resource), "victims", victims);
+			 key->culprit_is_container ? json_integer(key->culprit) : json_null(), "what",
+			 json_text(key->what), "resource", json_text(key->resource), "victims", victims);
 }
 
 /* An incident of an earlier run that never came back: its last report, ended. */
@@ -476,14 +487,15 @@ json_t *report_build(const struct report_context *ctx, const struct incident *in
 	s = (struct sentence){ .sql = ctx->sql, .h = d->best, .episode = episode_of(incident),
 			       .duration_ns = to_ns - incident->onset_ns };
 	add_hypotheses(ctx, d, hypotheses, evidence);
-	report = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:o, s:o}", "schema", "kwhy.report/v1", "id", incident->id, "revision",
-			   incident->revision + 1, "status", incident->resolved ? "resolved" : "open", "severity",
-			   severity_name(incident->severity), "cause", root->rule->cause, "headline", headline(&s, d),
-			   "confidence", confidence_json(incident, root));
+	report = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:o, s:o}", "schema", "kwhy.report/v1", "id", incident->id,
+			   "revision", incident->revision + 1, "status", incident->resolved ? "resolved" : "open",
+			   "severity", severity_name(incident->severity), "cause", root->rule->cause, "headline",
+			   headline(&s, d), "confidence", confidence_json(incident, root));
 	json_object_set_new(report, "window", window_json(incident, ctx->now_ns));
 	json_object_set(report, "node", (json_t *)ctx->node);
-	json_object_set_new(report, "resource",
-			    json_pack("{s:s, s:o}", "kind", root->rule->resource, "name", json_text(root->resource_name)));
+	json_object_set_new(
+		report, "resource",
+		json_pack("{s:s, s:o}", "kind", root->rule->resource, "name", json_text(root->resource_name)));
 	json_object_set_new(report, "victims", victims_json(ctx, incident));
 	json_object_set_new(report, "culprits", culprits_json(ctx, root));
 	json_object_set_new(report, "bystanders", report_bystanders(ctx->sql, incident));
@@ -502,8 +514,8 @@ json_t *report_build(const struct report_context *ctx, const struct incident *in
 }
 
 json_t *report_nothing(const struct report_context *ctx, int64_t victim, const struct window *window,
-		       const struct coverage *coverage, const struct diagnosis *d, enum confidence level, const char *headline_text,
-		       const char *basis)
+		       const struct coverage *coverage, const struct diagnosis *d, enum confidence level,
+		       const char *headline_text, const char *basis)
 {
 	json_t *hypotheses = json_array(), *evidence = json_array(), *capped = json_array(), *report;
 	struct incident_key key = { .cause = "none" };
@@ -514,17 +526,19 @@ json_t *report_nothing(const struct report_context *ctx, int64_t victim, const s
 		if (d->candidates[i]->verdict == VERDICT_UNTESTABLE && json_array_size(d->candidates[i]->capped_by))
 			json_array_append(capped, json_array_get(d->candidates[i]->capped_by, 0));
 	incident_id(&key, node_boot_id(ctx->node), window->from_ns, id);
-	report = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:o, s:{s:s, s:[o], s:o}}", "schema", "kwhy.report/v1", "id", id, "revision", 1,
-			   "status", "resolved", "severity", "info", "cause", "none", "headline", json_text(headline_text), "confidence",
-			   "level", confidence_name(level), "basis", json_text(basis), "capped_by", capped);
+	report = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:o, s:{s:s, s:[o], s:o}}", "schema", "kwhy.report/v1", "id",
+			   id, "revision", 1, "status", "resolved", "severity", "info", "cause", "none", "headline",
+			   json_text(headline_text), "confidence", "level", confidence_name(level), "basis",
+			   json_text(basis), "capped_by", capped);
 	json_object_set_new(report, "window",
 			    json_pack("{s:o, s:o, s:o, s:o, s:o}", "onset_ns", json_ns(window->from_ns), "detected_ns",
-				      json_ns(window->to_ns), "peak_ns", json_ns(window->from_ns), "end_ns", json_ns(window->to_ns),
-				      "to_ns", json_ns(window->to_ns)));
+				      json_ns(window->to_ns), "peak_ns", json_ns(window->from_ns), "end_ns",
+				      json_ns(window->to_ns), "to_ns", json_ns(window->to_ns)));
 	json_object_set(report, "node", (json_t *)ctx->node);
 	json_object_set_new(report, "resource", json_pack("{s:s, s:s}", "kind", "kernel", "name", "kernel"));
-	json_object_set_new(report, "victims", json_pack("[{s:o, s:[], s:[]}]", "container", report_container(ctx->sql, victim),
-							 "impact", "tasks"));
+	json_object_set_new(
+		report, "victims",
+		json_pack("[{s:o, s:[], s:[]}]", "container", report_container(ctx->sql, victim), "impact", "tasks"));
 	json_object_set_new(report, "culprits", json_array());
 	json_object_set_new(report, "bystanders", json_array());
 	json_object_set_new(report, "budget", report_budget(ctx->sql, victim, window->from_ns, window->to_ns));

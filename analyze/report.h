@@ -21,12 +21,12 @@ struct report_context {
 /* The incident's next revision; new reference, NULL when out of memory.  Does not change the incident. */
 json_t *report_build(const struct report_context *ctx, const struct incident *incident);
 /*
- * A report that names no cause, for `kwhy why`: victim over [from, to] of window, with what was tested (d may be empty).
- * level says how sure that is.
+ * A report that names no cause, for `kwhy why`: victim over [from, to] of window, with what was tested (d may be
+ * empty). level says how sure that is.
  */
 json_t *report_nothing(const struct report_context *ctx, int64_t victim, const struct window *window,
-		       const struct coverage *coverage, const struct diagnosis *d, enum confidence level, const char *headline,
-		       const char *basis);
+		       const struct coverage *coverage, const struct diagnosis *d, enum confidence level,
+		       const char *headline, const char *basis);
 /* A C object of the contract. */
 json_t *report_container(struct sql *sql, int64_t container);
 /* Name for sentences: the container's name, its ref, or "the host". */

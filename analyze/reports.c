@@ -12,17 +12,29 @@
 #define REPORTS_VERSION 1
 #define REPORT_BYTES_MAX (8 * 1024 * 1024)
 
-enum statement { PUT_REPORT, PUT_INCIDENT, PUT_FROZEN, OPEN_INCIDENTS, EXPIRE_REPORTS, EXPIRE_FROZEN, EXPIRE_INCIDENTS, STATEMENTS };
+enum statement {
+	PUT_REPORT,
+	PUT_INCIDENT,
+	PUT_FROZEN,
+	OPEN_INCIDENTS,
+	EXPIRE_REPORTS,
+	EXPIRE_FROZEN,
+	EXPIRE_INCIDENTS,
+	STATEMENTS
+};
 
 static const char *const statements[STATEMENTS] = {
 	[PUT_REPORT] = "INSERT INTO report (id, revision, created_ns, body) VALUES (:id, :revision, :created, :body)",
-	[PUT_INCIDENT] = "INSERT INTO incident VALUES (:id, :cause, :status, :severity, :confidence, :headline, :onset, :detected,"
-			 " :end, :revision, :kind, :name, :culprit, :victims) ON CONFLICT (id) DO UPDATE SET cause = excluded.cause,"
-			 " status = excluded.status, severity = excluded.severity, confidence = excluded.confidence,"
-			 " headline = excluded.headline, onset_ns = excluded.onset_ns, detected_ns = excluded.detected_ns,"
-			 " end_ns = excluded.end_ns, revision = excluded.revision, resource_kind = excluded.resource_kind,"
-			 " resource_name = excluded.resource_name, culprit = excluded.culprit, victims = excluded.victims"
-			 " WHERE excluded.revision > incident.revision",
+	[PUT_INCIDENT] =
+		"INSERT INTO incident VALUES (:id, :cause, :status, :severity, :confidence, :headline, :onset, "
+		":detected,"
+		" :end, :revision, :kind, :name, :culprit, :victims) ON CONFLICT (id) DO UPDATE SET cause = "
+		"excluded.cause,"
+		" status = excluded.status, severity = excluded.severity, confidence = excluded.confidence,"
+		" headline = excluded.headline, onset_ns = excluded.onset_ns, detected_ns = excluded.detected_ns,"
+		" end_ns = excluded.end_ns, revision = excluded.revision, resource_kind = excluded.resource_kind,"
+		" resource_name = excluded.resource_name, culprit = excluded.culprit, victims = excluded.victims"
+		" WHERE excluded.revision > incident.revision",
 	[PUT_FROZEN] = "INSERT OR IGNORE INTO frozen (id, ts_ns, event) VALUES (:id, :ts, :event)",
 	[OPEN_INCIDENTS] = "SELECT r.body FROM incident i JOIN report r ON r.id = i.id AND r.revision = i.revision"
 			   " WHERE i.status = 'open' ORDER BY i.id",
@@ -55,7 +67,8 @@ static int user_version(sqlite3 *db)
 	sqlite3_stmt *stmt;
 	int version = -1;
 
-	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &stmt, NULL) == SQLITE_OK &&
+	    sqlite3_step(stmt) == SQLITE_ROW)
 		version = sqlite3_column_int(stmt, 0);
 	sqlite3_finalize(stmt);
 	return version;
@@ -92,7 +105,8 @@ static int migrate(sqlite3 *db, struct strbuf *ret_error)
 static int prepare_all(struct reports *r, struct strbuf *ret_error)
 {
 	for (size_t i = 0; i < STATEMENTS; i++) {
-		if (sqlite3_prepare_v3(r->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &r->stmts[i], NULL) == SQLITE_OK)
+		if (sqlite3_prepare_v3(r->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &r->stmts[i], NULL) ==
+		    SQLITE_OK)
 			continue;
 		strbuf_addf(ret_error, "reports.db: %s", sqlite3_errmsg(r->db));
 		return -EIO;
@@ -103,7 +117,8 @@ static int prepare_all(struct reports *r, struct strbuf *ret_error)
 int reports_open(const char *state_dir, struct reports **ret_reports, struct strbuf *ret_error)
 {
 	/* Debian's SQLite overwrites what it deletes unless told not to; reports hold no secrets. */
-	static const char pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = OFF;";
+	static const char pragmas[] =
+		"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = OFF;";
 	AUTO(strbuf) struct strbuf path = STRBUF_INIT;
 	struct reports *r;
 	int err;
@@ -327,7 +342,8 @@ static struct query_param int_param(const char *name, int64_t value)
 	return (struct query_param){ .name = name, .type = PARAM_INT, .integer = value };
 }
 
-int64_t reports_each(struct reader *r, const struct incident_filter *filter, int (*fn)(void *ctx, const json_t *report), void *ctx)
+int64_t reports_each(struct reader *r, const struct incident_filter *filter, int (*fn)(void *ctx, const json_t *report),
+		     void *ctx)
 {
 	/* A container matches as victim or culprit, by name, ref, id or cgroup, through the C objects of the report. */
 	static const char query[] =
@@ -335,20 +351,22 @@ int64_t reports_each(struct reader *r, const struct incident_filter *filter, int
 		" WHERE (:since = 0 OR coalesce(i.end_ns, :since) >= :since) AND (:until = 0 OR i.onset_ns <= :until)"
 		" AND (:cause IS NULL OR i.cause = :cause OR i.cause LIKE :cause || '.%')"
 		" AND (:status IS NULL OR i.status = :status) AND (:severity IS NULL OR i.severity = :severity)"
-		" AND (:container IS NULL OR EXISTS (SELECT 1 FROM json_each(r.report, '$.victims') v WHERE :container IN"
+		" AND (:container IS NULL OR EXISTS (SELECT 1 FROM json_each(r.report, '$.victims') v WHERE :container "
+		"IN"
 		" (json_extract(v.value, '$.container.name'), json_extract(v.value, '$.container.ref'),"
 		" json_extract(v.value, '$.container.cgroup'), json_extract(v.value, '$.container.id')))"
 		" OR EXISTS (SELECT 1 FROM json_each(r.report, '$.culprits') v WHERE :container IN"
 		" (json_extract(v.value, '$.container.name'), json_extract(v.value, '$.container.ref'),"
 		" json_extract(v.value, '$.container.cgroup'), json_extract(v.value, '$.container.id'))))"
-		" AND (:before IS NULL OR (i.onset_ns, i.id) < (SELECT b.onset_ns, b.id FROM v_incident b WHERE b.id = :before))"
+		" AND (:before IS NULL OR (i.onset_ns, i.id) < (SELECT b.onset_ns, b.id FROM v_incident b WHERE b.id = "
+		":before))"
 		" ORDER BY i.onset_ns DESC, i.id DESC LIMIT :limit";
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
 	const struct query_param params[] = {
-		int_param(":since", filter->since_ns), int_param(":until", filter->until_ns), text_param(":cause", filter->cause),
-		text_param(":status", filter->status), text_param(":severity", filter->severity),
-		text_param(":container", filter->container), text_param(":before", filter->before_id),
-		int_param(":limit", filter->limit ? filter->limit : 1000),
+		int_param(":since", filter->since_ns),	   int_param(":until", filter->until_ns),
+		text_param(":cause", filter->cause),	   text_param(":status", filter->status),
+		text_param(":severity", filter->severity), text_param(":container", filter->container),
+		text_param(":before", filter->before_id),  int_param(":limit", filter->limit ? filter->limit : 1000),
 	};
 	struct each each = { fn, ctx, 0 };
 	int64_t n = reader_query(r, query, params, ARRAY_SIZE(params), NULL, each_row, &each, &error);
@@ -364,8 +382,8 @@ static int keep_report(void *ctx, const json_t *report)
 
 int reports_get(struct reader *r, const char *id, int revision, json_t **ret_report)
 {
-	static const char query[] =
-		"SELECT report FROM v_report WHERE id = :id AND (:revision = 0 OR revision = :revision) ORDER BY revision DESC LIMIT 1";
+	static const char query[] = "SELECT report FROM v_report WHERE id = :id AND (:revision = 0 OR revision = "
+				    ":revision) ORDER BY revision DESC LIMIT 1";
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
 	const struct query_param params[] = { text_param(":id", id), int_param(":revision", revision) };
 	json_t *report = NULL;

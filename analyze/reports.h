@@ -15,7 +15,8 @@
 
 struct reports;
 
-int reports_open(const char *state_dir, struct reports **ret_reports, struct strbuf *ret_error); /* for writing; makes and migrates it */
+int reports_open(const char *state_dir, struct reports **ret_reports,
+		 struct strbuf *ret_error); /* for writing; makes and migrates it */
 void reports_free(struct reports *r);
 /* Adds a revision; the object must carry id and revision.  0, -EEXIST that revision is there, negative errno. */
 int reports_put(struct reports *r, const json_t *report);
@@ -30,12 +31,14 @@ int reports_expire(struct reports *r, int64_t before_ns);
 struct incident_filter {
 	int64_t since_ns, until_ns; /* overlap; 0: open end */
 	const char *cause;          /* NULL: any; "cpu" matches cpu.* */
-	const char *status, *severity, *container; /* NULL: any; container by name, ref or cgroup as victim or culprit */
+	const char *status, *severity,
+		*container;	    /* NULL: any; container by name, ref or cgroup as victim or culprit */
 	int64_t limit;              /* 0: 1000 */
 	const char *before_id;      /* cursor: strictly older than this incident, NULL: from the newest */
 };
 /* Calls fn with each report (borrowed), newest onset first.  Returns the count or negative errno. */
-int64_t reports_each(struct reader *r, const struct incident_filter *filter, int (*fn)(void *ctx, const json_t *report), void *ctx);
+int64_t reports_each(struct reader *r, const struct incident_filter *filter, int (*fn)(void *ctx, const json_t *report),
+		     void *ctx);
 /* -ENOENT when unknown.  revision 0: newest.  *ret_report is a new reference. */
 int reports_get(struct reader *r, const char *id, int revision, json_t **ret_report);
 

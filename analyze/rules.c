@@ -342,8 +342,8 @@ static bool column_known(sqlite3 *db, const struct evidence_def *def, const char
 
 static bool placeholder_known(void *ctx, const char *name)
 {
-	static const char *const fixed[] = { "victim", "culprit", "effect", "impact", "duration", "baseline", "resource",
-					     "victim_cgroup", "culprit_cgroup" };
+	static const char *const fixed[] = { "victim",	 "culprit",  "effect",	      "impact",	       "duration",
+					     "baseline", "resource", "victim_cgroup", "culprit_cgroup" };
 	const struct known *known = ctx;
 	const struct evidence_def *def;
 	const char *dot = strchr(name, '.');
@@ -470,8 +470,9 @@ static void evidence_free(struct evidence_def *def)
 
 void rule_free(struct rule *rule)
 {
-	char **texts[] = { &rule->file, &rule->cause, &rule->title, &rule->resource, &rule->headline, &rule->resource_sql,
-			   &rule->severity_sql, &rule->culprit_sql, &rule->culprit_what, &rule->mechanism };
+	char **texts[] = { &rule->file,		&rule->cause,	     &rule->title,	  &rule->resource,
+			   &rule->headline,	&rule->resource_sql, &rule->severity_sql, &rule->culprit_sql,
+			   &rule->culprit_what, &rule->mechanism };
 
 	if (!rule)
 		return;

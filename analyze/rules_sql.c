@@ -71,7 +71,8 @@ sqlite3 *rules_sql_open(void)
 	strbuf_addstr(&sql, fixed_views);
 	for (size_t i = 0; (kind = kw_kind_at(i)); i++)
 		kind_table(&sql, kind);
-	if (sqlite3_open(":memory:", &db) != SQLITE_OK || sqlite3_exec(db, strbuf_str(&sql), NULL, NULL, NULL) != SQLITE_OK) {
+	if (sqlite3_open(":memory:", &db) != SQLITE_OK ||
+	    sqlite3_exec(db, strbuf_str(&sql), NULL, NULL, NULL) != SQLITE_OK) {
 		sqlite3_close(db);
 		return NULL;
 	}

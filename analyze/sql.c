@@ -76,7 +76,8 @@ sqlite3_stmt *sql_get(struct sql *s, const char *text)
 		return NULL;
 	}
 	slot = slot_of(s, text);
-	if (!slot->stmt && sqlite3_prepare_v3(s->db, text, -1, SQLITE_PREPARE_PERSISTENT, &slot->stmt, NULL) != SQLITE_OK) {
+	if (!slot->stmt &&
+	    sqlite3_prepare_v3(s->db, text, -1, SQLITE_PREPARE_PERSISTENT, &slot->stmt, NULL) != SQLITE_OK) {
 		snprintf(s->error, sizeof(s->error), "%s", sqlite3_errmsg(s->db));
 		return NULL;
 	}

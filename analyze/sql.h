@@ -18,7 +18,8 @@ void sql_free(struct sql *s); /* NULL is fine */
 /* Drops every statement; db (borrowed) is used from now on.  NULL: none. */
 void sql_use(struct sql *s, sqlite3 *db);
 
-/* Ready to be bound, NULL when it does not prepare.  text must outlive s.  Give it back with sql_done() before the next sql_get() of the same text. */
+/* Ready to be bound, NULL when it does not prepare.  text must outlive s.  Give it back with sql_done() before the next
+ * sql_get() of the same text. */
 sqlite3_stmt *sql_get(struct sql *s, const char *text);
 /* The same with :from and :to bound. */
 sqlite3_stmt *sql_get_between(struct sql *s, const char *text, int64_t from_ns, int64_t to_ns);

@@ -48,10 +48,11 @@ static void why_free(struct why *w)
 
 static int find_container(struct why *w, const char *name, struct strbuf *ret_error)
 {
-	static const char query[] =
-		"SELECT container FROM v_container WHERE name = :name OR ref = :name OR cgroup = :name OR cgroup LIKE '%/' || :prefix ESCAPE '!'"
-		" OR (length(:name) >= 4 AND id LIKE :prefix || '%' ESCAPE '!')"
-		" ORDER BY name = :name DESC, ref = :name DESC, cgroup = :name DESC, last_ns IS NULL DESC, first_ns DESC LIMIT 1";
+	static const char query[] = "SELECT container FROM v_container WHERE name = :name OR ref = :name OR cgroup = "
+				    ":name OR cgroup LIKE '%/' || :prefix ESCAPE '!'"
+				    " OR (length(:name) >= 4 AND id LIKE :prefix || '%' ESCAPE '!')"
+				    " ORDER BY name = :name DESC, ref = :name DESC, cgroup = :name DESC, last_ns IS "
+				    "NULL DESC, first_ns DESC LIMIT 1";
 	sqlite3_stmt *stmt = sql_get(w->sql, query);
 	AUTO(strbuf) struct strbuf prefix = STRBUF_INIT;
 	int r = -ENOENT;
@@ -173,7 +174,8 @@ static int try_episode(struct why *w, const struct episode *e)
 static int detect(struct why *w, struct episode *seen)
 {
 	static const char query[] = "SELECT ts_ns FROM v_tick WHERE ts_ns > :from AND ts_ns <= :to ORDER BY ts_ns";
-	sqlite3_stmt *stmt = sql_get_between(w->sql, query, MAX(w->from_ns, w->to_ns - DETECT_MAX_NS) - PAST_NS, w->to_ns);
+	sqlite3_stmt *stmt =
+		sql_get_between(w->sql, query, MAX(w->from_ns, w->to_ns - DETECT_MAX_NS) - PAST_NS, w->to_ns);
 	int64_t last_ns = 0;
 	int r = stmt ? 0 : -EIO;
 
@@ -198,10 +200,11 @@ static int detect(struct why *w, struct episode *seen)
 /* Nothing crossed an alarm: what it waited for most is worth a word when it is 1 % of the window. */
 static int strongest_wait(struct why *w, struct episode *ret)
 {
-	static const char query[] =
-		"SELECT reason, sum(wait_ns), max(max_ns), sum(wait_ns) * 1.0 / (sum(sum(wait_ns)) OVER () + coalesce((SELECT sum(cpu_ns)"
-		" FROM v_usage WHERE container = :victim AND ts_ns > :from AND ts_ns <= :to), 0)) FROM v_wait WHERE container = :victim"
-		" AND ts_ns > :from AND ts_ns <= :to GROUP BY reason ORDER BY 2 DESC LIMIT 1";
+	static const char query[] = "SELECT reason, sum(wait_ns), max(max_ns), sum(wait_ns) * 1.0 / (sum(sum(wait_ns)) "
+				    "OVER () + coalesce((SELECT sum(cpu_ns)"
+				    " FROM v_usage WHERE container = :victim AND ts_ns > :from AND ts_ns <= :to), 0)) "
+				    "FROM v_wait WHERE container = :victim"
+				    " AND ts_ns > :from AND ts_ns <= :to GROUP BY reason ORDER BY 2 DESC LIMIT 1";
 	sqlite3_stmt *stmt = sql_get_between(w->sql, query, w->from_ns, w->to_ns);
 	const struct symptom *symptom;
 	int r = 0;
@@ -212,9 +215,14 @@ static int strongest_wait(struct why *w, struct episode *ret)
 	if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int64(stmt, 1) >= (w->to_ns - w->from_ns) / 100) {
 		symptom = symptom_of_reason(sql_text(stmt, 0));
 		if (symptom) {
-			*ret = (struct episode){ .container = w->container, .symptom = symptom, .onset_ns = w->from_ns,
-						 .detected_ns = w->to_ns, .last_ns = w->to_ns, .peak_ns = w->from_ns,
-						 .total = sqlite3_column_int64(stmt, 1), .worst_ns = sqlite3_column_int64(stmt, 2),
+			*ret = (struct episode){ .container = w->container,
+						 .symptom = symptom,
+						 .onset_ns = w->from_ns,
+						 .detected_ns = w->to_ns,
+						 .last_ns = w->to_ns,
+						 .peak_ns = w->from_ns,
+						 .total = sqlite3_column_int64(stmt, 1),
+						 .worst_ns = sqlite3_column_int64(stmt, 2),
 						 .share = sqlite3_column_double(stmt, 3) };
 			r = 1;
 		}
@@ -260,9 +268,11 @@ static json_t *say_nothing(struct why *w, const struct report_context *ctx)
 	strbuf_addstr(&headline, " within ");
 	span_format(&headline, w->to_ns - w->from_ns);
 	strbuf_addf(&headline, " (%u ticks, coverage %.0f %%)", w->ticks, ratio * 100);
-	strbuf_addf(&basis, "%u ticks were analysed; %.0f %% of the probes and records wanted were there", w->ticks, ratio * 100);
+	strbuf_addf(&basis, "%u ticks were analysed; %.0f %% of the probes and records wanted were there", w->ticks,
+		    ratio * 100);
 	return report_nothing(ctx, w->container, &window, &coverage, &w->undecided,
-			      sure ? CONFIDENCE_CONFIRMED : CONFIDENCE_INCONCLUSIVE, strbuf_str(&headline), strbuf_str(&basis));
+			      sure ? CONFIDENCE_CONFIRMED : CONFIDENCE_INCONCLUSIVE, strbuf_str(&headline),
+			      strbuf_str(&basis));
 }
 
 static int prepare(struct why *w, const char *state_dir, const struct config *config, struct strbuf *ret_error)
@@ -290,8 +300,8 @@ static int prepare(struct why *w, const char *state_dir, const struct config *co
 	return w->node ? 0 : -ENOMEM;
 }
 
-int analyze_why(const char *state_dir, const struct config *config, const char *container, int64_t from_ns, int64_t to_ns,
-		json_t **ret_report, struct strbuf *ret_error)
+int analyze_why(const char *state_dir, const struct config *config, const char *container, int64_t from_ns,
+		int64_t to_ns, json_t **ret_report, struct strbuf *ret_error)
 {
 	struct why w = { .from_ns = from_ns, .to_ns = to_ns };
 	struct report_context ctx;
@@ -305,7 +315,10 @@ int analyze_why(const char *state_dir, const struct config *config, const char *
 	if (r == 0)
 		r = look(&w);
 	if (r == 0) {
-		ctx = (struct report_context){ .sql = w.sql, .rules = w.rules, .node = w.node, .config_sha256 = w.config_sha256,
+		ctx = (struct report_context){ .sql = w.sql,
+					       .rules = w.rules,
+					       .node = w.node,
+					       .config_sha256 = w.config_sha256,
 					       .now_ns = to_ns };
 		report = w.found ? report_build(&ctx, w.found) : say_nothing(&w, &ctx);
 		r = report ? 0 : -ENOMEM;
