@@ -63,12 +63,13 @@ void cli_cleanup(struct cli *cli);
 /* Synopsis and options of a verb, for `kwhy help VERB`. */
 void cli_describe(const struct verb *verb, struct strbuf *out);
 
-/* Opens the store and selects what --since and --until ask for; says what is wrong and returns an exit code (0: fine).
+/*
+ * Opens the store and selects what --since and --until ask for; says what is wrong and returns an exit code (0: fine).
  */
 int cli_open(const struct cli *cli, struct reader **ret_reader);
 /*
- * A verb that is one list: opens the store, asks list(), prints its rows as JSON lines or with print().  none: said when
- * there are none, NULL: nothing.
+ * A verb that is one list: opens the store, asks list(), prints its rows as JSON lines or with print().  none: said
+ * when there are none, NULL: nothing.
  */
 int cli_list(const struct cli *cli,
 	     int64_t (*list)(const struct cli *cli, struct reader *r, json_t **ret_rows, struct strbuf *ret_error),

@@ -146,7 +146,8 @@ static void claims(const struct text *t, const json_t *r)
 
 	title(t, "Evidence");
 	json_array_foreach (json_object_get(r, "evidence"), i, item)
-		wrapped(t, "  - ", value_text(item, "claim"));
+		if (json_is_true(json_object_get(item, "holds")))
+			wrapped(t, "  - ", value_text(item, "claim"));
 	json_array_foreach (json_object_get(r, "hypotheses"), i, h) {
 		AUTO(strbuf) struct strbuf line = STRBUF_INIT;
 

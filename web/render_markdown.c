@@ -228,6 +228,7 @@ static void evidence(struct strbuf *b, const json_t *list)
 		strbuf_addstr(b, "\n### ");
 		md(b, value_text(item, "id"));
 		strbuf_addstr(b, "\n\n");
+		md(b, evidence_prefix(item));
 		md(b, value_text(item, "claim"));
 		strbuf_addstr(b, "\n\nObserved ");
 		md_value(b, json_object_get(item, "observed"));

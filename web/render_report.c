@@ -603,12 +603,20 @@ static void evidence_rows(struct strbuf *b, const json_t *rows)
 	}
 }
 
+const char *evidence_prefix(const json_t *item)
+{
+	const json_t *holds = json_object_get(item, "holds");
+
+	return json_is_false(holds) ? "Does not hold: " : json_is_null(holds) ? "Could not be tested: " : "";
+}
+
 static void evidence_item(struct strbuf *b, const json_t *item, const json_t *window, bool links)
 {
 	text(b, "<details class=\"evidence\" id=\"ev-", value_text(item, "id"), "\">");
 	strbuf_addstr(b, "<summary><span class=\"ref\">");
 	short_id(b, value_text(item, "id"));
-	text(b, "</span> <span class=\"claim\">", value_text(item, "claim"), "</span></summary>\n");
+	text(b, "</span> <span class=\"claim\">", evidence_prefix(item), "");
+	text(b, "", value_text(item, "claim"), "</span></summary>\n");
 	text(b, "<dl class=\"figures\"><div><dt>Kind</dt><dd>", value_text(item, "kind"), "</dd></div>");
 	figure(b, "Observed", json_object_get(item, "observed"), value_text(item, "unit"));
 	figure(b, "Baseline", json_object_get(item, "baseline"), value_text(item, "unit"));

@@ -18,4 +18,7 @@ void render_report_html(struct strbuf *b, const json_t *report);
 /* CommonMark with tables. */
 void render_report_markdown(struct strbuf *b, const json_t *report);
 
+/* "", or for a claim that was tested and did not hold what must stand before it: without, it would read as a fact. */
+const char *evidence_prefix(const json_t *item);
+
 #endif
