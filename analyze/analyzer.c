@@ -109,15 +109,13 @@ void analyzer_on_report(struct analyzer *a, void (*fn)(void *ctx, const json_t *
 static void freeze_container(struct analyzer *a, const struct incident *incident, int64_t container, int64_t from_ns,
 			     int64_t to_ns)
 {
-	static const char query[] = "SELECT ts_ns, json_object('ts_ns', CAST(ts_ns AS TEXT), 'kind', kind, "
-				    "'container', container, 'container_name',"
-				    " container_name, 'peer', peer, 'peer_name', peer_name, 'pid', pid, 'tid', tid, "
-				    "'comm', comm, 'peer_pid', peer_pid,"
-				    " 'peer_comm', peer_comm, 'duration_ns', CAST(duration_ns AS TEXT), 'error', "
-				    "error, 'stack', stack, 'peer_stack',"
-				    " peer_stack, 'payload', json(payload)) FROM v_event WHERE container = :victim AND "
-				    "ts_ns BETWEEN :from AND :to"
-				    " AND class = 'context' ORDER BY ts_ns LIMIT :limit";
+	static const char query[] =
+		"SELECT ts_ns, json_object('ts_ns', CAST(ts_ns AS TEXT), 'kind', kind, 'container', container,"
+		" 'container_name', container_name, 'peer', peer, 'peer_name', peer_name, 'pid', pid, 'tid', tid,"
+		" 'comm', comm, 'peer_pid', peer_pid, 'peer_comm', peer_comm, 'duration_ns',"
+		" CAST(duration_ns AS TEXT), 'error', error, 'stack', stack, 'peer_stack', peer_stack,"
+		" 'payload', json(payload)) FROM v_event WHERE container = :victim AND ts_ns BETWEEN :from AND :to"
+		" AND class = 'context' ORDER BY ts_ns LIMIT :limit";
 	sqlite3_stmt *stmt = sql_get_between(a->sql, query, from_ns, to_ns);
 
 	if (!stmt)
@@ -194,7 +192,8 @@ static int diagnose_from(struct analyzer *a, const struct episode *e, int64_t on
 	struct window window = window_of(onset_ns, now_ns);
 	int r = coverage_load(a->sql, window.from_ns, window.to_ns, ret_coverage);
 
-	return r ? r : engine_diagnose(a->sql, a->rules, e->symptom, e->container, &window, ret_coverage, ret_diagnosis);
+	return r ? r
+		 : engine_diagnose(a->sql, a->rules, e->symptom, e->container, &window, ret_coverage, ret_diagnosis);
 }
 
 /*

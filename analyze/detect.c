@@ -185,9 +185,9 @@ static int read_waits(struct detector *d, struct sql *sql, int64_t from_ns, int6
 
 static int read_usage(struct detector *d, struct sql *sql, int64_t from_ns, int64_t to_ns)
 {
-	static const char query[] = "SELECT container, sum(cpu_ns) FROM v_usage WHERE ts_ns > :from AND ts_ns <= :to "
-				    "AND container IS NOT NULL"
-				    " GROUP BY container";
+	static const char query[] =
+		"SELECT container, sum(cpu_ns) FROM v_usage WHERE ts_ns > :from AND ts_ns <= :to AND container IS NOT"
+		" NULL GROUP BY container";
 	sqlite3_stmt *stmt = sql_get_between(sql, query, from_ns, to_ns);
 
 	if (!stmt)

@@ -453,8 +453,9 @@ static int add_lookalikes(struct sql *sql, const struct rules *rules, int64_t vi
 
 int64_t engine_waited(struct sql *sql, int64_t container, const char *reason, int64_t from_ns, int64_t to_ns)
 {
-	static const char query[] = "SELECT sum(wait_ns) FROM v_wait WHERE container = :victim AND reason = :reason "
-				    "AND ts_ns > :from AND ts_ns <= :to";
+	static const char query[] =
+		"SELECT sum(wait_ns) FROM v_wait WHERE container = :victim AND reason = :reason AND ts_ns > :from"
+		" AND ts_ns <= :to";
 	sqlite3_stmt *stmt = sql_get_between(sql, query, from_ns, to_ns);
 	int64_t ns = 0;
 
@@ -522,7 +523,8 @@ static void follow_chain(struct sql *sql, const struct rules *rules, const struc
 {
 	const struct hypothesis *at = d->best;
 	const struct window *w = &at->window;
-	int64_t victim_ns = symptom->reason ? engine_waited(sql, at->victim, symptom->reason, w->onset_ns, w->to_ns) : 0;
+	int64_t victim_ns =
+		symptom->reason ? engine_waited(sql, at->victim, symptom->reason, w->onset_ns, w->to_ns) : 0;
 
 	while (d->depth < CHAIN_MAX) {
 		struct hypothesis *next = next_link(sql, rules, at, victim_ns, coverage, d);

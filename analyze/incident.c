@@ -114,8 +114,8 @@ static struct victim *victim_find(struct incident *incident, int64_t container, 
 struct incident *incidents_of(const struct incidents *all, int64_t container, const struct symptom *symptom)
 {
 	for (size_t i = 0; i < all->count; i++) {
-		const struct victim *v =
-			all->items[i]->resolved ? NULL : victim_find(all->items[i], container, symptom);
+		const struct victim *v = all->items[i]->resolved ? NULL
+								 : victim_find(all->items[i], container, symptom);
 
 		if (v && !v->moved)
 			return all->items[i];

@@ -6,9 +6,9 @@
 /* The store's word only: the machine that analyses need not be the one that was recorded. */
 json_t *node_json(struct sql *sql)
 {
-	static const char query[] = "SELECT coalesce(node, 'unknown'), coalesce(boot_id, 'unknown'), coalesce(kernel, "
-				    "'unknown'), coalesce(arch, 'unknown')"
-				    " FROM v_node ORDER BY first_ns DESC LIMIT 1";
+	static const char query[] =
+		"SELECT coalesce(node, 'unknown'), coalesce(boot_id, 'unknown'), coalesce(kernel, 'unknown'),"
+		" coalesce(arch, 'unknown') FROM v_node ORDER BY first_ns DESC LIMIT 1";
 	static const char *const keys[] = { "name", "boot_id", "kernel", "arch" };
 	sqlite3_stmt *stmt = sql_get(sql, query);
 	bool found = stmt && sqlite3_step(stmt) == SQLITE_ROW;

@@ -261,11 +261,11 @@ static json_t *evidence_json(const struct report_context *ctx, const struct hypo
 {
 	static const char *const roles[] = { "require", "support", "refute" };
 	struct sentence s = { .sql = ctx->sql, .h = h, .own = t };
-	json_t *e =
-		json_pack("{s:o, s:s, s:o, s:s, s:o, s:O, s:o, s:o}", "id", evidence_id(h, t), "kind",
-			  roles[t->def->role], "claim", t->row ? sentence_json(&s, t->def->claim) : json_text(t->why),
-			  "sql", t->def->sql, "params", params_json(h), "rows", t->rows, "observed",
-			  measured(t, "observed"), "baseline", measured(t, "expected"));
+	json_t *e = json_pack("{s:o, s:s, s:o, s:s, s:o, s:O, s:o, s:o}", "id", evidence_id(h, t), "kind",
+			      roles[t->def->role], "claim",
+			      t->row ? sentence_json(&s, t->def->claim) : json_text(t->why), "sql", t->def->sql,
+			      "params", params_json(h), "rows", t->rows, "observed", measured(t, "observed"),
+			      "baseline", measured(t, "expected"));
 
 	json_object_set_new(e, "holds", t->holds < 0 ? json_null() : json_boolean(t->holds));
 	json_object_set_new(e, "unit", json_string(unit_name(t->def->unit)));
@@ -284,10 +284,10 @@ static json_t *test_json(const struct hypothesis *h, const struct test *t)
 {
 	bool refute = t->def->role == EVIDENCE_REFUTE;
 	json_t *pass = t->holds < 0 ? json_null() : json_boolean(refute ? !t->holds : t->holds);
-	json_t *test =
-		json_pack("{s:s, s:o, s:o, s:o, s:[o]}", "name", t->def->id, "expected", formatted(t, "expected"),
-			  "observed", t->holds < 0 && t->why[0] ? json_text(t->why) : formatted(t, "observed"), "pass",
-			  pass, "evidence", evidence_id(h, t));
+	json_t *test = json_pack("{s:s, s:o, s:o, s:o, s:[o]}", "name", t->def->id, "expected",
+				 formatted(t, "expected"), "observed",
+				 t->holds < 0 && t->why[0] ? json_text(t->why) : formatted(t, "observed"), "pass", pass,
+				 "evidence", evidence_id(h, t));
 
 	if (t->def->rules_out)
 		json_object_set_new(test, "rules_out", json_string(t->def->rules_out));

@@ -25,9 +25,9 @@ static sqlite3_stmt *between(struct sql *sql, const char *query, int64_t contain
 
 json_t *report_container(struct sql *sql, int64_t container)
 {
-	static const char query[] = "SELECT ref, name, runtime, id, pod, namespace, image, cgroup, labels FROM "
-				    "v_container WHERE container = :victim"
-				    " ORDER BY first_ns DESC LIMIT 1";
+	static const char query[] =
+		"SELECT ref, name, runtime, id, pod, namespace, image, cgroup, labels FROM v_container WHERE container"
+		" = :victim ORDER BY first_ns DESC LIMIT 1";
 	sqlite3_stmt *stmt;
 	json_t *c, *labels;
 
@@ -96,10 +96,10 @@ json_t *report_culprit_container(struct sql *sql, const struct culprit *c)
 
 json_t *report_tasks(struct sql *sql, int64_t container, int64_t from_ns, int64_t to_ns)
 {
-	static const char query[] = "SELECT pid, tid, comm, start_time_ns FROM v_event WHERE container = :victim AND "
-				    "ts_ns BETWEEN :from AND :to"
-				    " AND class = 'context' AND pid > 0 GROUP BY pid, tid, comm, start_time_ns"
-				    " ORDER BY sum(duration_ns) DESC, count(*) DESC, tid LIMIT 5";
+	static const char query[] =
+		"SELECT pid, tid, comm, start_time_ns FROM v_event WHERE container = :victim AND ts_ns BETWEEN :from"
+		" AND :to AND class = 'context' AND pid > 0 GROUP BY pid, tid, comm, start_time_ns ORDER BY"
+		" sum(duration_ns) DESC, count(*) DESC, tid LIMIT 5";
 	sqlite3_stmt *stmt = between(sql, query, container, from_ns, to_ns);
 	json_t *tasks = json_array();
 
@@ -153,10 +153,10 @@ static const char *state_of(const char *reason)
 static size_t add_runnable(struct sql *sql, struct budget_entry *entries, size_t count, int64_t victim, int64_t from_ns,
 			   int64_t to_ns, int64_t runnable_ns)
 {
-	static const char query[] = "SELECT culprit, sum(ns) FROM v_blame WHERE resource = 'cpu' AND victim = :victim "
-				    "AND ts_ns > :from AND ts_ns <= :to"
-				    " AND sink = 'container' AND culprit IS NOT NULL GROUP BY culprit ORDER BY sum(ns) "
-				    "DESC, culprit LIMIT 8";
+	static const char query[] =
+		"SELECT culprit, sum(ns) FROM v_blame WHERE resource = 'cpu' AND victim = :victim AND ts_ns > :from"
+		" AND ts_ns <= :to AND sink = 'container' AND culprit IS NOT NULL GROUP BY culprit ORDER BY sum(ns)"
+		" DESC, culprit LIMIT 8";
 	sqlite3_stmt *stmt = between(sql, query, victim, from_ns, to_ns);
 	int64_t left = runnable_ns;
 
@@ -183,8 +183,8 @@ static size_t read_budget(struct sql *sql, struct budget_entry *entries, int64_t
 	int64_t runnable_ns = 0;
 	size_t count = 0;
 
-	entries[count++] =
-		(struct budget_entry){ .state = "on_cpu", .ns = one_number(between(sql, cpu, victim, from_ns, to_ns)) };
+	entries[count++] = (struct budget_entry){ .state = "on_cpu",
+						  .ns = one_number(between(sql, cpu, victim, from_ns, to_ns)) };
 	stmt = between(sql, waits, victim, from_ns, to_ns);
 	while (stmt && sqlite3_step(stmt) == SQLITE_ROW && count < 12) {
 		const char *state = state_of(sql_text(stmt, 0));
@@ -236,11 +236,10 @@ static void add_moment(json_t **moments, size_t *count, int64_t ts_ns, const cha
 
 json_t *report_timeline(struct sql *sql, const struct incident *incident)
 {
-	static const char query[] = "SELECT ts_ns, kind, summary FROM v_event WHERE class = 'context' AND ts_ns "
-				    "BETWEEN :from AND :to AND container ="
-				    " :victim ORDER BY (error <> 0 OR kind IN ('oom', 'signal', 'exit', 'freeze')) "
-				    "DESC, duration_ns DESC, ts_ns"
-				    " LIMIT 40";
+	static const char query[] =
+		"SELECT ts_ns, kind, summary FROM v_event WHERE class = 'context' AND ts_ns BETWEEN :from AND :to AND"
+		" container = :victim ORDER BY (error <> 0 OR kind IN ('oom', 'signal', 'exit', 'freeze')) DESC,"
+		" duration_ns DESC, ts_ns LIMIT 40";
 	const struct hypothesis *best = incident->diagnosis.best;
 	json_t *moments[TIMELINE_MAX], *timeline = json_array();
 	sqlite3_stmt *stmt;
@@ -269,25 +268,18 @@ struct bystander_query {
 	bool bytes;           /* use is bytes, else ns */
 };
 
-#define BLAME_SHARE(resource)                                                                                         \
-	"coalesce((SELECT sum(ns) FROM v_blame b WHERE b.resource = '" resource                                       \
-	"' AND b.culprit = u.container AND b.victim ="                                                                \
-	" :victim AND b.ts_ns > :from AND b.ts_ns <= :to) * 1.0 / (SELECT sum(ns) FROM v_blame b WHERE b.resource = " \
-	"'" resource "' AND b.victim = :victim AND b.ts_ns > :from AND b.ts_ns <= :to), 0)"
+#define BLAME_SHARE(resource) \
+	"coalesce((SELECT sum(ns) FROM v_blame b WHERE b.resource = '" resource "' AND b.culprit = u.container" \
+	" AND b.victim = :victim AND b.ts_ns > :from AND b.ts_ns <= :to) * 1.0 / (SELECT sum(ns) FROM v_blame b" \
+	" WHERE b.resource = '" resource "' AND b.victim = :victim AND b.ts_ns > :from AND b.ts_ns <= :to), 0)"
 
 static const struct bystander_query bystander_queries[] = {
-	{ "cpu",
-	  "SELECT u.container, sum(u.cpu_ns) AS used, " BLAME_SHARE(
-		  "cpu") " FROM v_usage u WHERE u.container > 0 AND"
-			 " u.ts_ns > :from AND u.ts_ns <= :to GROUP BY u.container HAVING used > 0.05 * (:to - :from)"
-			 " ORDER BY used DESC, u.container LIMIT 16",
-	  "ran for", false },
-	{ "block",
-	  "SELECT u.container, sum(u.io_read_bytes + u.io_write_bytes) AS used, " BLAME_SHARE(
-		  "block") " FROM v_usage u WHERE u.container > 0 AND u.ts_ns > :from AND u.ts_ns <= :to GROUP BY "
-			   "u.container"
-			   " HAVING used > 1048576 ORDER BY used DESC, u.container LIMIT 16",
-	  "moved", true },
+	{ "cpu", "SELECT u.container, sum(u.cpu_ns) AS used, " BLAME_SHARE("cpu") " FROM v_usage u WHERE"
+	  " u.container > 0 AND u.ts_ns > :from AND u.ts_ns <= :to GROUP BY u.container HAVING"
+	  " used > 0.05 * (:to - :from) ORDER BY used DESC, u.container LIMIT 16", "ran for", false },
+	{ "block", "SELECT u.container, sum(u.io_read_bytes + u.io_write_bytes) AS used, " BLAME_SHARE("block")
+	  " FROM v_usage u WHERE u.container > 0 AND u.ts_ns > :from AND u.ts_ns <= :to GROUP BY u.container"
+	  " HAVING used > 1048576 ORDER BY used DESC, u.container LIMIT 16", "moved", true },
 };
 
 static bool is_involved(const struct incident *incident, int64_t container)

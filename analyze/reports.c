@@ -26,15 +26,13 @@ enum statement {
 static const char *const statements[STATEMENTS] = {
 	[PUT_REPORT] = "INSERT INTO report (id, revision, created_ns, body) VALUES (:id, :revision, :created, :body)",
 	[PUT_INCIDENT] =
-		"INSERT INTO incident VALUES (:id, :cause, :status, :severity, :confidence, :headline, :onset, "
-		":detected,"
-		" :end, :revision, :kind, :name, :culprit, :victims) ON CONFLICT (id) DO UPDATE SET cause = "
-		"excluded.cause,"
-		" status = excluded.status, severity = excluded.severity, confidence = excluded.confidence,"
-		" headline = excluded.headline, onset_ns = excluded.onset_ns, detected_ns = excluded.detected_ns,"
-		" end_ns = excluded.end_ns, revision = excluded.revision, resource_kind = excluded.resource_kind,"
-		" resource_name = excluded.resource_name, culprit = excluded.culprit, victims = excluded.victims"
-		" WHERE excluded.revision > incident.revision",
+		"INSERT INTO incident VALUES (:id, :cause, :status, :severity, :confidence, :headline, :onset,"
+		" :detected, :end, :revision, :kind, :name, :culprit, :victims) ON CONFLICT (id) DO UPDATE SET cause ="
+		" excluded.cause, status = excluded.status, severity = excluded.severity, confidence ="
+		" excluded.confidence, headline = excluded.headline, onset_ns = excluded.onset_ns,"
+		" detected_ns = excluded.detected_ns, end_ns = excluded.end_ns, revision = excluded.revision,"
+		" resource_kind = excluded.resource_kind, resource_name = excluded.resource_name, culprit ="
+		" excluded.culprit, victims = excluded.victims WHERE excluded.revision > incident.revision",
 	[PUT_FROZEN] = "INSERT OR IGNORE INTO frozen (id, ts_ns, event) VALUES (:id, :ts, :event)",
 	[OPEN_INCIDENTS] = "SELECT r.body FROM incident i JOIN report r ON r.id = i.id AND r.revision = i.revision"
 			   " WHERE i.status = 'open' ORDER BY i.id",
@@ -347,20 +345,18 @@ int64_t reports_each(struct reader *r, const struct incident_filter *filter, int
 {
 	/* A container matches as victim or culprit, by name, ref, id or cgroup, through the C objects of the report. */
 	static const char query[] =
-		"SELECT r.report FROM v_incident i JOIN v_report r ON r.id = i.id AND r.revision = i.revision"
-		" WHERE (:since = 0 OR coalesce(i.end_ns, :since) >= :since) AND (:until = 0 OR i.onset_ns <= :until)"
-		" AND (:cause IS NULL OR i.cause = :cause OR i.cause LIKE :cause || '.%')"
-		" AND (:status IS NULL OR i.status = :status) AND (:severity IS NULL OR i.severity = :severity)"
-		" AND (:container IS NULL OR EXISTS (SELECT 1 FROM json_each(r.report, '$.victims') v WHERE :container "
-		"IN"
-		" (json_extract(v.value, '$.container.name'), json_extract(v.value, '$.container.ref'),"
-		" json_extract(v.value, '$.container.cgroup'), json_extract(v.value, '$.container.id')))"
-		" OR EXISTS (SELECT 1 FROM json_each(r.report, '$.culprits') v WHERE :container IN"
-		" (json_extract(v.value, '$.container.name'), json_extract(v.value, '$.container.ref'),"
-		" json_extract(v.value, '$.container.cgroup'), json_extract(v.value, '$.container.id'))))"
-		" AND (:before IS NULL OR (i.onset_ns, i.id) < (SELECT b.onset_ns, b.id FROM v_incident b WHERE b.id = "
-		":before))"
-		" ORDER BY i.onset_ns DESC, i.id DESC LIMIT :limit";
+		"SELECT r.report FROM v_incident i JOIN v_report r ON r.id = i.id AND r.revision = i.revision WHERE"
+		" (:since = 0 OR coalesce(i.end_ns, :since) >= :since) AND (:until = 0 OR i.onset_ns <= :until) AND"
+		" (:cause IS NULL OR i.cause = :cause OR i.cause LIKE :cause || '.%') AND (:status IS NULL OR i.status"
+		" = :status) AND (:severity IS NULL OR i.severity = :severity) AND (:container IS NULL OR EXISTS"
+		" (SELECT 1 FROM json_each(r.report, '$.victims') v WHERE :container IN (json_extract(v.value,"
+		" '$.container.name'), json_extract(v.value, '$.container.ref'), json_extract(v.value,"
+		" '$.container.cgroup'), json_extract(v.value, '$.container.id'))) OR EXISTS (SELECT 1 FROM"
+		" json_each(r.report, '$.culprits') v WHERE :container IN (json_extract(v.value, '$.container.name'),"
+		" json_extract(v.value, '$.container.ref'), json_extract(v.value, '$.container.cgroup'),"
+		" json_extract(v.value, '$.container.id')))) AND (:before IS NULL OR (i.onset_ns, i.id) < (SELECT"
+		" b.onset_ns, b.id FROM v_incident b WHERE b.id = :before)) ORDER BY i.onset_ns DESC, i.id DESC LIMIT"
+		" :limit";
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
 	const struct query_param params[] = {
 		int_param(":since", filter->since_ns),	   int_param(":until", filter->until_ns),
@@ -382,8 +378,9 @@ static int keep_report(void *ctx, const json_t *report)
 
 int reports_get(struct reader *r, const char *id, int revision, json_t **ret_report)
 {
-	static const char query[] = "SELECT report FROM v_report WHERE id = :id AND (:revision = 0 OR revision = "
-				    ":revision) ORDER BY revision DESC LIMIT 1";
+	static const char query[] =
+		"SELECT report FROM v_report WHERE id = :id AND (:revision = 0 OR revision = :revision) ORDER BY"
+		" revision DESC LIMIT 1";
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
 	const struct query_param params[] = { text_param(":id", id), int_param(":revision", revision) };
 	json_t *report = NULL;

@@ -23,43 +23,36 @@ static const struct symptom symptoms[] = {
 	{ "wait.reclaim", SYMPTOM_WAIT, "reclaim", "had to free memory itself", WAITS("v_reclaim", ""), false },
 	{ "wait.frozen", SYMPTOM_WAIT, "frozen", "stood still, frozen", WAITS("v_offcpu", " AND reason = 6"), false },
 	{ "wait.fsfrozen", SYMPTOM_WAIT, "fs_frozen", "could not write to a frozen file system",
-	  WAITS("v_offcpu", " AND (reason = 7 OR wait_class = 'fs-freeze')") " UNION ALL " WAITS(
-		  "v_lock", " AND fs_freeze_level > 0"),
-	  true },
+	  WAITS("v_offcpu", " AND (reason = 7 OR wait_class = 'fs-freeze')") " UNION ALL "
+	  WAITS("v_lock", " AND fs_freeze_level > 0"), true },
 	{ "wait.other", SYMPTOM_WAIT, "other", "was stuck in the kernel",
 	  WAITS("v_offcpu", " AND reason = 8 AND wait_class <> 'fs-freeze'"), false },
 	{ "error.oom", SYMPTOM_ONCE, NULL, "lost a process to the OOM killer",
-	  OCCURRENCES("v_oom",
-		      "") " UNION ALL SELECT u.container, u.ts_ns, u.ts_ns, 1 FROM v_usage u WHERE u.ts_ns > :from AND"
-			  " u.ts_ns <= :to AND u.memory_oom_kills > 0 AND NOT EXISTS (SELECT 1 FROM v_oom o WHERE "
-			  "o.container = u.container"
-			  " AND o.ts_ns > :from - 1000000000 AND o.ts_ns <= :to)",
-	  true },
+	  OCCURRENCES("v_oom", "") " UNION ALL SELECT u.container, u.ts_ns, u.ts_ns, 1 FROM v_usage u WHERE"
+	  " u.ts_ns > :from AND u.ts_ns <= :to AND u.memory_oom_kills > 0 AND NOT EXISTS (SELECT 1 FROM v_oom o WHERE"
+	  " o.container = u.container AND o.ts_ns > :from - 1000000000 AND o.ts_ns <= :to)", true },
 	/* SIGKILL cannot be caught; any other signal counts once its target has died of it. */
 	{ "error.killed", SYMPTOM_ONCE, NULL, "lost a process to a signal from outside",
 	  "SELECT container, ts_ns, ts_ns, 1 FROM v_signal WHERE " SPAN
 	  " AND signal = 9 AND by_kernel = 0 AND result = 0 AND peer IS NOT container"
 	  " UNION ALL SELECT e.container, e.ts_ns, e.ts_ns, 1 FROM v_exit e WHERE e.ts_ns > :from AND e.ts_ns <= :to"
-	  " AND EXISTS (SELECT 1 FROM v_signal s WHERE s.ts_ns > :from - 60000000000 AND s.ts_ns <= :to AND s.pid = "
-	  "e.pid"
-	  " AND s.container = e.container AND s.signal = e.signal AND s.by_kernel = 0 AND s.peer IS NOT s.container)",
+	  " AND EXISTS (SELECT 1 FROM v_signal s WHERE s.ts_ns > :from - 60000000000 AND s.ts_ns <= :to"
+	  " AND s.pid = e.pid AND s.container = e.container AND s.signal = e.signal AND s.by_kernel = 0"
+	  " AND s.peer IS NOT s.container)",
 	  false },
 	{ "error.io", SYMPTOM_ONCE, NULL, "got I/O errors", OCCURRENCES("v_block", " AND error NOT IN (0, 95)"), true },
 	{ "error.drop", SYMPTOM_RATE, NULL, "lost packets on this host",
 	  "SELECT coalesce(d.container, (SELECT n.container FROM v_netstat n WHERE n.netns = d.netns AND n.ts_ns >"
-	  " :from - 3000000000 AND n.ts_ns <= :to LIMIT 1)), d.ts_ns, d.ts_ns, 1 FROM v_drop d WHERE d.ts_ns > :from "
-	  "AND"
-	  " d.ts_ns <= :to AND d.class IN ('policy', 'rcvbuf', 'qdisc', 'backlog')",
-	  true },
-	{ "error.retransmit", SYMPTOM_RATE, NULL, "had to send TCP segments again", OCCURRENCES("v_retransmit", ""),
-	  true },
+	  " :from - 3000000000 AND n.ts_ns <= :to LIMIT 1)), d.ts_ns, d.ts_ns, 1 FROM v_drop d WHERE d.ts_ns > :from"
+	  " AND d.ts_ns <= :to AND d.class IN ('policy', 'rcvbuf', 'qdisc', 'backlog')", true },
+	{ "error.retransmit", SYMPTOM_RATE, NULL, "had to send TCP segments again",
+	  OCCURRENCES("v_retransmit", ""), true },
 	/* Runtimes freeze a v1 cgroup for some milliseconds when they change its limits: that is not an incident. */
 	{ "error.frozen", SYMPTOM_ONCE, NULL, "was frozen",
 	  "SELECT f.container, f.ts_ns, :to, 1 FROM v_freeze f WHERE f.what = 1 AND f.ts_ns > :from - 100000000 AND"
 	  " f.ts_ns <= :to - 100000000 AND NOT EXISTS (SELECT 1 FROM v_freeze t WHERE t.what = 2 AND t.container ="
 	  " f.container AND t.ts_ns BETWEEN f.ts_ns AND f.ts_ns + 100000000)"
-	  " UNION ALL " OCCURRENCES("v_usage", " AND frozen = 1"),
-	  false },
+	  " UNION ALL " OCCURRENCES("v_usage", " AND frozen = 1"), false },
 };
 
 _Static_assert(sizeof(symptoms) / sizeof(symptoms[0]) <= SYMPTOMS_MAX, "SYMPTOMS_MAX");
@@ -104,8 +97,7 @@ void thresholds_from_config(const struct config *config, struct thresholds *ret)
 		.hold_ns = config_ns(config, "analyze.hold"),
 		.known_ns = 30 * NSEC_PER_SEC,
 	};
-	/* A container that hardly runs soon waits for a tenth of it: a twentieth of the time is the least that counts.
-	 */
+	/* A container that hardly runs soon waits for a tenth of it: a twentieth of the time is the least. */
 	ret->floor_ns = ret->window_ns / 20;
 }
 

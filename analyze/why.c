@@ -48,11 +48,11 @@ static void why_free(struct why *w)
 
 static int find_container(struct why *w, const char *name, struct strbuf *ret_error)
 {
-	static const char query[] = "SELECT container FROM v_container WHERE name = :name OR ref = :name OR cgroup = "
-				    ":name OR cgroup LIKE '%/' || :prefix ESCAPE '!'"
-				    " OR (length(:name) >= 4 AND id LIKE :prefix || '%' ESCAPE '!')"
-				    " ORDER BY name = :name DESC, ref = :name DESC, cgroup = :name DESC, last_ns IS "
-				    "NULL DESC, first_ns DESC LIMIT 1";
+	static const char query[] =
+		"SELECT container FROM v_container WHERE name = :name OR ref = :name OR cgroup = :name OR cgroup LIKE"
+		" '%/' || :prefix ESCAPE '!' OR (length(:name) >= 4 AND id LIKE :prefix || '%' ESCAPE '!') ORDER BY"
+		" name = :name DESC, ref = :name DESC, cgroup = :name DESC, last_ns IS NULL DESC, first_ns DESC LIMIT"
+		" 1";
 	sqlite3_stmt *stmt = sql_get(w->sql, query);
 	AUTO(strbuf) struct strbuf prefix = STRBUF_INIT;
 	int r = -ENOENT;
@@ -174,8 +174,8 @@ static int try_episode(struct why *w, const struct episode *e)
 static int detect(struct why *w, struct episode *seen)
 {
 	static const char query[] = "SELECT ts_ns FROM v_tick WHERE ts_ns > :from AND ts_ns <= :to ORDER BY ts_ns";
-	sqlite3_stmt *stmt =
-		sql_get_between(w->sql, query, MAX(w->from_ns, w->to_ns - DETECT_MAX_NS) - PAST_NS, w->to_ns);
+	sqlite3_stmt *stmt = sql_get_between(w->sql, query, MAX(w->from_ns, w->to_ns - DETECT_MAX_NS) - PAST_NS,
+					     w->to_ns);
 	int64_t last_ns = 0;
 	int r = stmt ? 0 : -EIO;
 
@@ -200,11 +200,11 @@ static int detect(struct why *w, struct episode *seen)
 /* Nothing crossed an alarm: what it waited for most is worth a word when it is 1 % of the window. */
 static int strongest_wait(struct why *w, struct episode *ret)
 {
-	static const char query[] = "SELECT reason, sum(wait_ns), max(max_ns), sum(wait_ns) * 1.0 / (sum(sum(wait_ns)) "
-				    "OVER () + coalesce((SELECT sum(cpu_ns)"
-				    " FROM v_usage WHERE container = :victim AND ts_ns > :from AND ts_ns <= :to), 0)) "
-				    "FROM v_wait WHERE container = :victim"
-				    " AND ts_ns > :from AND ts_ns <= :to GROUP BY reason ORDER BY 2 DESC LIMIT 1";
+	static const char query[] =
+		"SELECT reason, sum(wait_ns), max(max_ns), sum(wait_ns) * 1.0 / (sum(sum(wait_ns)) OVER () +"
+		" coalesce((SELECT sum(cpu_ns) FROM v_usage WHERE container = :victim AND ts_ns > :from AND ts_ns <="
+		" :to), 0)) FROM v_wait WHERE container = :victim AND ts_ns > :from AND ts_ns <= :to GROUP BY reason"
+		" ORDER BY 2 DESC LIMIT 1";
 	sqlite3_stmt *stmt = sql_get_between(w->sql, query, w->from_ns, w->to_ns);
 	const struct symptom *symptom;
 	int r = 0;

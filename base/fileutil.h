@@ -20,7 +20,8 @@ int file_read_int(int dirfd, const char *path, int64_t *ret_value);
 int file_write_atomic(const char *path, const void *data, size_t len, mode_t mode);
 /* mkdir -p */
 int dir_make(const char *path, mode_t mode);
-/* The number of "key" in "key value" or "key: value kB" lines, as it stands there (kB are not multiplied); -ENOENT when absent. */
+/* The number of "key" in "key value" or "key: value kB" lines, as it stands there (kB are not multiplied); -ENOENT when
+ * absent. */
 int text_lookup_int(const char *text, const char *key, int64_t *ret_value);
 
 #endif

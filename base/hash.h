@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* FNV-1a, 64 bit, with a final avalanche (splitmix64): stable across builds, so it may be stored. Seed 0 to begin, or a former result to go on. */
+/* FNV-1a, 64 bit, with a final avalanche (splitmix64): stable across builds, so it may be stored. Seed 0 to begin, or a
+ * former result to go on. */
 uint64_t hash_bytes(const void *data, size_t len, uint64_t seed);
 uint64_t hash_str(const char *s, uint64_t seed);
 /* Lower-case hex of SHA-256 (libmd); ret has room for 65 bytes. */

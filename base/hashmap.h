@@ -16,7 +16,8 @@ struct hashmap *hashmap_new(size_t key_size, size_t max_entries); /* NULL when o
 void hashmap_free(struct hashmap *m);                             /* NULL is fine */
 size_t hashmap_count(const struct hashmap *m);
 void *hashmap_get(const struct hashmap *m, const void *key); /* NULL when absent */
-/* Sets or replaces.  value must not be NULL.  0, -ENOSPC, -ENOMEM.  The former value, or NULL, goes to *ret_old unless that is NULL. */
+/* Sets or replaces.  value must not be NULL.  0, -ENOSPC, -ENOMEM.  The former value, or NULL, goes to *ret_old unless
+ * that is NULL. */
 int hashmap_put(struct hashmap *m, const void *key, void *value, void **ret_old);
 void *hashmap_remove(struct hashmap *m, const void *key); /* the former value or NULL */
 /* for (size_t i = 0; (v = hashmap_next(m, &i, &key));) ; removing the current entry is allowed. */

@@ -31,7 +31,8 @@ void strbuf_add(struct strbuf *b, const void *data, size_t len);
 void strbuf_addstr(struct strbuf *b, const char *s);
 void strbuf_addch(struct strbuf *b, char c);
 void strbuf_addf(struct strbuf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* HTML text and attribute values: & < > " ' become entities; bytes below 0x20 except \t \n become U+FFFD, as does bad UTF-8. */
+/* HTML text and attribute values: & < > " ' become entities; bytes below 0x20 except \t \n become U+FFFD, as does bad
+ * UTF-8. */
 void strbuf_add_html(struct strbuf *b, const char *s);
 /* Terminal and Markdown text: control bytes and bad UTF-8 become '?'. */
 void strbuf_add_plain(struct strbuf *b, const char *s);

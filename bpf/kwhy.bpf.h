@@ -95,7 +95,7 @@ struct kw_task_state {
 	u64 lock_since;         /* contention_begin of a sleeping lock */
 	u64 lock_accounted;
 	u64 reclaim_since;      /* set and cleared by the reclaim probe: its span includes sleeps and locks inside */
-	u64 runq_total_ns;      /* run-queue waits counted so far: lock and reclaim subtract what fell into their span */
+	u64 runq_total_ns; /* run-queue waits counted so far: lock and reclaim subtract what fell into their span */
 	u64 runq_accounted;     /* run-queue clock */
 	u64 runq_stale;         /* run-queue clock: sched_info.last_queued from about then is of no wakeup */
 	u64 throttle_since;     /* run-queue clock; valid only while equal to sched_info.last_queued */
@@ -181,8 +181,8 @@ static __always_inline void kw_cg_of_cgroup(struct cgroup *cgrp, struct kw_cg *r
 	})
 
 /*
- * Identity of any task, trusted or not.  The v1 part is the first of cpu, memory, freezer, pids, io in which the task is
- * below the root: on hosts where only some controllers are delegated the most specific one known decides.
+ * Identity of any task, trusted or not.  The v1 part is the first of cpu, memory, freezer, pids, io in which the task
+ * is below the root: on hosts where only some controllers are delegated the most specific one known decides.
  */
 static __noinline int kw_cg_of_set(struct css_set *set, struct kw_cg *ret)
 {

@@ -46,7 +46,8 @@ static __always_inline struct spin_wait *spin_slot(u64 lock)
 static __noinline int lock_of_fs(u64 lock, struct kw_fs_lock *ret)
 {
 	u64 size = bpf_core_type_size(struct percpu_rw_semaphore);
-	u64 base = bpf_core_field_offset(struct super_block, s_writers) + bpf_core_field_offset(struct sb_writers, rw_sem);
+	u64 base = bpf_core_field_offset(struct super_block, s_writers) +
+		   bpf_core_field_offset(struct sb_writers, rw_sem);
 	u32 level;
 
 	if (!ret)

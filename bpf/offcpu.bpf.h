@@ -19,8 +19,8 @@ enum { KW_WAKE_TASK, KW_WAKE_HARDIRQ, KW_WAKE_SOFTIRQ, KW_WAKE_NONE };
 
 /* include/linux/interrupt.h, softirq_to_name[]; one ahead, as kw_irq.softirq */
 static const char kw_softirq_names[16][16] = {
-	"softirq", "softirq:hi", "softirq:timer", "softirq:net_tx", "softirq:net_rx", "softirq:block", "softirq:irqpoll",
-	"softirq:tasklet", "softirq:sched", "softirq:hrtimer", "softirq:rcu",
+	"softirq",	   "softirq:hi",      "softirq:timer", "softirq:net_tx",  "softirq:net_rx", "softirq:block",
+	"softirq:irqpoll", "softirq:tasklet", "softirq:sched", "softirq:hrtimer", "softirq:rcu",
 };
 static const char kw_vector_names[4][8] = { "", "timer", "ipi", "" };
 

@@ -69,7 +69,9 @@ static __noinline __attribute__((unused)) int throttle_begin(struct task_struct 
 	if (bpf_core_field_exists(queue->throttled_clock_self_time)) {
 		since = BPF_CORE_READ(queue, throttled_clock_self);
 		st->throttle_cfs_rq = (u64)queue;
-		/* The queue may have been throttled before this task noticed: that part of the growth is not its own. */
+		/*
+		 * The queue may have been throttled before this task noticed: that part of the growth is not its own.
+		 */
 		st->throttle_self_ns = BPF_CORE_READ(queue, throttled_clock_self_time) + (since ? now - since : 0);
 	}
 	throttle_owner(task, st);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Books that balance.  Programs count in kw_books, the collector counts what it took; the two are read at different
- * moments, so the cut is made where both agree: ring empty, kernel books the same before and after.  On a host that never
- * pauses, what is between the two counts belongs to the next tick.  Books that were quiet and still do not add up are
- * reported as they are.
+ * moments, so the cut is made where both agree: ring empty, kernel books the same before and after.  On a host that
+ * never pauses, what is between the two counts belongs to the next tick.  Books that were quiet and still do not add up
+ * are reported as they are.
  */
 #include <bpf/bpf.h>
 #include <poll.h>
@@ -92,7 +92,8 @@ void books_settle(struct collect *c)
 		memcpy(before, c->books.kernel, sizeof(before));
 		taken = ring_take(c, SETTLE_RECORDS);
 		books_read(c);
-		c->settled = taken < SETTLE_RECORDS && ring_empty(c) && !memcmp(before, c->books.kernel, sizeof(before));
+		c->settled = taken < SETTLE_RECORDS && ring_empty(c) &&
+			     !memcmp(before, c->books.kernel, sizeof(before));
 		if (c->settled && balanced(c))
 			return;
 		/* A program stands between its count and its reservation, or between reservation and submission. */

@@ -14,7 +14,7 @@
 #include "schema/kinds.h"
 
 #define DEPTH_MAX 64
-#define UNKNOWN_MAX 8192                   /* ids that could not be resolved, remembered so as not to ask again at once */
+#define UNKNOWN_MAX 8192 /* ids that could not be resolved, remembered so as not to ask again at once */
 #define UNKNOWN_RETRY_NS (10 * NSEC_PER_SEC)
 #define RESCAN_NS (30 * NSEC_PER_SEC)
 #define RESCAN_POLLED_NS (2 * NSEC_PER_SEC)
@@ -58,7 +58,7 @@ struct cgroups {
 	uint64_t overflow;
 };
 
-/* ---- table ----------------------------------------------------------------------------------------------------------- */
+/* ---- table ------------------------------------------------------------------------------------------------------- */
 
 static int slot_of(const struct cgroups *c, unsigned int hierarchy)
 {
@@ -161,7 +161,7 @@ static void remember_unknown(struct cgroups *c, const struct cgroup_key *key, ui
 		free(u);
 }
 
-/* ---- network namespaces ---------------------------------------------------------------------------------------------- */
+/* ---- network namespaces ------------------------------------------------------------------------------------------ */
 
 static int32_t first_process(const struct cgroups *c, const struct cgroup_entry *e)
 {
@@ -213,7 +213,7 @@ static struct cgroup_entry *add(struct cgroups *c, unsigned int slot, uint64_t i
 	return e;
 }
 
-/* ---- walk ------------------------------------------------------------------------------------------------------------ */
+/* ---- walk -------------------------------------------------------------------------------------------------------- */
 
 static void meet(struct cgroups *c, unsigned int slot, uint64_t id, const char *path, uint64_t now_ns)
 {
@@ -333,7 +333,7 @@ void cgroups_tick(struct cgroups *c, uint64_t now_ns, bool polled)
 	look_at_young(c, due && !polled, now_ns);
 }
 
-/* ---- records and unknown ids ------------------------------------------------------------------------------------------ */
+/* ---- records and unknown ids ------------------------------------------------------------------------------------- */
 
 void cgroups_on_record(struct cgroups *c, const struct kw_event *event, struct kw_cgroup *payload)
 {
@@ -413,7 +413,7 @@ void cgroups_ensure(struct cgroups *c, const struct kw_cg *cg, uint64_t now_ns)
 		ensure(c, cg->v1 >> KW_CG_V1_SHIFT, cg->v1 & KW_CG_ID_MASK, now_ns);
 }
 
-/* ---- life and reading -------------------------------------------------------------------------------------------------- */
+/* ---- life and reading -------------------------------------------------------------------------------------------- */
 
 static int read_hierarchies(struct cgroups *c)
 {

@@ -48,7 +48,9 @@ void cgroups_free(struct cgroups *c);
 
 /* Walks everything; announces what is new ("seen") and what has gone ("removed").  Number of live cgroups. */
 int cgroups_scan(struct cgroups *c, uint64_t now_ns);
-/* Once a tick: network namespaces of young cgroups, the slow rescan.  polled: no tracepoint tells, so look every 2 s. */
+/*
+ * Once a tick: network namespaces of young cgroups, the slow rescan.  polled: no tracepoint tells, so look every 2 s.
+ */
 void cgroups_tick(struct cgroups *c, uint64_t now_ns, bool polled);
 
 /* A cgroup record from the ring: completes it (controllers) and updates the table.  Hand it on afterwards. */

@@ -30,13 +30,14 @@ struct collect_options {
 };
 
 /*
- * Attaches what can be attached; a probe that cannot is reported in its records and in collect_describe(), not an error.
- * -ENODEV: nothing at all can be watched here (no BPF, no PSI, no /proc, no cgroup files).
+ * Attaches what can be attached; a probe that cannot is reported in its records and in collect_describe(), not an
+ * error. -ENODEV: nothing at all can be watched here (no BPF, no PSI, no /proc, no cgroup files).
  */
 int collect_new(const struct collect_options *options, struct collect **ret_collect, struct strbuf *ret_error);
 void collect_free(struct collect *c);
 
-/* Waits at most timeout_ms for records, hands them on, and does a tick when one is due.  Number of records or negative errno. */
+/* Waits at most timeout_ms for records, hands them on, and does a tick when one is due.  Number of records or negative
+ * errno. */
 int collect_poll(struct collect *c, int timeout_ms);
 int collect_fd(const struct collect *c); /* readable when there are records; -1 without BPF */
 
@@ -54,7 +55,8 @@ struct doctor_check {
 	char text[256];
 	char fix[256]; /* "" when there is nothing to do */
 };
-/* Tries what kwhy needs from this host, attaching nothing for longer than the trial.  Returns the number of checks filled in. */
+/* Tries what kwhy needs from this host, attaching nothing for longer than the trial.  Returns the number of checks
+ * filled in. */
 unsigned int collect_doctor(struct doctor_check *ret_checks, unsigned int max);
 
 #endif

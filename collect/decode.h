@@ -30,8 +30,8 @@ struct record {
 };
 
 /*
- * 0, or -EBADMSG with ret->info NULL when not even the kind is known.  Kinds that only the collector makes (tick, stack,
- * probe) are refused.
+ * 0, or -EBADMSG with ret->info NULL when not even the kind is known.  Kinds that only the collector makes (tick,
+ * stack, probe) are refused.
  */
 int record_decode(const void *data, size_t size, struct record *ret);
 

@@ -44,8 +44,8 @@ static void check_kernel(struct doctor *d)
 
 	if (uname(&u) < 0)
 		return;
-	add(d, DOCTOR_PASS, "kernel", "", "%.40s on %.20s; every feature below was tried, not read off the version", u.release,
-	    u.machine);
+	add(d, DOCTOR_PASS, "kernel", "", "%.40s on %.20s; every feature below was tried, not read off the version",
+	    u.release, u.machine);
 }
 
 static void check_btf(struct doctor *d)
@@ -53,7 +53,8 @@ static void check_btf(struct doctor *d)
 	bool there = access("/sys/kernel/btf/vmlinux", R_OK) == 0;
 
 	add(d, there ? DOCTOR_PASS : DOCTOR_FAIL, "btf",
-	    "boot a kernel built with CONFIG_DEBUG_INFO_BTF=y (all current distributions); until then only samplers work",
+	    "boot a kernel built with CONFIG_DEBUG_INFO_BTF=y (all current distributions); until then only samplers"
+	    " work",
 	    there ? "/sys/kernel/btf/vmlinux is readable" : "/sys/kernel/btf/vmlinux: %s", strerror(errno));
 }
 
@@ -90,10 +91,15 @@ static void check_capabilities(struct doctor *d)
 		if (effective & 1ULL << needs[i].number || (needs[i].vital && effective & 1ULL << CAP_SYS_ADMIN))
 			continue;
 		vital |= needs[i].vital;
-		snprintf(missing + len, sizeof(missing) - len, "%s%s (%s)", len ? ", " : "", needs[i].name, needs[i].what);
+		snprintf(missing + len, sizeof(missing) - len, "%s%s (%s)", len ? ", " : "", needs[i].name,
+			 needs[i].what);
 	}
-	add(d, vital ? DOCTOR_FAIL : missing[0] ? DOCTOR_WARN : DOCTOR_PASS, "capabilities",
-	    "run as root, or give the service these capabilities", missing[0] ? "missing: %s" : "all that is needed%s", missing);
+	add(d,
+	    vital	 ? DOCTOR_FAIL
+	    : missing[0] ? DOCTOR_WARN
+			 : DOCTOR_PASS,
+	    "capabilities", "run as root, or give the service these capabilities",
+	    missing[0] ? "missing: %s" : "all that is needed%s", missing);
 }
 
 static void check_lockdown(struct doctor *d)
@@ -108,7 +114,8 @@ static void check_lockdown(struct doctor *d)
 			mode = "integrity";
 	}
 	add(d, strcmp(mode, "confidentiality") ? DOCTOR_PASS : DOCTOR_FAIL, "lockdown",
-	    "boot with lockdown=integrity or none: confidentiality forbids BPF to read kernel memory", "mode: %s", mode);
+	    "boot with lockdown=integrity or none: confidentiality forbids BPF to read kernel memory", "mode: %s",
+	    mode);
 }
 
 static void check_bpf(struct doctor *d)
@@ -134,7 +141,10 @@ static void check_bpf(struct doctor *d)
 		objects_start(o);
 		run = objects_probe(o, 0);
 		add(d, DOCTOR_PASS, "bpf ring buffer", "", "can be made");
-		add(d, run->state == PROBE_ATTACHED ? DOCTOR_PASS : run->state == PROBE_DEGRADED ? DOCTOR_WARN : DOCTOR_FAIL,
+		add(d,
+		    run->state == PROBE_ATTACHED   ? DOCTOR_PASS
+		    : run->state == PROBE_DEGRADED ? DOCTOR_WARN
+						   : DOCTOR_FAIL,
 		    "bpf programs", fix, "%s%s%s", run->attach[0] ? "attached " : "", run->attach, run->why);
 	}
 	objects_free(o);
@@ -193,7 +203,11 @@ static void check_cgroups(struct doctor *d)
 		v2 |= h->number == 0;
 		snprintf(text + len, sizeof(text) - len, "%s%s", len ? " " : "", h->number ? h->controllers : "v2");
 	}
-	add(d, DOCTOR_PASS, "cgroups", "", "%s: %s; %d cgroups", v1 && v2 ? "hybrid" : v1 ? "v1" : "v2", text, cgroups_scan(c, 0));
+	add(d, DOCTOR_PASS, "cgroups", "", "%s: %s; %d cgroups",
+	    v1 && v2 ? "hybrid"
+	    : v1     ? "v1"
+		     : "v2",
+	    text, cgroups_scan(c, 0));
 	cgroups_free(c);
 }
 

@@ -88,7 +88,7 @@ void kernel_free(struct kernel *k)
 	free(k);
 }
 
-/* ---- symbols ------------------------------------------------------------------------------------------------------- */
+/* ---- symbols ----------------------------------------------------------------------------------------------------- */
 
 static struct kallsyms *read_symbols(void)
 {
@@ -158,7 +158,7 @@ uint64_t kernel_address(const struct kernel *k, const char *symbol)
 	return k->lazy->symbols ? kallsyms_address(k->lazy->symbols, symbol) : 0;
 }
 
-/* ---- enums --------------------------------------------------------------------------------------------------------- */
+/* ---- enums ------------------------------------------------------------------------------------------------------- */
 
 static void take_values(const struct btf *btf, const struct btf_type *type, struct enum_names *ret)
 {
@@ -213,7 +213,7 @@ const char *kernel_enum_name(const struct kernel *k, const char *enum_name, int6
 	return NULL;
 }
 
-/* ---- disks --------------------------------------------------------------------------------------------------------- */
+/* ---- disks ------------------------------------------------------------------------------------------------------- */
 
 static char *read_disk_name(uint32_t dev)
 {

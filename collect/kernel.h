@@ -13,7 +13,9 @@ void kernel_free(struct kernel *k);
 
 /* Symbol that contains address; *ret_offset is the distance from its start.  NULL when unknown (or kallsyms hidden). */
 const char *kernel_symbol(const struct kernel *k, uint64_t address, uint64_t *ret_offset);
-/* Module that the symbol at address belongs to ("nf_tables", "bpf"); NULL for the kernel itself and unknown addresses. */
+/*
+ * Module that the symbol at address belongs to ("nf_tables", "bpf"); NULL for the kernel itself and unknown addresses.
+ */
 const char *kernel_module(const struct kernel *k, uint64_t address);
 /* Address of a symbol or 0. */
 uint64_t kernel_address(const struct kernel *k, const char *symbol);

@@ -66,7 +66,7 @@ struct attempt {
 	char why[112];
 };
 
-/* ---- what libbpf says ---------------------------------------------------------------------------------------------- */
+/* ---- what libbpf says -------------------------------------------------------------------------------------------- */
 
 /* libbpf's print callback has no context of its own; this points to the tail of the load at hand, or is NULL. */
 static __thread struct strbuf *libbpf_log;
@@ -141,7 +141,7 @@ static void explain(const char *log, const char *verifier_log, int error, struct
 		snprintf(ret->why, sizeof(ret->why), "%s", strerror(-error));
 }
 
-/* ---- shared maps and settings --------------------------------------------------------------------------------------- */
+/* ---- shared maps and settings ------------------------------------------------------------------------------------ */
 
 struct map_spec {
 	const char *name;
@@ -200,7 +200,8 @@ static int share_between(const struct objects *o, struct bpf_object *object)
 
 		for (unsigned int i = 0; !strncmp(name, "kw_", 3) && i < o->object_count; i++) {
 			struct bpf_object *other = o->list[i].object;
-			struct bpf_map *made = other && other != object ? bpf_object__find_map_by_name(other, name) : NULL;
+			struct bpf_map *made = other && other != object ? bpf_object__find_map_by_name(other, name)
+									: NULL;
 
 			if (!made || bpf_map__fd(made) < 0)
 				continue;
@@ -308,7 +309,7 @@ static int set_settings(const struct objects *o, struct bpf_object *object)
 	return bpf_map__set_initial_value(rodata, data, size);
 }
 
-/* ---- one attempt to load and attach an object -------------------------------------------------------------------------- */
+/* ---- one attempt to load and attach an object -------------------------------------------------------------------- */
 
 static const char *hook_program(const struct hook *h)
 {
@@ -385,7 +386,8 @@ static int object_open(struct objects *o, struct object_run *obj, const struct b
 		r = map ? bpf_map__set_autocreate(map, false) : -ENOENT;
 	}
 	if (r < 0)
-		snprintf(ret->why, sizeof(ret->why), "object %s does not fit this program: %s", obj->name, strerror(-r));
+		snprintf(ret->why, sizeof(ret->why), "object %s does not fit this program: %s", obj->name,
+			 strerror(-r));
 	return r;
 }
 
@@ -437,10 +439,11 @@ static int object_attempt(struct objects *o, struct object_run *obj, struct atte
 	return r;
 }
 
-/* ---- choices ------------------------------------------------------------------------------------------------------------ */
+/* ---- choices ----------------------------------------------------------------------------------------------------- */
 
 /* The next choice for every hook that stands at program (NULL: at anything).  Number of hooks moved. */
-static unsigned int give_up_program(struct objects *o, const struct object_run *obj, const char *program, const char *why)
+static unsigned int give_up_program(struct objects *o, const struct object_run *obj, const char *program,
+				    const char *why)
 {
 	unsigned int moved = 0;
 
@@ -477,7 +480,7 @@ static void object_start(struct objects *o, struct object_run *obj)
 	give_up_program(o, obj, NULL, attempt.why);
 }
 
-/* ---- what became of each probe ------------------------------------------------------------------------------------------ */
+/* ---- what became of each probe ----------------------------------------------------------------------------------- */
 
 /* Cuts off what does not fit. */
 static void append(char *text, size_t size, const char *separator, const char *more)
@@ -508,7 +511,8 @@ static const struct link_slot *find_link(const struct objects *o, const struct h
 	return NULL;
 }
 
-/* "tp_btf/sched_switch sched_waking raw_tp/x": the type stands before the first of its kind; "..." when there is no room. */
+/* "tp_btf/sched_switch sched_waking raw_tp/x": the type stands before the first of its kind; "..." when there is no
+ * room. */
 static void add_attach(struct probe_run *run, const char *section)
 {
 	const char *slash = strchr(section, '/');
@@ -598,7 +602,7 @@ static void drop_needless(struct objects *o)
 	}
 }
 
-/* ---- set-up ------------------------------------------------------------------------------------------------------------- */
+/* ---- set-up ------------------------------------------------------------------------------------------------------ */
 
 bool setting_lists(const char *setting, const char *name)
 {

@@ -28,8 +28,9 @@ struct attach_choice {
 	const char *hook;
 	const char *program; /* function name in the object; its SEC() says the type */
 	bool required;
-	/* What is missing when no choice of this hook works; NULL for all but the first choice.  A hook that is not required
-	 * and has none may be absent without the probe being degraded (a file system that this host does not have). */
+	/* What is missing when no choice of this hook works; NULL for all but the first choice.  A hook that is not
+	 * required and has none may be absent without the probe being degraded (a file system that this host does not
+	 * have). */
 	const char *lost;
 };
 

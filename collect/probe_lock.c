@@ -43,8 +43,8 @@ static int refine(const struct kernel *kernel, struct kw_event *event, void *pay
 const struct probe probe_lock = {
 	.name = "lock",
 	.title = "Waits for kernel locks, with the holder and where it was",
-	.cost = "contention_begin and _end: only under contention; 60 ns a spin lock, 0.3 us a sleeping one, 2 us for the "
-		"holder's stack, at most 50 a second and CPU",
+	.cost = "contention_begin and _end: only under contention; 60 ns a spin lock, 0.3 us a sleeping one, 2 us for "
+		"the holder's stack, at most 50 a second and CPU",
 	.causes = "lock.kernel,lock.mmap,lock.inode,lock.spin,fs.frozen",
 	.object = "lock",
 	.attach = hooks,

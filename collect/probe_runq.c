@@ -13,8 +13,8 @@ static const uint16_t kinds[] = { KW_KIND_runq, 0 };
 const struct probe probe_runq = {
 	.name = "runq",
 	.title = "Waits for a CPU, with who occupied it meanwhile",
-	.cost = "sched_switch: up to hundreds of thousands a second, about 40 ns a hit with throttle and offcpu; 5 us for "
-		"each wait past probe.runq.blame",
+	.cost = "sched_switch: up to hundreds of thousands a second, about 40 ns a hit with throttle and offcpu; 5 us "
+		"for each wait past probe.runq.blame",
 	.causes = "cpu.neighbor,cpu.self,cpu.saturation,cpu.rt_starvation,cpu.affinity",
 	.object = "sched",
 	.attach = hooks,

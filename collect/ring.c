@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reader's end of the ring buffer: check, drop our own, announce what the record refers to, complete it, hand it on. */
+/* The reader's end of the ring buffer: check, drop our own, announce what the record refers to, complete it, hand it
+ * on. */
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>

@@ -331,7 +331,8 @@ static bool read_all(const struct sampler_ctx *ctx, struct usage_entry *entry, b
 		for (unsigned int i = 0; i < entry->places; i++) {
 			const struct place *p = &entry->place[i];
 
-			if ((p->hierarchy == 0) != (pass == 1) || !cgroups_find(ctx->cgroups, p->hierarchy, p->id, &info))
+			if ((p->hierarchy == 0) != (pass == 1) ||
+			    !cgroups_find(ctx->cgroups, p->hierarchy, p->id, &info))
 				continue;
 			read_place(entry, &info, limits, ret);
 			if (!p->hierarchy) {

@@ -47,7 +47,8 @@ void stacks_free(struct stacks *s)
 	free(s);
 }
 
-void stacks_text(const struct kernel *kernel, const uint64_t *frames, unsigned int count, size_t max, struct strbuf *out)
+void stacks_text(const struct kernel *kernel, const uint64_t *frames, unsigned int count, size_t max,
+		 struct strbuf *out)
 {
 	char line[320];
 
@@ -57,11 +58,14 @@ void stacks_text(const struct kernel *kernel, const uint64_t *frames, unsigned i
 		const char *module = symbol ? kernel_module(kernel, frames[i]) : NULL;
 		int n;
 
-		/* An address would tell where the kernel lies and differ on every boot: unknown frames stay nameless. */
+		/*
+		 * An address would tell where the kernel lies and differ on every boot: unknown frames stay nameless.
+		 */
 		if (!symbol)
 			n = snprintf(line, sizeof(line), "[unknown]\n");
 		else if (module)
-			n = snprintf(line, sizeof(line), "%.250s+0x%llx [%.32s]\n", symbol, (unsigned long long)offset, module);
+			n = snprintf(line, sizeof(line), "%.250s+0x%llx [%.32s]\n", symbol, (unsigned long long)offset,
+				     module);
 		else
 			n = snprintf(line, sizeof(line), "%.250s+0x%llx\n", symbol, (unsigned long long)offset);
 		if (out->len + n > max)
@@ -72,7 +76,8 @@ void stacks_text(const struct kernel *kernel, const uint64_t *frames, unsigned i
 
 unsigned int stacks_skip(const struct kernel *kernel, const uint64_t *frames, unsigned int count)
 {
-	static const char *const prefixes[] = { "bpf_prog_", "bpf_trace_run", "__bpf_trace_", "__traceiter_", "bpf_trampoline_" };
+	static const char *const prefixes[] = { "bpf_prog_", "bpf_trace_run", "__bpf_trace_", "__traceiter_",
+						"bpf_trampoline_" };
 	unsigned int skip = 0;
 
 	while (skip < count) {

@@ -24,12 +24,13 @@ void stacks_free(struct stacks *s);
 uint64_t stacks_intern(struct stacks *s, const uint64_t *frames, unsigned int count, uint64_t ts_ns);
 
 /*
- * How many of the first frames only show that somebody is tracing (the BPF program itself, bpf_trace_run, the tracepoint's
- * trampoline): to be left out, so that the first frame is where the kernel was.
+ * How many of the first frames only show that somebody is tracing (the BPF program itself, bpf_trace_run, the
+ * tracepoint's trampoline): to be left out, so that the first frame is where the kernel was.
  */
 unsigned int stacks_skip(const struct kernel *kernel, const uint64_t *frames, unsigned int count);
 
 /* One frame a line, "symbol+0xoffset [module]"; whole lines only, at most max bytes. */
-void stacks_text(const struct kernel *kernel, const uint64_t *frames, unsigned int count, size_t max, struct strbuf *out);
+void stacks_text(const struct kernel *kernel, const uint64_t *frames, unsigned int count, size_t max,
+		 struct strbuf *out);
 
 #endif

@@ -31,7 +31,11 @@ static void emit_wait(struct collect *c, const void *key, const void *value, uin
 		struct kw_wait p;
 	} r = {
 		.e = { .kind = KW_KIND_wait, .payload_size = sizeof(r.p), .ts_ns = now_ns, .subject.cg = k->cg },
-		.p = { .span_ns = span_ns, .reason = k->reason, .count = v->count, .sum_ns = v->sum_ns, .max_ns = v->max_ns },
+		.p = { .span_ns = span_ns,
+		       .reason = k->reason,
+		       .count = v->count,
+		       .sum_ns = v->sum_ns,
+		       .max_ns = v->max_ns },
 	};
 
 	if (c->cgroups)

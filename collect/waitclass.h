@@ -17,7 +17,9 @@ unsigned int wait_symbols(const struct kernel *kernel, const uint64_t *frames,
 /* "io", "lock", "fs-freeze", "journal", ... as in the field table of offcpu; "other" when nothing is known. */
 const char *wait_class(const char *const *symbols, unsigned int count);
 
-/* First frame that names the wait: not the scheduler, not a generic way to sleep, not the tracing itself.  "" if none. */
+/*
+ * First frame that names the wait: not the scheduler, not a generic way to sleep, not the tracing itself.  "" if none.
+ */
 const char *wait_place(const char *const *symbols, unsigned int count);
 
 /* Copies without GCC's suffixes (".isra.0", ".part.1", ".constprop.2"), always NUL-terminated. */

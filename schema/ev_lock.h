@@ -26,7 +26,8 @@ _Static_assert(sizeof(struct kw_lock) == 128, "kw_lock");
 #define KW_FIELDS_lock(F) \
 	F(address, U64, NONE, "lock") \
 	F(contention_flags, U32, NONE, "LCB_F_* of the kernel") \
-	F(type, U32, NONE, "1 mutex, 2 rwsem read, 3 rwsem write, 4 spin, 5 rwlock, 6 percpu-rwsem read, 7 percpu-rwsem write, 8 rt-mutex, 9 other") \
+	F(type, U32, NONE, "1 mutex, 2 rwsem read, 3 rwsem write, 4 spin, 5 rwlock, 6 percpu-rwsem read, " \
+			   "7 percpu-rwsem write, 8 rt-mutex, 9 other") \
 	F(holder_state, U32, NONE, "task state of the holder, 0 running") \
 	F(holder_on_cpu, U32, NONE, "1 it was on a CPU") \
 	F(name, STR, NONE, "lock as far as known, such as fs:loop0 or the caller") \

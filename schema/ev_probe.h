@@ -26,17 +26,18 @@ struct kw_probe {
 _Static_assert(sizeof(struct kw_probe) == 288, "kw_probe");
 
 /* F(member, type, unit, meaning) */
-#define KW_FIELDS_probe(F) \
-	F(state, U32, NONE, "1 attached, 2 degraded (an alternative or part of its hooks), 3 off (not wanted), 4 failed") \
+#define KW_FIELDS_probe(F)                                                                              \
+	F(state, U32, NONE,                                                                             \
+	  "1 attached, 2 degraded (an alternative or part of its hooks), 3 off (not wanted), 4 failed") \
 	F(emitted, U64, COUNT, "records past the threshold that the program tried to send since start") \
-	F(stored, U64, COUNT, "records that reached user space") \
-	F(lost_ring, U64, COUNT, "ring buffer full") \
-	F(suppressed, U64, COUNT, "held back by the token bucket") \
-	F(lost_other, U64, COUNT, "refused by the decoder or a map was full") \
-	F(run_ns, U64, NS, "kernel time of its programs since start, 0 when the kernel does not say") \
-	F(run_count, U64, COUNT, "runs of its programs") \
-	F(name, STR, NONE, "probe") \
-	F(attach, STR, NONE, "hooks in use") \
+	F(stored, U64, COUNT, "records that reached user space")                                        \
+	F(lost_ring, U64, COUNT, "ring buffer full")                                                    \
+	F(suppressed, U64, COUNT, "held back by the token bucket")                                      \
+	F(lost_other, U64, COUNT, "refused by the decoder or a map was full")                           \
+	F(run_ns, U64, NS, "kernel time of its programs since start, 0 when the kernel does not say")   \
+	F(run_count, U64, COUNT, "runs of its programs")                                                \
+	F(name, STR, NONE, "probe")                                                                     \
+	F(attach, STR, NONE, "hooks in use")                                                            \
 	F(why, STR, NONE, "what is missing and why")
 
 #endif

@@ -56,7 +56,8 @@ const struct kw_kind_info *kw_kind_by_name(const char *name);
 /* In numeric order; NULL past the end. */
 const struct kw_kind_info *kw_kind_at(size_t index);
 
-const char *kw_wait_reason_name(unsigned int reason); /* "cpu", "throttled", "block", "lock", "reclaim", "frozen", "fs_frozen", "other"; "unknown" */
+const char *kw_wait_reason_name(unsigned int reason); /* "cpu", "throttled", "block", "lock", "reclaim", "frozen",
+							 "fs_frozen", "other"; "unknown" */
 const char *kw_resource_name(unsigned int resource);  /* "cpu", "block", "lock", "memory", "filesystem"; "unknown" */
 const char *kw_sink_name(unsigned int sink);          /* "container", "idle", "unknown", "device", "irq", "steal" */
 

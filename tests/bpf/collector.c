@@ -37,7 +37,8 @@ static void take_probe(struct watch *w, const struct kw_probe *p)
 	if (p->emitted != p->stored + p->lost_ring + p->suppressed + p->lost_other) {
 		w->unbalanced++;
 		snprintf(w->unbalanced_text, sizeof(w->unbalanced_text),
-			 "%.32s: emitted %" PRIu64 " stored %" PRIu64 " ring %" PRIu64 " suppressed %" PRIu64 " other %" PRIu64,
+			 "%.32s: emitted %" PRIu64 " stored %" PRIu64 " ring %" PRIu64 " suppressed %" PRIu64
+			 " other %" PRIu64,
 			 p->name, (uint64_t)p->emitted, (uint64_t)p->stored, (uint64_t)p->lost_ring,
 			 (uint64_t)p->suppressed, (uint64_t)p->lost_other);
 	}
@@ -152,7 +153,8 @@ static void balance(struct checks *k, const struct watch *w, const char *when)
 	char name[96];
 
 	snprintf(name, sizeof(name), "books balance: %s", when);
-	check(k, w->tick.seq > 0 && w->unbalanced == 0, name, "%" PRIu64 " times not: %s", w->unbalanced, w->unbalanced_text);
+	check(k, w->tick.seq > 0 && w->unbalanced == 0, name, "%" PRIu64 " times not: %s", w->unbalanced,
+	      w->unbalanced_text);
 	snprintf(name, sizeof(name), "totals of the tick balance: %s", when);
 	check(k, w->tick.emitted == w->tick.stored + w->tick.lost, name, "%" PRIu64 " != %" PRIu64 " + %" PRIu64,
 	      (uint64_t)w->tick.emitted, (uint64_t)w->tick.stored, (uint64_t)w->tick.lost);
@@ -233,8 +235,8 @@ static void cgroups_come_and_go(struct checks *k)
 	snprintf(path, sizeof(path), "%s%s", mount, name);
 	check(k, mkdir(path, 0755) == 0 && stat(path, &st) == 0, "a cgroup can be made", "%s", strerror(errno));
 	poll_ticks(c, &w, 2);
-	check(k, cgroup_records(&w, 2, st.st_ino, name) == 1, "made: right id and path, once", "%u records of id %" PRIu64,
-	      cgroup_records(&w, 2, st.st_ino, name), (uint64_t)st.st_ino);
+	check(k, cgroup_records(&w, 2, st.st_ino, name) == 1, "made: right id and path, once",
+	      "%u records of id %" PRIu64, cgroup_records(&w, 2, st.st_ino, name), (uint64_t)st.st_ino);
 	check(k, cgroup_records(&w, 1, st.st_ino, name) == 0, "made: not announced again", "seen");
 	check(k, rmdir(path) == 0, "a cgroup can be removed", "%s", strerror(errno));
 	poll_ticks(c, &w, 2);
@@ -308,9 +310,9 @@ static void losses_are_counted(struct checks *k)
 	}
 	die(40);
 	poll_ticks(c, &w, 2);
-	check(k, probe(&w, "exit")->emitted >= 40 && probe(&w, "exit")->suppressed > 0, "what the bucket holds back is counted",
-	      "emitted %" PRIu64 " suppressed %" PRIu64, (uint64_t)probe(&w, "exit")->emitted,
-	      (uint64_t)probe(&w, "exit")->suppressed);
+	check(k, probe(&w, "exit")->emitted >= 40 && probe(&w, "exit")->suppressed > 0,
+	      "what the bucket holds back is counted", "emitted %" PRIu64 " suppressed %" PRIu64,
+	      (uint64_t)probe(&w, "exit")->emitted, (uint64_t)probe(&w, "exit")->suppressed);
 	balance(k, &w, "token bucket");
 	stop(c, config);
 
@@ -318,9 +320,9 @@ static void losses_are_counted(struct checks *k)
 	poll_ticks(c, &w, 1);
 	die(600); /* nobody reads meanwhile */
 	poll_ticks(c, &w, 2);
-	check(k, probe(&w, "exit")->emitted >= 600 && probe(&w, "exit")->lost_ring > 0, "what the ring has no room for is counted",
-	      "emitted %" PRIu64 " lost %" PRIu64, (uint64_t)probe(&w, "exit")->emitted,
-	      (uint64_t)probe(&w, "exit")->lost_ring);
+	check(k, probe(&w, "exit")->emitted >= 600 && probe(&w, "exit")->lost_ring > 0,
+	      "what the ring has no room for is counted", "emitted %" PRIu64 " lost %" PRIu64,
+	      (uint64_t)probe(&w, "exit")->emitted, (uint64_t)probe(&w, "exit")->lost_ring);
 	balance(k, &w, "ring full");
 	stop(c, config);
 

@@ -42,15 +42,17 @@ static const struct probe off = { .name = "off", .object = "broken", .attach = b
 static const struct probe nowhere = { .name = "nowhere", .object = "missing", .attach = nowhere_hooks };
 static const struct probe *const list[] = { &good, &second, &part, &bad, &off, &nowhere, NULL };
 
-static void expect(struct checks *c, const struct objects *o, unsigned int i, enum probe_run_state state, const char *attach,
-		   const char *why)
+static void expect(struct checks *c, const struct objects *o, unsigned int i, enum probe_run_state state,
+		   const char *attach, const char *why)
 {
 	const struct probe_run *run = objects_probe(o, i);
 
 	char name[64];
 
 	snprintf(name, sizeof(name), "probe %s: state, hooks and reason", run->probe->name);
-	check(c, run->state == state && !strcmp(run->attach, attach) && (why ? strstr(run->why, why) != NULL : !run->why[0]),
+	check(c,
+	      run->state == state && !strcmp(run->attach, attach) &&
+		      (why ? strstr(run->why, why) != NULL : !run->why[0]),
 	      name, "state %d, attached \"%s\", why \"%s\"", run->state, run->attach, run->why);
 }
 
@@ -61,8 +63,10 @@ static void run(struct checks *c, struct objects *o)
 	expect(c, o, 0, PROBE_ATTACHED, "tp_btf/cgroup_mkdir", NULL);
 	expect(c, o, 1, PROBE_DEGRADED, "raw_tp/cgroup_mkdir", NULL);
 	expect(c, o, 2, PROBE_DEGRADED, "tp_btf/cgroup_mkdir", "rmdir: verifier:");
-	check(c, strstr(objects_probe(o, 2)->why, "more: this kernel lacks struct kernfs_node") != NULL, "every missing hook is named", "%s", objects_probe(o, 2)->why);
-	check(c, !strcmp(objects_probe(o, 2)->lost, "ends; fields"), "what is lost is named", "%s", objects_probe(o, 2)->lost);
+	check(c, strstr(objects_probe(o, 2)->why, "more: this kernel lacks struct kernfs_node") != NULL,
+	      "every missing hook is named", "%s", objects_probe(o, 2)->why);
+	check(c, !strcmp(objects_probe(o, 2)->lost, "ends; fields"), "what is lost is named", "%s",
+	      objects_probe(o, 2)->lost);
 	expect(c, o, 3, PROBE_FAILED, "raw_tp/cgroup_mkdir", "no such tracepoint");
 	expect(c, o, 4, PROBE_OFF, "", "collect.disabled");
 	expect(c, o, 5, PROBE_FAILED, "", "built without BPF object missing");

@@ -143,7 +143,8 @@ static int run(const struct config *config, struct watch *w, int64_t span_ns)
 		collect_poll(c, 200);
 	for (size_t i = 0; kw_kind_at(i); i++)
 		if (w->count[kw_kind_at(i)->number & 63])
-			fprintf(stderr, "%-12s %" PRIu64 "\n", kw_kind_at(i)->name, w->count[kw_kind_at(i)->number & 63]);
+			fprintf(stderr, "%-12s %" PRIu64 "\n", kw_kind_at(i)->name,
+				w->count[kw_kind_at(i)->number & 63]);
 	collect_free(c);
 	return 0;
 }

@@ -56,7 +56,8 @@ static void read_at_rate(struct sandbox *sb, const char *dev, int64_t size, int 
 	while (fd >= 0 && buf && sandbox_phase(sb) < PHASE_STOP) {
 		int64_t blocks = size / st->block_size;
 
-		one_io(sb, fd, buf, st->block_size, (int64_t)(step(&seed) % (uint64_t)blocks) * st->block_size, false, tally);
+		one_io(sb, fd, buf, st->block_size, (int64_t)(step(&seed) % (uint64_t)blocks) * st->block_size, false,
+		       tally);
 		burn_cpu(MS / 2);
 		nap_ns(period_ms * MS);
 	}

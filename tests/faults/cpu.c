@@ -182,7 +182,8 @@ static void read_throttled(struct sandbox *sb, int64_t *ret_count, int64_t *ret_
 	bool v2 = controller_is_v2(sb, "cpu");
 
 	*ret_count = container_read(sb, sb->victim, "cpu", "cpu.stat", "cpu.stat", "nr_throttled");
-	*ret_ns = container_read(sb, sb->victim, "cpu", "cpu.stat", "cpu.stat", v2 ? "throttled_usec" : "throttled_time");
+	*ret_ns = container_read(sb, sb->victim, "cpu", "cpu.stat", "cpu.stat",
+				 v2 ? "throttled_usec" : "throttled_time");
 	if (v2)
 		*ret_ns *= 1000;
 }

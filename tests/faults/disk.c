@@ -74,7 +74,8 @@ int ext4_new(struct sandbox *sb, const char *name, int64_t size, char *ret_mount
 	snprintf(file, sizeof(file), "%s.img", name);
 	r = image_new(sb, file, size, image, sizeof(image));
 	if (r == 0)
-		r = sandbox_exec(sb, -1, (const char *const[]){ "mkfs.ext4", "-q", "-F", "-E", "nodiscard", image, NULL });
+		r = sandbox_exec(sb, -1,
+				 (const char *const[]){ "mkfs.ext4", "-q", "-F", "-E", "nodiscard", image, NULL });
 	if (r == 0)
 		r = loop_new(sb, image, false, &loop);
 	if (r < 0)

@@ -43,7 +43,8 @@ static void list(bool json)
 			printf("%-16s %-18s %s [needs: %s]\n", f->name, f->cause ? f->cause : "-", f->text, f->needs);
 		else
 			printf("{\"name\":\"%s\",\"cause\":%s%s%s,\"text\":\"%s\",\"needs\":\"%s\"}\n", f->name,
-			       f->cause ? "\"" : "", f->cause ? f->cause : "null", f->cause ? "\"" : "", f->text, f->needs);
+			       f->cause ? "\"" : "", f->cause ? f->cause : "null", f->cause ? "\"" : "", f->text,
+			       f->needs);
 	}
 }
 
@@ -143,9 +144,9 @@ static int run(const struct fault *f, uint64_t seed, int seconds)
 static int usage(void)
 {
 	fprintf(stderr, "usage: faults list [--json]\n"
-			"       faults run NAME [--seed N] [--seconds S] [--json]\n"
-			"  --seconds is how long the fault itself lasts (1 to 120); normal life before and after comes on top\n"
-			"  exit status: 0 it ran, 77 this host cannot, 1 it failed, 2 usage\n");
+			"       faults run NAME [--seed N] [--seconds S] [--json]\n  --seconds is how long the fault"
+			" itself lasts (1 to 120); normal life before and after comes on top\n  exit status: 0 it"
+			" ran, 77 this host cannot, 1 it failed, 2 usage\n");
 	return 2;
 }
 

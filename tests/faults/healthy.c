@@ -58,9 +58,14 @@ static int add_talk(struct sandbox *sb, struct healthy_state *st, struct contain
 {
 	int r = container_netns(sb, c);
 
-	st->talk = (struct talk){ .address = "127.0.0.1", .port = sandbox_random(sb, 2000, 30000),
-				  .period_ms = sandbox_random(sb, 5, 15), .request_size = 300, .timeout_ns = 2000 * MS,
-				  .reply_size = sandbox_random(sb, 1000, 30000), .reconnect = true, .tally = st->talks };
+	st->talk = (struct talk){ .address = "127.0.0.1",
+				  .port = sandbox_random(sb, 2000, 30000),
+				  .period_ms = sandbox_random(sb, 5, 15),
+				  .request_size = 300,
+				  .timeout_ns = 2000 * MS,
+				  .reply_size = sandbox_random(sb, 1000, 30000),
+				  .reconnect = true,
+				  .tally = st->talks };
 	if (r == 0)
 		r = sandbox_spawn(sb, c, talk_server, &st->talk);
 	if (r > 0)
@@ -102,7 +107,8 @@ static int healthy_proof(struct sandbox *sb)
 	facts_int(&sb->proof, "copies", (int64_t)st->copies[1].count);
 	facts_int(&sb->proof, "talks", (int64_t)st->talks[1].count);
 	facts_int(&sb->proof, "talks_failed", (int64_t)st->talks[1].failed);
-	return st->requests[1].count && st->copies[1].count && st->talks[1].count && !st->talks[1].failed ? 0 : -ENODATA;
+	return st->requests[1].count && st->copies[1].count && st->talks[1].count && !st->talks[1].failed ? 0
+													  : -ENODATA;
 }
 
 const struct fault fault_healthy = {

@@ -25,7 +25,9 @@ struct shared {
 int undo_add(struct shared *sh, enum undo_kind kind, const char *path);
 /* Thaws, kills the members of our cgroups, then undoes all, newest first.  Safe to call again. */
 void undo_all(struct shared *sh);
-/* Forks a process that calls undo_all() when this one is gone.  Returns a descriptor to keep open, or negative errno. */
+/*
+ * Forks a process that calls undo_all() when this one is gone.  Returns a descriptor to keep open, or negative errno.
+ */
 int guardian_start(struct shared *sh, pid_t *ret_pid);
 
 #endif

@@ -103,7 +103,9 @@ static int make_namespaces(struct sandbox *sb, struct container *client, struct 
 int wire_forwarder(struct sandbox *sb, struct container *client, struct container *server, int lost_per_1000,
 		   _Atomic uint64_t *ret_lost, struct wire *ret_wire)
 {
-	struct forwarder f = { .fds = { -1, -1 }, .lost_per_1000 = lost_per_1000, .lost = ret_lost, .seed = sb->seed + 1 };
+	struct forwarder f = {
+		.fds = { -1, -1 }, .lost_per_1000 = lost_per_1000, .lost = ret_lost, .seed = sb->seed + 1
+	};
 	int r = make_namespaces(sb, client, server, ret_wire);
 
 	if (r < 0)

@@ -26,7 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (count > CGROUP_HIERARCHIES_MAX)
 		abort();
 	for (unsigned int i = 0; i < count; i++) {
-		if (list[i].number > 255 || strnlen(list[i].controllers, sizeof(list[i].controllers)) > 31 || !list[i].mount)
+		if (list[i].number > 255 || strnlen(list[i].controllers, sizeof(list[i].controllers)) > 31 ||
+		    !list[i].mount)
 			abort();
 		for (unsigned int j = 0; j < i; j++)
 			if (list[i].number == list[j].number)

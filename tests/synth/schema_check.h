@@ -24,9 +24,10 @@ static void complain(const char *path, const char *what)
 static bool is_type(const json_t *value, const char *type)
 {
 	return (!strcmp(type, "object") && json_is_object(value)) || (!strcmp(type, "array") && json_is_array(value)) ||
-	       (!strcmp(type, "string") && json_is_string(value)) || (!strcmp(type, "integer") && json_is_integer(value)) ||
-	       (!strcmp(type, "number") && json_is_number(value)) || (!strcmp(type, "boolean") && json_is_boolean(value)) ||
-	       (!strcmp(type, "null") && json_is_null(value));
+	       (!strcmp(type, "string") && json_is_string(value)) ||
+	       (!strcmp(type, "integer") && json_is_integer(value)) ||
+	       (!strcmp(type, "number") && json_is_number(value)) ||
+	       (!strcmp(type, "boolean") && json_is_boolean(value)) || (!strcmp(type, "null") && json_is_null(value));
 }
 
 static bool type_holds(const json_t *type, const json_t *value)
@@ -70,7 +71,8 @@ static bool members_hold(const json_t *root, const json_t *schema, const json_t 
 	}
 	json_object_foreach(json_object_get(schema, "properties"), key, one) {
 		snprintf(below, sizeof(below), "%s.%s", path ? path : "", key);
-		if (json_object_get(value, key) && !schema_holds(root, one, json_object_get(value, key), path ? below : NULL))
+		if (json_object_get(value, key) &&
+		    !schema_holds(root, one, json_object_get(value, key), path ? below : NULL))
 			return false;
 	}
 	json_array_foreach(value, i, one) {

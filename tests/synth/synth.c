@@ -13,8 +13,9 @@
 #define CONTAINERS_MAX 8
 #define BOOT_ID "11111111-2222-3333-4444-555555555555"
 
-static const char *const probe_names[] = { "runq", "throttle", "offcpu", "lock", "reclaim", "oom", "block", "drop", "retransmit",
-					   "signal", "exit", "freeze", "kmsg", "usage", "psi", "host", "netstat" };
+static const char *const probe_names[] = { "runq",  "throttle", "offcpu",     "lock",	"reclaim", "oom",
+					   "block", "drop",	"retransmit", "signal", "exit",	   "freeze",
+					   "kmsg",  "usage",	"psi",	      "host",	"netstat" };
 
 struct synth {
 	struct config *config;
@@ -35,7 +36,9 @@ struct synth {
 
 struct kw_cg synth_cg(int container)
 {
-	return (struct kw_cg){ .v2 = container == SYNTH_NOBODY ? 0 : container == SYNTH_HOST ? 1 : 100 + (uint64_t)container };
+	return (struct kw_cg){ .v2 = container == SYNTH_NOBODY ? 0
+				     : container == SYNTH_HOST ? 1
+							       : 100 + (uint64_t)container };
 }
 
 static void reset_samples(struct synth *s)
@@ -93,7 +96,8 @@ static struct kw_party party(int container)
 	return p;
 }
 
-struct kw_event *synth_event(struct synth *s, enum kw_kind kind, int subject, int peer, int64_t at_ns, int64_t duration_ns)
+struct kw_event *synth_event(struct synth *s, enum kw_kind kind, int subject, int peer, int64_t at_ns,
+			     int64_t duration_ns)
 {
 	struct kw_event *e = &s->record.event;
 
@@ -152,7 +156,8 @@ void synth_lose(struct synth *s, const char *name, uint64_t records)
 	s->lost[probe_index(name)] += records;
 }
 
-void synth_wait(struct synth *s, int container, enum kw_wait_reason reason, int64_t sum_ns, int64_t max_ns, uint64_t count)
+void synth_wait(struct synth *s, int container, enum kw_wait_reason reason, int64_t sum_ns, int64_t max_ns,
+		uint64_t count)
 {
 	struct kw_event *e = synth_event(s, KW_KIND_wait, container, SYNTH_NOBODY, SYNTH_SEC, 0);
 	struct kw_wait *w = synth_payload(e);
@@ -168,7 +173,11 @@ void synth_blame(struct synth *s, enum kw_resource resource, int victim, int cul
 	struct kw_event *e = synth_event(s, KW_KIND_blame, victim, culprit, SYNTH_SEC, 0);
 	struct kw_blame *b = synth_payload(e);
 
-	*b = (struct kw_blame){ .span_ns = SYNTH_SEC, .resource = resource, .sink = sink, .count = 10, .ns = (uint64_t)ns,
+	*b = (struct kw_blame){ .span_ns = SYNTH_SEC,
+				.resource = resource,
+				.sink = sink,
+				.count = 10,
+				.ns = (uint64_t)ns,
 				.object = object };
 	synth_send(s, e);
 }

@@ -35,11 +35,13 @@ void synth_probe_off(struct synth *s, const char *name);
 void synth_lose(struct synth *s, const char *name, uint64_t records);
 
 /* An event of the current tick, ending at_ns after its begin.  Fill the payload; peer is a number or SYNTH_NOBODY. */
-struct kw_event *synth_event(struct synth *s, enum kw_kind kind, int subject, int peer, int64_t at_ns, int64_t duration_ns);
+struct kw_event *synth_event(struct synth *s, enum kw_kind kind, int subject, int peer, int64_t at_ns,
+			     int64_t duration_ns);
 void *synth_payload(struct kw_event *e);
 void synth_send(struct synth *s, struct kw_event *e);
 
-void synth_wait(struct synth *s, int container, enum kw_wait_reason reason, int64_t sum_ns, int64_t max_ns, uint64_t count);
+void synth_wait(struct synth *s, int container, enum kw_wait_reason reason, int64_t sum_ns, int64_t max_ns,
+		uint64_t count);
 void synth_blame(struct synth *s, enum kw_resource resource, int victim, int culprit, enum kw_sink sink, int64_t ns,
 		 uint64_t object);
 struct kw_usage *synth_usage(struct synth *s, int container); /* sent at the next tick; everything -1 but cpu_ns 0 */

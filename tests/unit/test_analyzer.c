@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The whole way from records to reports over made-up hosts: each rule with a positive, a look-alike and missing data. */
+/*
+ * The whole way from records to reports over made-up hosts: each rule with a positive, a look-alike and missing data.
+ */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -25,7 +27,10 @@ static void neighbor_second(struct host *h, int victim, int culprit, int64_t wai
 		struct kw_event *e = synth_event(h->s, KW_KIND_runq, victim, culprit, 900 * MS, 40 * MS);
 		struct kw_runq *q = synth_payload(e);
 
-		*q = (struct kw_runq){ .other_ns = 40 * MS, .occupants = 1, .allowed_cpus = 2, .occ1 = synth_cg(culprit),
+		*q = (struct kw_runq){ .other_ns = 40 * MS,
+				       .occupants = 1,
+				       .allowed_cpus = 2,
+				       .occ1 = synth_cg(culprit),
 				       .occ1_ns = 40 * MS };
 		synth_send(h->s, e);
 		synth_wait(h->s, victim, KW_WAIT_CPU, wait_ns, 40 * MS, 50);
@@ -138,7 +143,8 @@ static void test_chain(void **state)
 		if (i >= 5 && i < 10) {
 			struct kw_event *e = synth_event(h.s, KW_KIND_lock, victim, holder, 700 * MS, 300 * MS);
 
-			*(struct kw_lock *)synth_payload(e) = (struct kw_lock){ .type = 3, .name = "inode", .place = "vfs_write" };
+			*(struct kw_lock *)synth_payload(
+				e) = (struct kw_lock){ .type = 3, .name = "inode", .place = "vfs_write" };
 			synth_send(h.s, e);
 			synth_wait(h.s, victim, KW_WAIT_LOCK, 600 * MS, 300 * MS, 2);
 			synth_blame(h.s, KW_RES_LOCK, victim, holder, KW_SINK_CONTAINER, 600 * MS, 1);
@@ -197,7 +203,8 @@ static void test_life_cycle(void **state)
 	assert_string_equal(text(last, "status"), "resolved");
 	assert_int_equal(json_array_size(json_object_get(first, "victims")), 1);
 	assert_int_equal(json_array_size(json_object_get(last, "victims")), 2);
-	assert_true(atoll(text(last, "created_ns")) - atoll(text(json_object_get(last, "window"), "end_ns")) > 10 * SEC);
+	assert_true(atoll(text(last, "created_ns")) - atoll(text(json_object_get(last, "window"), "end_ns")) >
+		    10 * SEC);
 	host_free(&h);
 }
 

@@ -32,7 +32,8 @@ static void free_list(struct cgroup_hierarchy *list, unsigned int count)
 	}
 }
 
-static const struct cgroup_hierarchy *by_number(const struct cgroup_hierarchy *list, unsigned int count, unsigned int number)
+static const struct cgroup_hierarchy *by_number(const struct cgroup_hierarchy *list, unsigned int count,
+						unsigned int number)
 {
 	for (unsigned int i = 0; i < count; i++)
 		if (list[i].number == number)
@@ -62,7 +63,8 @@ static void joins_mounts_with_numbers(void **state)
 static void v2_alone(void **state)
 {
 	struct cgroup_hierarchy list[4];
-	unsigned int count = cgroup_hierarchies_parse("29 23 0:26 / /sys/fs/cgroup rw - cgroup2 none rw\n", "0::/\n", list, 4);
+	unsigned int count = cgroup_hierarchies_parse("29 23 0:26 / /sys/fs/cgroup rw - cgroup2 none rw\n", "0::/\n",
+						      list, 4);
 
 	(void)state;
 	assert_int_equal(count, 1);
@@ -84,7 +86,7 @@ static void survives_odd_text(void **state)
 	free_list(list, count);
 }
 
-/* ---- a tree of ordinary directories stands in for cgroupfs ----------------------------------------------------------- */
+/* ---- a tree of ordinary directories stands in for cgroupfs ------------------------------------------------------- */
 
 struct seen {
 	uint32_t op;

@@ -88,10 +88,12 @@ static void test_symptom_table(void **state)
 	assert_ptr_equal(symptom_of_reason("block"), symptom_find("wait.block"));
 }
 
-/* ---- judgement ----------------------------------------------------------------------------------------------------- */
+/* ---- judgement --------------------------------------------------------------------------------------------------- */
 
 static const struct evidence_def required = { .role = EVIDENCE_REQUIRE, .id = "need", .confirms = true };
-static const struct evidence_def event_required = { .role = EVIDENCE_REQUIRE, .id = "need", .confirms = true, .from_events = true };
+static const struct evidence_def event_required = {
+	.role = EVIDENCE_REQUIRE, .id = "need", .confirms = true, .from_events = true
+};
 static const struct evidence_def refuting = { .role = EVIDENCE_REFUTE, .id = "alike", .rules_out = "other.cause" };
 
 static void judge(const struct evidence_def *need, int need_holds, int alike_holds, int64_t lost, enum verdict verdict,
@@ -127,7 +129,7 @@ static void test_judgement(void **state)
 	judge(&required, -1, 0, 0, VERDICT_UNTESTABLE, CONFIDENCE_INCONCLUSIVE, 1);
 }
 
-/* ---- sentences, budget, identifiers ---------------------------------------------------------------------------------- */
+/* ---- sentences, budget, identifiers ------------------------------------------------------------------------------ */
 
 static bool fill(void *ctx, const char *name, struct strbuf *out)
 {
@@ -161,8 +163,13 @@ static void test_units(void **state)
 		enum unit unit;
 		const char *text;
 	} cases[] = {
-		{ "\"1500000\"", UNIT_NS, "1.5 ms" }, { "0.25", UNIT_RATIO, "25 %" }, { "7", UNIT_COUNT, "7" }, { "null", UNIT_NS, "unknown" },
-		{ "\"web\"", UNIT_TEXT, "web" }, { "\"a\\u001bb\"", UNIT_TEXT, "a?b" }, { "65536", UNIT_BYTES, "64 KiB" },
+		{ "\"1500000\"", UNIT_NS, "1.5 ms" },
+		{ "0.25", UNIT_RATIO, "25 %" },
+		{ "7", UNIT_COUNT, "7" },
+		{ "null", UNIT_NS, "unknown" },
+		{ "\"web\"", UNIT_TEXT, "web" },
+		{ "\"a\\u001bb\"", UNIT_TEXT, "a?b" },
+		{ "65536", UNIT_BYTES, "64 KiB" },
 	};
 
 	(void)state;
@@ -180,7 +187,9 @@ static void test_units(void **state)
 
 static void check_budget(int64_t a, int64_t b, int64_t wall, int64_t ret_a, int64_t rest)
 {
-	struct budget_entry entries[] = { { .state = "on_cpu", .ns = a }, { .state = "lock", .ns = b }, { .state = "idle or unknown" } };
+	struct budget_entry entries[] = { { .state = "on_cpu", .ns = a },
+					  { .state = "lock", .ns = b },
+					  { .state = "idle or unknown" } };
 	int64_t sum = 0;
 
 	budget_balance(entries, ARRAY_SIZE(entries), wall);
@@ -204,7 +213,9 @@ static void test_budget(void **state)
 
 static void test_identifier(void **state)
 {
-	struct incident_key key = { .cause = "cpu.neighbor", .culprit_is_container = true, .culprit = 5, .resource = "cpu" };
+	struct incident_key key = {
+		.cause = "cpu.neighbor", .culprit_is_container = true, .culprit = 5, .resource = "cpu"
+	};
 	char a[27], b[27], c[27];
 
 	(void)state;
@@ -224,9 +235,15 @@ static void test_identifier(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_wait_thresholds), cmocka_unit_test(test_rate_thresholds), cmocka_unit_test(test_past),
-		cmocka_unit_test(test_symptom_table),   cmocka_unit_test(test_judgement),       cmocka_unit_test(test_template),
-		cmocka_unit_test(test_units),           cmocka_unit_test(test_budget),          cmocka_unit_test(test_identifier),
+		cmocka_unit_test(test_wait_thresholds),
+		cmocka_unit_test(test_rate_thresholds),
+		cmocka_unit_test(test_past),
+		cmocka_unit_test(test_symptom_table),
+		cmocka_unit_test(test_judgement),
+		cmocka_unit_test(test_template),
+		cmocka_unit_test(test_units),
+		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_identifier),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -189,8 +189,9 @@ static void makes_folders_with_parents(void **state)
 
 static void looks_up_values_in_text(void **state)
 {
-	static const char text[] = "nr_periods 12\nnr_throttled -3\nMemTotal:       24576 kB\nnr 7\nbad x\nhuge 99999999999999999999\n"
-				   "last 5";
+	static const char text[] =
+		"nr_periods 12\nnr_throttled -3\nMemTotal:       24576 kB\nnr 7\nbad x\nhuge 99999999999999999999\n"
+		"last 5";
 	int64_t value = -1;
 
 	(void)state;

@@ -30,7 +30,8 @@ static void places_commas_and_keys(void **state)
 	jsonw_str(&w, "none", NULL);
 	jsonw_raw(&w, "raw", "[2]", 3);
 	jsonw_end_object(&w);
-	assert_string_equal(strbuf_str(&b), "{\"empty\":[],\"list\":[1,{},null],\"yes\":true,\"none\":null,\"raw\":[2]}");
+	assert_string_equal(strbuf_str(&b),
+			    "{\"empty\":[],\"list\":[1,{},null],\"yes\":true,\"none\":null,\"raw\":[2]}");
 }
 
 static const char *one_string(struct strbuf *b, const char *value)
@@ -48,7 +49,8 @@ static void escapes_strings(void **state)
 	AUTO(strbuf) struct strbuf b = STRBUF_INIT;
 
 	(void)state;
-	assert_string_equal(one_string(&b, "a\"b\\c/\n\r\t\b\f\x01\x1f\x7f"), "\"a\\\"b\\\\c/\\n\\r\\t\\b\\f\\u0001\\u001f\x7f\"");
+	assert_string_equal(one_string(&b, "a\"b\\c/\n\r\t\b\f\x01\x1f\x7f"),
+			    "\"a\\\"b\\\\c/\\n\\r\\t\\b\\f\\u0001\\u001f\x7f\"");
 	assert_string_equal(one_string(&b, "\xff" "a\xc3"), "\"\xef\xbf\xbd" "a\xef\xbf\xbd\"");
 	assert_string_equal(one_string(&b, "\xf0\x9f\x90\x9f"), "\"\xf0\x9f\x90\x9f\"");
 }

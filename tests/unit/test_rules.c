@@ -15,7 +15,8 @@
 	"cause: test.rule\ntitle: A rule\nresource: cpu\nseverity: warning\nsymptoms: [wait.cpu]\n"
 #define REQUIRE                                                                                            \
 	"require:\n  - id: waits\n    claim: \"{victim} waited {observed}\"\n    unit: ns\n    sql: |\n"   \
-	"      SELECT 1 AS holds, sum(wait_ns) AS observed, 2 AS expected, 3 AS top_ns FROM v_wait WHERE container = :victim\n"
+	"      SELECT 1 AS holds, sum(wait_ns) AS observed, 2 AS expected, 3 AS top_ns FROM v_wait"    \
+	" WHERE container = :victim\n"
 #define TAIL                                                                                               \
 	"mechanism: \"did {waits.top_ns}\"\nheadline: \"{victim} {effect} ({impact}; {baseline})\"\n"      \
 	"remedy:\n  - action: \"do\"\n"
@@ -54,15 +55,21 @@ static void test_refused(void **state)
 		  "site/test.yaml:4: severity is one of" },
 		{ "cause: x\ntitle: A\nresource: cpu\nseverity: info\nsymptoms: [wait.moon]\n" REQUIRE TAIL,
 		  "unknown symptom: wait.moon" },
-		{ HEAD "require:\n  - id: a\n    claim: x\n    sql: SELECT 1 AS holds\n" TAIL, "no column \"observed\"" },
-		{ HEAD "require:\n  - id: a\n    claim: x\n    sql: SELECT * FROM nowhere\n" TAIL, "site/test.yaml:7: a: SQL: no such table" },
+		{ HEAD "require:\n  - id: a\n    claim: x\n    sql: SELECT 1 AS holds\n" TAIL,
+		  "no column \"observed\"" },
+		{ HEAD "require:\n  - id: a\n    claim: x\n    sql: SELECT * FROM nowhere\n" TAIL,
+		  "site/test.yaml:7: a: SQL: no such table" },
 		{ HEAD "require:\n  - id: a\n    claim: x\n    sql: DELETE FROM v_wait\n" TAIL, "only reads" },
-		{ HEAD "require:\n  - id: a\n    claim: x\n    sql: SELECT 1 AS holds, 2 AS observed, :moon AS expected\n" TAIL,
+		{ HEAD "require:\n  - id: a\n    claim: x\n"
+		  "    sql: SELECT 1 AS holds, 2 AS observed, :moon AS expected\n" TAIL,
 		  "unknown parameter :moon" },
-		{ HEAD "require:\n  - id: a\n    claim: x\n    sql: SELECT 1 AS holds, 2 AS observed, 3 AS expected; SELECT 2\n" TAIL,
+		{ HEAD "require:\n  - id: a\n    claim: x\n"
+		  "    sql: SELECT 1 AS holds, 2 AS observed, 3 AS expected; SELECT 2\n" TAIL,
 		  "more than one statement" },
-		{ HEAD REQUIRE "mechanism: m\nheadline: \"{waits.moon}\"\nremedy:\n  - action: x\n", "headline: unknown placeholder {waits.moon}" },
-		{ HEAD REQUIRE "mechanism: m\nheadline: \"{moon}\"\nremedy:\n  - action: x\n", "unknown placeholder {moon}" },
+		{ HEAD REQUIRE "mechanism: m\nheadline: \"{waits.moon}\"\nremedy:\n  - action: x\n",
+		  "headline: unknown placeholder {waits.moon}" },
+		{ HEAD REQUIRE "mechanism: m\nheadline: \"{moon}\"\nremedy:\n  - action: x\n",
+		  "unknown placeholder {moon}" },
 		{ HEAD REQUIRE "mechanism: m\nheadline: \"{victim\"\nremedy:\n  - action: x\n", "bad placeholder" },
 		{ HEAD REQUIRE "confirmed_by: [moon]\n" TAIL, "confirmed_by: no such evidence" },
 		{ HEAD REQUIRE "culprit: {self: true, sink: x}\n" TAIL, "culprit has one of" },

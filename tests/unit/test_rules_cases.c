@@ -65,7 +65,8 @@ static void cpu_throttled(struct synth *s, enum variant v, int second)
 	(void)second;
 	if (v == ALIKE) { /* stopped by its pod's quota */
 		e = synth_event(s, KW_KIND_throttle, VICTIM, OTHER, 800 * MS, 70 * MS);
-		*(struct kw_throttle *)synth_payload(e) = (struct kw_throttle){ .quota_ns = 30 * MS, .period_ns = 100 * MS, .source = 1 };
+		*(struct kw_throttle *)synth_payload(
+			e) = (struct kw_throttle){ .quota_ns = 30 * MS, .period_ns = 100 * MS, .source = 1 };
 		synth_send(s, e);
 		u->cpu_throttled_periods = u->cpu_throttled_ns = u->cpu_periods = 0;
 	} else {
@@ -86,7 +87,8 @@ static void oom_memcg(struct synth *s, enum variant v, int second)
 	if (second != 2)
 		return;
 	e = synth_event(s, KW_KIND_signal, VICTIM, SYNTH_NOBODY, 500 * MS, 0);
-	*(struct kw_signal *)synth_payload(e) = (struct kw_signal){ .signal = 9, .code = 0x80, .group = 1, .by_kernel = 1 };
+	*(struct kw_signal *)synth_payload(
+		e) = (struct kw_signal){ .signal = 9, .code = 0x80, .group = 1, .by_kernel = 1 };
 	synth_send(s, e);
 	synth_usage(s, VICTIM)->memory_oom_kills = 1;
 	synth_usage(s, VICTIM)->memory_limit_hits = 50;
@@ -94,8 +96,11 @@ static void oom_memcg(struct synth *s, enum variant v, int second)
 	if (v == MISSING)
 		return;
 	e = synth_event(s, KW_KIND_oom, VICTIM, VICTIM, 499 * MS, 0);
-	*(struct kw_oom *)synth_payload(e) = (struct kw_oom){ .constraint = v == ALIKE ? 1 : 4, .own_limit = v != ALIKE,
-							      .limit = synth_cg(VICTIM), .limit_bytes = 64 << 20, .usage_bytes = 64 << 20 };
+	*(struct kw_oom *)synth_payload(e) = (struct kw_oom){ .constraint = v == ALIKE ? 1 : 4,
+							      .own_limit = v != ALIKE,
+							      .limit = synth_cg(VICTIM),
+							      .limit_bytes = 64 << 20,
+							      .usage_bytes = 64 << 20 };
 	synth_send(s, e);
 }
 
@@ -109,8 +114,9 @@ static void reclaim_memcg(struct synth *s, enum variant v, int second)
 	if (v == MISSING)
 		return;
 	e = synth_event(s, KW_KIND_reclaim, VICTIM, v == ALIKE ? SYNTH_NOBODY : VICTIM, 700 * MS, 30 * MS);
-	*(struct kw_reclaim *)synth_payload(e) = (struct kw_reclaim){ .scope = v == ALIKE ? 2 : 1, .own_limit = v != ALIKE,
-								      .reclaimed_pages = 32, .limit_bytes = 64 << 20 };
+	*(struct kw_reclaim *)synth_payload(e) = (struct kw_reclaim){
+		.scope = v == ALIKE ? 2 : 1, .own_limit = v != ALIKE, .reclaimed_pages = 32, .limit_bytes = 64 << 20
+	};
 	synth_send(s, e);
 }
 
@@ -120,7 +126,9 @@ static void block_event(struct synth *s, int peer, int error, int64_t duration_n
 	struct kw_block *b = synth_payload(e);
 
 	e->error = error;
-	*b = (struct kw_block){ .dev = 7 << 20, .bytes = 4096, .device_ns = (uint64_t)duration_ns, .inflight = 1, .disk = "loop0" };
+	*b = (struct kw_block){
+		.dev = 7 << 20, .bytes = 4096, .device_ns = (uint64_t)duration_ns, .inflight = 1, .disk = "loop0"
+	};
 	if (peer == SYNTH_NOBODY)
 		b->alone_ns = (uint64_t)duration_ns;
 	else
@@ -154,8 +162,12 @@ static void lock_event(struct synth *s, int holder, uint32_t freeze, int64_t dur
 {
 	struct kw_event *e = synth_event(s, KW_KIND_lock, VICTIM, holder, 700 * MS, duration_ns);
 
-	*(struct kw_lock *)synth_payload(e) = (struct kw_lock){ .address = 0xffff8881, .type = freeze ? 6 : 3, .fs_freeze_level = freeze,
-								.name = "inode", .place = "ext4_file_write", .dev = freeze ? 77 : 0 };
+	*(struct kw_lock *)synth_payload(e) = (struct kw_lock){ .address = 0xffff8881,
+								.type = freeze ? 6 : 3,
+								.fs_freeze_level = freeze,
+								.name = "inode",
+								.place = "ext4_file_write",
+								.dev = freeze ? 77 : 0 };
 	synth_send(s, e);
 }
 
@@ -179,7 +191,9 @@ static void retransmit(struct synth *s, int at_ms)
 	struct kw_retransmit *r = synth_payload(e);
 
 	e->subject.pid = e->subject.tid = 0;
-	*r = (struct kw_retransmit){ .family = 2, .state = 1, .sport = 40000, .dport = 80, .netns = 4026532000u, .retransmits = 1 };
+	*r = (struct kw_retransmit){
+		.family = 2, .state = 1, .sport = 40000, .dport = 80, .netns = 4026532000u, .retransmits = 1
+	};
 	memcpy(r->daddr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0\x02", 16);
 	synth_send(s, e);
 }
@@ -189,8 +203,15 @@ static void drop(struct synth *s, int at_ms)
 	struct kw_event *e = synth_event(s, KW_KIND_drop, SYNTH_NOBODY, SYNTH_NOBODY, at_ms * MS, 0);
 	struct kw_drop *d = synth_payload(e);
 
-	*d = (struct kw_drop){ .reason = 12, .netns = 4026532001u, .family = 2, .protocol = 6, .sport = 40000, .dport = 80,
-			       .reason_name = "NETFILTER_DROP", .place = "nft_do_chain", .class = "policy" };
+	*d = (struct kw_drop){ .reason = 12,
+			       .netns = 4026532001u,
+			       .family = 2,
+			       .protocol = 6,
+			       .sport = 40000,
+			       .dport = 80,
+			       .reason_name = "NETFILTER_DROP",
+			       .place = "nft_do_chain",
+			       .class = "policy" };
 	memcpy(d->daddr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0\x02", 16);
 	synth_send(s, e);
 }
@@ -198,8 +219,9 @@ static void drop(struct synth *s, int at_ms)
 static void net_loss(struct synth *s, enum variant v, int second)
 {
 	(void)second;
-	*synth_netstat(s, VICTIM) = (struct kw_netstat){ .span_ns = SEC, .netns = 4026532000u, .tcp_out_segs = 100, .tcp_in_segs = 90,
-							 .tcp_retransmits = 4 };
+	*synth_netstat(s, VICTIM) = (struct kw_netstat){
+		.span_ns = SEC, .netns = 4026532000u, .tcp_out_segs = 100, .tcp_in_segs = 90, .tcp_retransmits = 4
+	};
 	for (int i = 0; i < 4; i++) {
 		if (v == ALIKE)
 			drop(s, 100 + 200 * i);
@@ -247,8 +269,9 @@ static void fs_frozen(struct synth *s, enum variant v, int second)
 	}
 	e = synth_event(s, KW_KIND_offcpu, VICTIM, SYNTH_NOBODY, 990 * MS, 800 * MS + second * SEC);
 	e->flags = KW_FLAG_PENDING;
-	*(struct kw_offcpu *)synth_payload(e) = (struct kw_offcpu){ .state = 2, .reason = KW_WAIT_FSFROZEN, .wait_class = "fs-freeze",
-								    .wait_place = "sb_start_write" };
+	*(struct kw_offcpu *)synth_payload(e) = (struct kw_offcpu){
+		.state = 2, .reason = KW_WAIT_FSFROZEN, .wait_class = "fs-freeze", .wait_place = "sb_start_write"
+	};
 	synth_send(s, e);
 }
 
@@ -272,9 +295,11 @@ static void frozen(struct synth *s, enum variant v, int second)
 
 static const struct story stories[] = {
 	{ "cpu.self", cpu_self, "runq", "/test/web", NULL, "info", "confirmed", "cpu.neighbor", "probable" },
-	{ "cpu.throttled", cpu_throttled, "throttle", "/test/web", NULL, "warning", "confirmed", "cpu.throttled.ancestor", NULL },
+	{ "cpu.throttled", cpu_throttled, "throttle", "/test/web", NULL, "warning", "confirmed",
+	  "cpu.throttled.ancestor", NULL },
 	{ "mem.oom.memcg", oom_memcg, "oom", "/test/web", NULL, "critical", "confirmed", "mem.oom.global", "possible" },
-	{ "mem.reclaim.memcg", reclaim_memcg, "reclaim", "/test/web", NULL, "warning", "confirmed", "mem.reclaim.global", NULL },
+	{ "mem.reclaim.memcg", reclaim_memcg, "reclaim", "/test/web", NULL, "warning", "confirmed",
+	  "mem.reclaim.global", NULL },
 	{ "io.neighbor", io_neighbor, "block", "/test/batch", NULL, "warning", "confirmed", "io.device_slow", NULL },
 	{ "io.device_error", io_error, "block", NULL, "disk:loop0", "critical", "confirmed", NULL, NULL },
 	{ "lock.kernel", lock_kernel, "lock", "/test/batch", NULL, "warning", "confirmed", "fs.frozen", NULL },
@@ -375,7 +400,8 @@ static void check_missing(const struct story *story)
 	tell(&h, story, MISSING);
 	report = newest(&h, story->cause);
 	if (!story->missing_level != !report)
-		fail_msg("%s without probe %s: %s", story->cause, story->probe, report ? text(report, "headline") : "nothing");
+		fail_msg("%s without probe %s: %s", story->cause, story->probe,
+			 report ? text(report, "headline") : "nothing");
 	else if (report && strcmp(confidence(report), story->missing_level))
 		fail_msg("%s without probe %s is %s", story->cause, story->probe, confidence(report));
 	host_free(&h);

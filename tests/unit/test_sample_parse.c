@@ -91,7 +91,8 @@ static void memory_v2(void **state)
 	struct kw_usage u = no_usage();
 
 	(void)state;
-	memory_stat_v2_parse("anon 7\nanon_thp 1\nfile 8\nfile_mapped 2\npgmajfault 9\nworkingset_refault_file 3\n", &u);
+	memory_stat_v2_parse("anon 7\nanon_thp 1\nfile 8\nfile_mapped 2\npgmajfault 9\nworkingset_refault_file 3\n",
+			     &u);
 	assert_int_equal(u.memory_anon_bytes, 7);
 	assert_int_equal(u.memory_file_bytes, 8);
 	assert_int_equal(u.major_faults, 9);
@@ -140,8 +141,8 @@ static void net_counters_by_name_not_by_column(void **state)
 	assert_int_equal(n.udp_no_ports, 7);
 	assert_int_equal(n.udp_rcvbuf_errors, 8);
 	assert_int_equal(n.listen_drops, -1);
-	net_counters_parse("TcpExt: ListenOverflows ListenDrops TCPTimeouts\nTcpExt: 1 2 3\nIpExt: OutNoRoutes\nIpExt: 77\n",
-			   &n);
+	net_counters_parse(
+		"TcpExt: ListenOverflows ListenDrops TCPTimeouts\nTcpExt: 1 2 3\nIpExt: OutNoRoutes\nIpExt: 77\n", &n);
 	assert_int_equal(n.listen_overflows, 1);
 	assert_int_equal(n.listen_drops, 2);
 	assert_int_equal(n.tcp_timeouts, 3);
@@ -206,8 +207,9 @@ static void kmsg_prefix_and_text(void **state)
 	uint64_t ts;
 
 	(void)state;
-	assert_int_equal(parse_kmsg("30,1234,5678901,-,caller=T1;hung; \\x1b[31m task\n SUBSYSTEM=pci\n DEVICE=+x\n", &log,
-				    &ts), 0);
+	assert_int_equal(
+		parse_kmsg("30,1234,5678901,-,caller=T1;hung; \\x1b[31m task\n SUBSYSTEM=pci\n DEVICE=+x\n", &log, &ts),
+		0);
 	assert_int_equal(log.priority, 6);
 	assert_int_equal(log.facility, 3);
 	assert_int_equal(log.seq, 1234);
