@@ -41,6 +41,7 @@ FAULT_SRCS := $(sort $(wildcard tests/faults/*.c))
 BPFTEST_SRCS := $(sort $(filter-out %.bpf.c,$(wildcard tests/bpf/*.c)))
 BPFTEST_BPF := $(if $(NOBPF),,$(wildcard tests/bpf/*.bpf.c))
 BENCH_SRCS := $(sort $(wildcard tests/bench/*.c))
+REPLAY_SRCS := $(sort $(wildcard tests/replay/*.c))
 
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
 MAIN_OBJ := $(MAIN:%.c=$(BUILD)/obj/%.o)
@@ -78,7 +79,7 @@ FUSE_LIBS = $(shell $(PKG_CONFIG) --libs fuse3)
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .PHONY: all run demo test check check-bpf check-faults check-web asan fuzz lint bench install clean format FORCE \
-	deps-run deps-test service-user tests-unit tests-fuzz tests-bpf tests-faults lint-cppcheck lint-tidy asan-build
+	deps-run deps-test service-user tests-unit tests-fuzz tests-replay tests-bpf tests-faults lint-cppcheck lint-tidy asan-build
 
 ifneq ($(MAIN),)
 all: $(BUILD)/kwhy
@@ -180,6 +181,13 @@ $(BUILD)/tests/bpf/%: $(BUILD)/obj/tests/bpf/%.o $(patsubst %,$(BUILD)/lib%.a,ba
 	$(call say,LINK,$@)
 	$(TEST_LINK) $(KWHY_LDLIBS)
 
+# Tools for recorded captures (tests/replay/record.sh).
+$(BUILD)/tests/replay/%: $(BUILD)/obj/tests/replay/%.o $(patsubst %,$(BUILD)/lib%.a,base schema collect aggregate) \
+	$(EMBED_OBJS)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(TEST_LINK) $(KWHY_LDLIBS)
+
 # A harness is linked with libFuzzer by "make fuzz"; otherwise with a main() that runs the files of its corpus.
 FUZZ_MAIN := $(if $(filter fuzz,$(SAN)),,$(BUILD)/obj/tests/fuzz/standalone.o)
 define fuzz_harness
@@ -203,12 +211,13 @@ $(BUILD)/tests/bench: $(BENCH_SRCS:%.c=$(BUILD)/obj/%.o) $(LIBS) $(EMBED_OBJS)
 tests-unit: $(UNIT_BINS)
 tests-bpf: $(BPFTEST_BINS) $(BPFTEST_BPF:%.bpf.c=$(BUILD)/%.bpf.o)
 tests-fuzz: $(FUZZ_BINS)
+tests-replay: $(REPLAY_SRCS:%.c=$(BUILD)/%)
 tests-faults: $(if $(FAULT_SRCS),$(BUILD)/tests/faults)
 
 test: deps-test
 	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh
 check:
-	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh unit fuzz
+	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh unit fuzz replay
 check-bpf:
 	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh bpf
 check-faults:
@@ -218,7 +227,7 @@ check-web:
 
 # The program and its tests with AddressSanitizer and UndefinedBehaviorSanitizer, beside the ordinary ones.
 asan-build:
-	$(Q)$(MAKE) BUILD=$(BUILD)/asan SAN=asan CFLAGS='-O1 -g' all tests-unit tests-fuzz
+	$(Q)$(MAKE) BUILD=$(BUILD)/asan SAN=asan CFLAGS='-O1 -g' all tests-unit tests-fuzz tests-replay
 asan:
 	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh asan
 
@@ -243,7 +252,8 @@ CPPCHECK_MACROS := -D'json_array_foreach(a,i,v)=for(i=0;(v=json_array_get(a,i));
 	-D'bpf_object__for_each_program(p,o)=for(p=NULL;(p=bpf_object__next_program(o,p));)' \
 	-D'bpf_object__for_each_map(m,o)=for(m=NULL;(m=bpf_object__next_map(o,m));)'
 
-LINT_SRCS := $(SRCS) $(UNIT_SRCS) $(UNIT_SUPPORT) $(BPFTEST_SRCS) $(FAULT_SRCS) $(BENCH_SRCS) $(wildcard tests/fuzz/*.c)
+LINT_SRCS := $(SRCS) $(UNIT_SRCS) $(UNIT_SUPPORT) $(BPFTEST_SRCS) $(FAULT_SRCS) $(BENCH_SRCS) $(REPLAY_SRCS) \
+	$(wildcard tests/fuzz/*.c)
 
 lint:
 	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/lint/run.sh
@@ -298,5 +308,5 @@ clean:
 
 DEPS := $(OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_SRCS:%.c=$(BUILD)/obj/%.d) $(UNIT_SUPPORT:%.c=$(BUILD)/obj/%.d) \
 	$(FUZZ_SRCS:%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/tests/fuzz/standalone.d $(FAULT_SRCS:%.c=$(BUILD)/obj/%.d) \
-	$(BENCH_SRCS:%.c=$(BUILD)/obj/%.d) $(BPFTEST_SRCS:%.c=$(BUILD)/obj/%.d) $(LINT_SRCS:%=$(BUILD)/lint/%.cppcheck.d) $(LINT_SRCS:%=$(BUILD)/lint/%.tidy.d)
+	$(BENCH_SRCS:%.c=$(BUILD)/obj/%.d) $(REPLAY_SRCS:%.c=$(BUILD)/obj/%.d) $(BPFTEST_SRCS:%.c=$(BUILD)/obj/%.d) $(LINT_SRCS:%=$(BUILD)/lint/%.cppcheck.d) $(LINT_SRCS:%=$(BUILD)/lint/%.tidy.d)
 -include $(wildcard $(DEPS))

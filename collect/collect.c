@@ -112,6 +112,14 @@ static bool anything_to_watch(const struct collect *c)
 	return false;
 }
 
+static bool samplers_failed(const struct collect *c)
+{
+	for (unsigned int i = 0; i < c->source_count; i++)
+		if (c->sources[i].sampler && c->sources[i].state == PROBE_FAILED)
+			return true;
+	return false;
+}
+
 int collect_new(const struct collect_options *options, struct collect **ret_collect, struct strbuf *ret_error)
 {
 	struct collect *c = calloc(1, sizeof(*c));
@@ -137,8 +145,9 @@ int collect_new(const struct collect_options *options, struct collect **ret_coll
 	if (c->cgroups)
 		cgroups_scan(c->cgroups, time_boot_ns());
 	if (!anything_to_watch(c)) {
-		strbuf_addf(ret_error, "nothing can be watched on this host: no BPF (%s), no readable /proc or cgroup files",
-			    strbuf_str(&c->bpf_missing));
+		strbuf_addf(ret_error, "no BPF (%s), %s", strbuf_str(&c->bpf_missing),
+			    samplers_failed(c) ? "no readable /proc or cgroup files" :
+						 "and the samplers are turned off by collect.disabled");
 		collect_free(c);
 		return -ENODEV;
 	}
@@ -181,7 +190,7 @@ static bool tick_when_due(struct collect *c)
 	return true;
 }
 
-/* Sleeps until a program asks for the reader, the next look at the ring, the tick, or the end of the caller's patience. */
+/* Sleeps until a program asks for the reader, the next look at the ring, the tick, or the caller's patience ends. */
 static int wait_step(struct collect *c, int64_t left_ns)
 {
 	int64_t to_tick = (int64_t)(c->next_tick_ns - time_boot_ns());

@@ -124,18 +124,20 @@ tier() {
 		build fuzz tests-fuzz
 		run_corpora fuzz "$BUILD"
 		;;
+	replay) build replay all tests-replay && run_script replay 300 tests/replay/run.sh ;;
 	bpf) build bpf all && run_script bpf 900 tests/bpf/run.sh ;;
 	faults) build faults all tests-faults && run_script faults 3600 tests/e2e/run.sh ;;
 	asan)
 		build asan asan-build tests-faults
 		run_unit asan "$BUILD/asan"
 		run_corpora asan "$BUILD/asan"
+		KWHY=$BUILD/asan/kwhy run_script asan 600 tests/replay/run.sh
 		run_script asan 900 tests/asan.sh
 		;;
 	program) build program all && run_script program 600 tests/e2e/program.sh ;;
 	web) build web all tests-faults && run_script web 900 tests/web/run.sh ;;
 	*)
-		echo "run-all.sh: there is no tier $1 (lint unit fuzz bpf program faults asan web)" >&2
+		echo "run-all.sh: there is no tier $1 (lint unit fuzz replay bpf program faults asan web)" >&2
 		exit 2
 		;;
 	esac
@@ -143,7 +145,7 @@ tier() {
 		"$((skipped - before_skipped)) skipped in $1"
 }
 
-for name in "${@:-lint unit fuzz bpf program faults asan web}"; do
+for name in "${@:-lint unit fuzz replay bpf program faults asan web}"; do
 	for one in $name; do
 		tier "$one"
 	done

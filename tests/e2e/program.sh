@@ -109,7 +109,7 @@ if [[ $EUID -eq 0 ]]; then
 	UP_PID=$! UP_LOG=$STATE_DIR.log
 	if wait_for 20 is_ready; then
 		ok "unprivileged: becomes ready with samplers"
-		grep -qiE 'bpf|privilege|root|capab' "$UP_LOG" && ok "unprivileged: the terminal says what is missing" || not_ok "unprivileged: the terminal says what is missing" "$(cat "$UP_LOG")"
+		wait_for 5 grep -qiE 'bpf|privilege|root|capab' "$UP_LOG" && ok "unprivileged: the terminal says what is missing" || not_ok "unprivileged: the terminal says what is missing" "$(cat "$UP_LOG")"
 	else
 		not_ok "unprivileged: becomes ready with samplers" "$(tail -n 2 "$UP_LOG")"
 	fi
@@ -119,4 +119,56 @@ if [[ $EUID -eq 0 ]]; then
 	rm -rf "$binary" "$STATE_DIR.doctor"
 else
 	skip "unprivileged run" "needs root to become nobody"
+fi
+
+# Nothing at all to watch: this host cannot, and no half stays behind.
+nothing=(--set collect.bpf=false --set collect.disabled=psi,usage,host,netstat,kmsg)
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/kwhy-nothing.XXXXXX")
+expect 3 'nothing to watch.*collect.disabled' "collect with nothing to watch" "$KWHY" collect --state "$scratch" "${nothing[@]}"
+expect 3 'nothing to watch' "up with nothing to watch" "$KWHY" up --state "$scratch" --listen "127.0.0.1:$(free_port)" "${nothing[@]}"
+if pgrep -f "kwhy (collect|serve) .*$scratch" >/dev/null; then not_ok "up with nothing to watch leaves no half behind" "$(pgrep -af "$scratch")"; else ok "up with nothing to watch leaves no half behind"; fi
+if unshare -m true 2>/dev/null; then
+	expect 3 '/proc' "collect where /proc is empty" unshare -m sh -c 'mount -t tmpfs none /proc && exec "$@"' sh "$KWHY" collect --state "$scratch"
+else
+	skip "collect where /proc is empty" "no mount namespaces here"
+fi
+rm -rf "$scratch"
+
+# Who holds what: the collector no socket, the server no capability and no root.
+status_of() { # pid, field
+	awk -v field="$2:" '$1 == field { print $2 }' "/proc/$1/status"
+}
+check() { # name, why, condition...
+	local name=$1 why=$2
+	shift 2
+	if "$@"; then ok "$name"; else not_ok "$name" "$why"; fi
+}
+is_subset() { (((16#$1 & ~0x$2) == 0)); } # capability sets, hexadecimal
+if [[ $EUID -eq 0 ]]; then
+	rm -rf "$STATE_DIR" "$STATE_DIR.log"
+	STATE_DIR=
+	if kwhy_start; then
+		sleep 3
+		collector=$(child_of_up collect) server=$(child_of_up serve)
+		sockets=$(find "/proc/$collector/fd" -lname 'socket:*' | wc -l)
+		check "the collector holds no socket" "it holds $sockets" [ "$sockets" = 0 ]
+		# dac_read_search, net_admin, sys_ptrace, sys_admin, sys_resource, syslog, perfmon, bpf
+		caps=$(status_of "$collector" CapPrm)
+		check "the collector keeps only what it watches with" "CapPrm $caps" is_subset "$caps" c401281004
+		check "the collector can gain nothing" "NoNewPrivs 0" [ "$(status_of "$collector" NoNewPrivs)" = 1 ]
+		for set in CapEff CapPrm CapInh CapBnd CapAmb; do
+			caps=$(status_of "$server" $set)
+			check "the server has no capability ($set)" "$caps" is_subset "$caps" 0
+		done
+		check "the server is another user" "uid $(status_of "$server" Uid)" [ "$(status_of "$server" Uid)" != 0 ]
+		check "the server can gain nothing" "NoNewPrivs 0" [ "$(status_of "$server" NoNewPrivs)" = 1 ]
+		check "the server cannot write the event store" "it can" \
+			bash -c '! setpriv --reuid="$1" --regid="$2" --clear-groups test -w "$3/events"' _ \
+			"$(status_of "$server" Uid)" "$(status_of "$server" Gid)" "$STATE_DIR"
+	else
+		not_ok "kwhy starts to be looked at" "see above"
+	fi
+	kwhy_stop
+else
+	skip "what the halves hold" "needs root to start with"
 fi

@@ -29,33 +29,6 @@ reports_between() { # from_ns, to_ns
 				| {cause, headline, confidence, severity, window, victims, culprits} | del(.victims[].tasks, .culprits[].tasks)]'
 }
 
-# Prints "" when a report matches the ground truth, else what came nearest.  The jq program is the definition of "right".
-judge() { # setup, reports
-	jq -rn --argjson truth "$1" --argjson reports "$2" '
-		def hit_cause: .cause == $truth.cause or (.cause | startswith($truth.cause + "."));
-		def hit_victim: any(.victims[]; .container.cgroup == $truth.victim);
-		def hit_culprit:
-			# The v1 freezer has no tracepoint: nobody can be named, and nobody may be.
-			if $truth.params.freezer == "v1" then (.culprits | length) == 0
-			elif $truth.culprit != null then (.culprits[0].container.cgroup // "") == $truth.culprit
-			elif $truth.culprit_what != null then
-				(.culprits | length) == 0 or (.culprits[0].container == null and
-					((.culprits[0].what // "") | ascii_downcase | contains($truth.culprit_what | ascii_downcase | split(":")[0])))
-			else true end;
-		[$reports[] | {cause, confidence: .confidence.level, headline, c: hit_cause, v: hit_victim, p: hit_culprit}] as $found
-		| if any($found[]; .c and .v and .p) then ""
-		elif ($found | length) == 0 then "no incident"
-		else ($found | map("\(.cause) [\(.confidence)] cause \(.c) victim \(.v) culprit \(.p): \(.headline)") | join(" | ")) end'
-}
-
-blamed_bystander() { # setup, reports
-	jq -rn --argjson truth "$1" --argjson reports "$2" '
-		if $truth.bystander == null then "" else
-		[$reports[] | select(.confidence.level == "confirmed" or .confidence.level == "probable")
-			| select(any(.culprits[]; (.container.cgroup // "") == $truth.bystander))
-			| "\(.cause): \(.headline)"] | join(" | ") end'
-}
-
 run_fault() { # fault, label
 	local fault=$1 label=$2 log setup onset_ns to_ns reports verdict status started elapsed blamed
 	log=$(mktemp "$STATE_DIR.fault.XXXXXX")

@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# record.sh [FAULT...]           records the fault for real (root, BPF): NAME.kwcap.gz, NAME.truth.json, and expectations
+# record.sh --expect [FAULT...]  makes only the expectations anew, NAME.reports.jsonl, from the captures that are there
+#
+# After a change to a rule, to the analyzer or to the version the second form is all it takes; git diff then shows what
+# the change does to every recorded fault.  A diagnosis that no longer names the cause, the victim and the culprit the
+# injector knows is refused.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+BUILD=${BUILD:-build}
+. tests/e2e/lib.sh
+
+here=tests/replay
+trim=$BUILD/tests/replay/trim
+settled_seconds=12 # an incident's hold time, so that it is resolved in the capture
+work=$(mktemp -d "${TMPDIR:-/tmp}/kwhy-record.XXXXXX")
+collector=
+stop() {
+	[[ -z $collector ]] || kill -TERM "$collector" 2>/dev/null
+	rm -rf "$work"
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+
+ticks() { "$KWHY" query --csv --state "$work/state" 'SELECT count(*) FROM v_tick' 2>/dev/null | tail -n 1 | tr -d '\r'; }
+has_ticks() { (($(ticks || echo 0) >= 4)); }
+
+# Runs the fault under a collector of its own and stores the trimmed capture.
+record() { # fault
+	local log=$work/$1.log status
+	rm -rf "$work/state"
+	"$KWHY" collect --state "$work/state" --capture "$work/$1.raw" 2>"$work/collect.log" &
+	collector=$!
+	wait_for 30 has_ticks || { cat "$work/collect.log" >&2; return 1; }
+	"$FAULTS" run "$1" --seconds 4 --json >"$log" 2>"$log.err"
+	status=$?
+	sleep "$settled_seconds"
+	kill -TERM "$collector"
+	wait "$collector"
+	collector=
+	if ((status)); then echo "$1: the injector ended with status $status: $(tail -n 1 "$log.err")" >&2; return 1; fi
+	"$trim" "$work/$1.raw" "$work/$1.kwcap" || return 1
+	gzip -9nc "$work/$1.kwcap" >"$here/$1.kwcap.gz" || return 1
+	jq -c 'select(.event == "setup") | del(.event)' "$log" >"$here/$1.truth.json"
+}
+
+expect() { # fault
+	local verdict
+	gzip -dc "$here/$1.kwcap.gz" >"$work/$1.kwcap" || return 1
+	"$KWHY" replay "$work/$1.kwcap" >"$work/$1.jsonl" || return 1
+	verdict=$(judge "$(cat "$here/$1.truth.json")" "$(jq -cs . "$work/$1.jsonl")")
+	if [[ -n $verdict ]]; then echo "$1: wrong diagnosis, expectations left as they were: $verdict" >&2; return 1; fi
+	cp "$work/$1.jsonl" "$here/$1.reports.jsonl"
+	chmod 644 "$here/$1".*
+	echo "$1: $(wc -l <"$work/$1.jsonl") reports, capture $(stat -c %s "$here/$1.kwcap.gz") bytes"
+}
+
+mode=record
+if [[ ${1:-} == --expect ]]; then
+	mode=expect
+	shift
+fi
+names=("$@")
+if ((${#names[@]} == 0)) && [[ $mode == record ]]; then
+	mapfile -t names < <("$FAULTS" list --json | jq -r 'select(.cause != null and .name != "demo") | .name')
+elif ((${#names[@]} == 0)); then
+	for file in "$here"/*.kwcap.gz; do names+=("$(basename "$file" .kwcap.gz)"); done
+fi
+failed=0
+for name in "${names[@]}"; do
+	[[ $mode == expect ]] || record "$name" || { failed=1; continue; }
+	expect "$name" || failed=1
+done
+exit "$failed"
