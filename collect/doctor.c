@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/statfs.h>
 #include <sys/utsname.h>
 
 #include "base/fileutil.h"
@@ -184,6 +186,14 @@ static int ignore(void *ctx, const struct kw_event *event)
 	return 0;
 }
 
+/* A mount table may list what another mount hides. */
+static bool is_visible(const struct cgroup_hierarchy *h)
+{
+	struct statfs fs;
+
+	return !statfs(h->mount, &fs) && (fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC);
+}
+
 static void check_cgroups(struct doctor *d)
 {
 	const struct cgroup_hierarchy *h;
@@ -199,15 +209,21 @@ static void check_cgroups(struct doctor *d)
 	for (size_t i = 0; (h = cgroups_hierarchy(c, i)); i++) {
 		size_t len = strlen(text);
 
+		if (!is_visible(h))
+			continue;
 		v1 |= h->number != 0;
 		v2 |= h->number == 0;
 		snprintf(text + len, sizeof(text) - len, "%s%s", len ? " " : "", h->number ? h->controllers : "v2");
 	}
-	add(d, DOCTOR_PASS, "cgroups", "", "%s: %s; %d cgroups",
-	    v1 && v2 ? "hybrid"
-	    : v1     ? "v1"
-		     : "v2",
-	    text, cgroups_scan(c, 0));
+	if (v1 || v2)
+		add(d, DOCTOR_PASS, "cgroups", "", "%s: %s; %d cgroups",
+		    v1 && v2 ? "hybrid"
+		    : v1     ? "v1"
+			     : "v2",
+		    text, cgroups_scan(c, 0));
+	else
+		add(d, DOCTOR_FAIL, "cgroups", "unmount what hides /sys/fs/cgroup, or share the host's with kwhy",
+		    "the cgroup hierarchies are hidden by another mount: containers cannot be told apart");
 	cgroups_free(c);
 }
 

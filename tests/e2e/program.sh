@@ -50,7 +50,7 @@ expect 2 'no verb' "unknown verb" "$KWHY" frobnicate
 expect 2 'no option' "unknown option" "$KWHY" incidents --frobnicate
 expect 2 'time|since' "bad time" "$KWHY" incidents --since 'the day after'
 expect 2 'listen|port|address' "bad address" "$KWHY" up --state /nonexistent-kwhy/x --listen nonsense
-expect 2 'token|TLS|loopback' "address for everyone is refused" "$KWHY" up --state "$(mktemp -d)" --listen 0.0.0.0:7999
+expect 2 'token|TLS|loopback' "address for everyone is refused" "$KWHY" up --state /nonexistent-kwhy/x --listen 0.0.0.0:7999
 expect 4 'no store|not reachable|not found|no such' "no store" "$KWHY" incidents --state /nonexistent-kwhy
 config=$(mktemp)
 printf 'store.max_size = 1G\nfrobnicate = 7\n' >"$config"
@@ -99,6 +99,7 @@ kwhy_stop
 
 # As nobody: no capabilities at all; what the kernel shows to everyone is still watched.
 if [[ $EUID -eq 0 ]]; then
+	rm -rf "$STATE_DIR" "$STATE_DIR.log"
 	STATE_DIR=$(mktemp -d "${TMPDIR:-/tmp}/kwhy-nobody.XXXXXX")
 	chown nobody "$STATE_DIR"
 	binary=$(mktemp -d "${TMPDIR:-/tmp}/kwhy-bin.XXXXXX")
@@ -171,4 +172,27 @@ if [[ $EUID -eq 0 ]]; then
 	kwhy_stop
 else
 	skip "what the halves hold" "needs root to start with"
+fi
+
+# doctor: every line a result, a fix wherever something is missing, and 1 exactly when something failed.
+doctor() { # name, expected failures as a pattern or "", command...
+	local name=$1 pattern=$2 out status fails
+	shift 2
+	out=$("$@" doctor --json --state "$STATE_DIR" 2>/dev/null)
+	status=$?
+	fails=$(jq -r 'select(.result == "FAIL") | .name' <<<"$out")
+	if ! jq -es 'length > 5 and all(.[]; (.result | IN("PASS", "WARN", "FAIL")) and (.result == "PASS" or .fix != ""))' <<<"$out" >/dev/null; then not_ok "$name" "no result or no fix in: $out"
+	elif [[ -n $fails && $status -ne 1 || -z $fails && $status -ne 0 ]]; then not_ok "$name" "exit $status with failures: ${fails:-none}"
+	elif [[ -n $pattern ]] && ! grep -qE "$pattern" <<<"$fails"; then not_ok "$name" "expected $pattern among failures: ${fails:-none}"
+	else ok "$name"; fi
+}
+doctor "doctor on this host" "" "$KWHY"
+if unshare -m true 2>/dev/null; then
+	doctor "doctor where cgroups are not mounted" "^cgroups$" unshare -m sh -c \
+		'awk "/ - cgroup2? /{ print \$5 }" /proc/self/mountinfo | tac | while read -r m; do umount -l "$m"; done; exec "$@"' sh "$KWHY"
+	doctor "doctor where a mount hides the cgroups" "^cgroups$" unshare -m sh -c \
+		'awk "/ - cgroup2? /{ print \$5 }" /proc/self/mountinfo | while read -r m; do mount -t tmpfs none "$m"; done; exec "$@"' sh "$KWHY"
+	doctor "doctor without BTF" "^btf$" unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "$@"' sh "$KWHY"
+else
+	skip "doctor on a host that hides things" "no mount namespaces here"
 fi
