@@ -43,13 +43,15 @@ static bool has_field(const struct kw_kind_info *kind, const char *name)
 static void kind_table(struct strbuf *sql, const struct kw_kind_info *kind)
 {
 	static const char *const fixed[] = { "wait", "blame", "tick", "log", "stack", "probe", "cgroup", NULL };
+	/* The host as a whole is no container. */
+	const char *sample = kind->number == KW_KIND_host ? "ts_ns" : "ts_ns, container";
 	char envelope[512];
 	const char *comma = "";
 
 	for (size_t i = 0; fixed[i]; i++)
 		if (!strcmp(fixed[i], kind->name))
 			return;
-	snprintf(envelope, sizeof(envelope), "%s", kind->class == KW_CLASS_CONTEXT ? ENVELOPE : "ts_ns, container");
+	snprintf(envelope, sizeof(envelope), "%s", kind->class == KW_CLASS_CONTEXT ? ENVELOPE : sample);
 	strbuf_addf(sql, "CREATE TABLE v_%s(", kind->name);
 	for (char *save, *name = strtok_r(envelope, ", ", &save); name; name = strtok_r(NULL, ", ", &save)) {
 		if (has_field(kind, name))

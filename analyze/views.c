@@ -200,9 +200,8 @@ static const struct special {
 	bool all_fields; /* followed by every field of the payload but span_ns */
 } specials[] = {
 	{ "wait",
-	  "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container, kw_wait_reason({reason}) AS reason, {sum_ns} AS "
-	  "wait_ns,"
-	  " {count} AS count, {max_ns} AS max_ns",
+	  "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container, kw_wait_reason({reason}) AS reason, {sum_ns} AS"
+	  " wait_ns, {count} AS count, {max_ns} AS max_ns",
 	  KW_KIND_wait, false },
 	{ "blame",
 	  "e.ts_ns AS ts_ns, {span_ns} AS span_ns, kw_resource({resource}) AS resource, e.cid AS victim,"
@@ -259,11 +258,10 @@ static void container_term(struct maker *m, size_t shard, const void *arg)
 {
 	(void)arg;
 	strbuf_addf(&m->sql,
-		    "SELECT t.cid AS container, t.ref AS ref, t.name AS name, t.runtime AS runtime, t.id AS id, t.pod "
-		    "AS pod,"
-		    " t.namespace AS namespace, t.image AS image, t.labels AS labels, t.cgroup AS cgroup, t.parent AS "
-		    "parent,"
-		    " t.first_ns AS first_ns, t.last_ns AS last_ns, t.kind AS kind FROM %s.container AS t",
+		    "SELECT t.cid AS container, t.ref AS ref, t.name AS name, t.runtime AS runtime, t.id AS id, t.pod"
+		    " AS pod, t.namespace AS namespace, t.image AS image, t.labels AS labels, t.cgroup AS cgroup,"
+		    " t.parent AS parent, t.first_ns AS first_ns, t.last_ns AS last_ns, t.kind AS kind"
+		    " FROM %s.container AS t",
 		    m->shards[shard]);
 	add_newest_only(m, shard, "container", "cid");
 }
@@ -285,9 +283,8 @@ static const struct {
 	const char *view, *some, *none;
 } report_views[] = {
 	{ "incident",
-	  "SELECT id, cause, status, severity, confidence, headline, onset_ns, detected_ns, end_ns, revision, "
-	  "resource_kind,"
-	  " resource_name, culprit, victims FROM reports.incident",
+	  "SELECT id, cause, status, severity, confidence, headline, onset_ns, detected_ns, end_ns, revision,"
+	  " resource_kind, resource_name, culprit, victims FROM reports.incident",
 	  "SELECT NULL AS id, NULL AS cause, NULL AS status, NULL AS severity, NULL AS confidence, NULL AS headline,"
 	  " NULL AS onset_ns, NULL AS detected_ns, NULL AS end_ns, NULL AS revision, NULL AS resource_kind,"
 	  " NULL AS resource_name, NULL AS culprit, NULL AS victims WHERE 0" },

@@ -165,37 +165,8 @@ static void setup(struct fixture *f)
 	fill(f);
 }
 
-static void views_have_their_columns(void **state)
+static void every_kind_has_a_view(void **state)
 {
-	static const struct {
-		const char *view, *columns;
-	} views[] = {
-		{ "v_event",
-		  "ts_ns,kind,class,container,container_name,peer,peer_name,pid,tid,comm,start_time_ns,peer_pid,peer_"
-		  "tid,"
-		  "peer_comm,peer_start_time_ns,duration_ns,error,flags,pending,cpu,stack,peer_stack,payload,summary" },
-		{ "v_throttle",
-		  "ts_ns,kind,class,container,container_name,peer,peer_name,pid,tid,comm,start_time_ns,peer_pid,"
-		  "peer_tid,peer_comm,peer_start_time_ns,duration_ns,error,flags,pending,cpu,stack,peer_stack,quota_ns,"
-		  "period_ns,source,periods" },
-		{ "v_wait", "ts_ns,span_ns,container,reason,wait_ns,count,max_ns" },
-		{ "v_blame", "ts_ns,span_ns,resource,victim,culprit,sink,culprit_pid,culprit_tid,culprit_comm,"
-			     "culprit_start_time_ns,object,ns,count" },
-		{ "v_pressure",
-		  "ts_ns,span_ns,container,cpu_some_ns,cpu_full_ns,memory_some_ns,memory_full_ns,io_some_ns,"
-		  "io_full_ns" },
-		{ "v_log", "ts_ns,priority,facility,seq,text" },
-		{ "v_stack", "stack,frames" },
-		{ "v_container",
-		  "container,ref,name,runtime,id,pod,namespace,image,labels,cgroup,parent,first_ns,last_ns,kind" },
-		{ "v_coverage",
-		  "ts_ns,probe,state,attach,why,emitted,stored,lost_ring,suppressed,lost_other,run_ns,run_count" },
-		{ "v_tick", "ts_ns,seq,emitted,stored,lost,bpf,probes_missing" },
-		{ "v_incident",
-		  "id,cause,status,severity,confidence,headline,onset_ns,detected_ns,end_ns,revision,resource_kind,"
-		  "resource_name,culprit,victims" },
-		{ "v_report", "id,revision,created_ns,report" },
-	};
 	struct fixture f;
 	struct reader *r;
 	char sql[256];
@@ -203,10 +174,6 @@ static void views_have_their_columns(void **state)
 	(void)state;
 	setup(&f);
 	r = must_open(&f);
-	for (size_t i = 0; i < ARRAY_SIZE(views); i++) {
-		snprintf(sql, sizeof(sql), "SELECT group_concat(name) FROM pragma_table_info('%s')", views[i].view);
-		assert_string_equal(ask(r, sql), views[i].columns);
-	}
 	for (size_t i = 0; kw_kind_at(i); i++) {
 		snprintf(sql, sizeof(sql), "SELECT * FROM v_%s", kw_kind_at(i)->name);
 		assert_true(run_error(r, sql, NULL) >= 0);
@@ -618,7 +585,7 @@ static void a_member_of_the_group_reads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(views_have_their_columns),
+		cmocka_unit_test(every_kind_has_a_view),
 		cmocka_unit_test(views_have_the_values),
 		cmocka_unit_test(stacks_are_found),
 		cmocka_unit_test(plans_use_the_indexes),
