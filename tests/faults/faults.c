@@ -34,26 +34,31 @@ static const struct fault *find(const char *name)
 	return NULL;
 }
 
-static void list(bool json)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
-		const struct fault *f = faults[i];
-
-		if (!json)
-			printf("%-16s %-18s %s [needs: %s]\n", f->name, f->cause ? f->cause : "-", f->text, f->needs);
-		else
-			printf("{\"name\":\"%s\",\"cause\":%s%s%s,\"text\":\"%s\",\"needs\":\"%s\"}\n", f->name,
-			       f->cause ? "\"" : "", f->cause ? f->cause : "null", f->cause ? "\"" : "", f->text,
-			       f->needs);
-	}
-}
-
 static void print_quoted(const char *key, const char *value)
 {
 	if (value && *value)
 		printf(",\"%s\":\"%s\"", key, value);
 	else
 		printf(",\"%s\":null", key);
+}
+
+static void list(bool json)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
+		const struct fault *f = faults[i];
+
+		if (!json) {
+			printf("%-16s %-18s %s [needs: %s; probes: %s]\n", f->name, f->cause ? f->cause : "-", f->text,
+			       f->needs, f->probes);
+			continue;
+		}
+		printf("{\"name\":\"%s\"", f->name);
+		print_quoted("cause", f->cause);
+		print_quoted("text", f->text);
+		print_quoted("probes", f->probes);
+		print_quoted("needs", f->needs);
+		printf("}\n");
+	}
 }
 
 static void print_setup(const struct fault *f, const struct sandbox *sb)

@@ -22,6 +22,11 @@ struct fault {
 	const char *name;
 	const char *cause; /* cause code of the contract; NULL: nothing is wrong, no incident may be raised */
 	const char *text;  /* one sentence */
+	/*
+	 * Probes (collect/probes.def) that record something of this fault whatever is drawn, with commas; as seen on a
+	 * real run.  tests/lint/faults.sh wants each probe to be here.
+	 */
+	const char *probes;
 	const char *needs; /* what the host must have */
 	int fault_ms;      /* usual length of the fault; 0: drawn from 4.5 to 5.5 s */
 	/* Sets sb->victim and so on.  -EOPNOTSUPP when this host cannot; sandbox_fail() says why. */

@@ -113,6 +113,7 @@ const struct fault fault_fs_frozen = {
 	.name = "fs_frozen",
 	.cause = "fs.frozen",
 	.text = "A container freezes a file system that another one writes to.",
+	.probes = "freeze,lock,scan",
 	.needs = "root, loop devices, ext4, mkfs.ext4",
 	.setup = frozen_setup,
 	.proof = frozen_proof,

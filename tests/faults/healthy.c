@@ -114,6 +114,7 @@ static int healthy_proof(struct sandbox *sb)
 const struct fault fault_healthy = {
 	.name = "healthy",
 	.text = "Containers that compute, copy and talk, hard at work; nothing is wrong.",
+	.probes = "cgroup",
 	.needs = "root, network namespaces, ip",
 	.setup = healthy_setup,
 	.proof = healthy_proof,

@@ -119,6 +119,7 @@ const struct fault fault_lock_kernel = {
 	.name = "lock_kernel",
 	.cause = "lock.kernel",
 	.text = "A container holds the lock of a shared file for hundreds of milliseconds while another writes to it.",
+	.probes = "lock",
 	.needs = "root, tmpfs, 3 GiB of free memory",
 	.setup = lock_setup,
 	.proof = lock_proof,

@@ -30,6 +30,7 @@ needs() { # program, name: true when it is there, else a skip is said
 step folders tests/lint/folders.sh
 step spdx tests/lint/spdx.sh
 step banned-calls tests/lint/banned.sh
+step faults tests/lint/faults.sh
 if needs cppcheck cppcheck; then
 	step cppcheck "$make" -s -k -j2 BUILD="$build" lint-cppcheck
 fi
