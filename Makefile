@@ -79,7 +79,8 @@ FUSE_LIBS = $(shell $(PKG_CONFIG) --libs fuse3)
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .PHONY: all run demo test check check-bpf check-faults check-web asan fuzz lint bench install clean format FORCE \
-	deps-run deps-test service-user tests-unit tests-fuzz tests-replay tests-bpf tests-faults lint-cppcheck lint-tidy asan-build
+	deps-run deps-test service-user tests-unit tests-fuzz tests-replay tests-bpf tests-faults \
+	lint-cppcheck lint-tidy asan-build
 
 ifneq ($(MAIN),)
 all: $(BUILD)/kwhy
@@ -153,7 +154,8 @@ BELOW_aggregate := base collect aggregate
 BELOW_analyze := base analyze
 BELOW_web := base analyze web
 BELOW_cli := $(FOLDERS)
-TEST_USES := $(if $(UNIT_SRCS)$(FUZZ_SRCS),$(shell grep -o '^\#include "[a-z]*/' $(UNIT_SRCS) $(FUZZ_SRCS) /dev/null | sed 's|:.*"|:|; s|/$$||' | sort -u))
+TEST_USES := $(if $(UNIT_SRCS)$(FUZZ_SRCS),\
+	$(shell grep -o '^\#include "[a-z]*/' $(UNIT_SRCS) $(FUZZ_SRCS) /dev/null | sed 's|:.*"|:|; s|/$$||' | sort -u))
 test_folders = $(sort base schema $(foreach f,$(FOLDERS),$(if $(filter $(1):$(f),$(TEST_USES)),$(BELOW_$(f)))))
 test_libs = $(filter $(foreach f,$(test_folders),$(BUILD)/lib$(f).a),$(LIBS)) \
 	$(BUILD)/gen/embed.o $(if $(filter collect,$(test_folders)),$(BUILD)/gen/bpf_objects.o)
@@ -265,14 +267,16 @@ $(BUILD)/lint/%.cppcheck: % tests/lint/cppcheck.supp
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(KWHY_CFLAGS) $(if $(filter tests/faults/%,$<),$(FUSE_CFLAGS)) -MM -MP -MT $@ -MF $@.d $<
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr --error-exitcode=1 \
-		--suppressions-list=tests/lint/cppcheck.supp -D__linux__ -D_GNU_SOURCE -DKWHY_VERSION='""' -I. $(CPPCHECK_MACROS) \
+		--suppressions-list=tests/lint/cppcheck.supp -D__linux__ -D_GNU_SOURCE -DKWHY_VERSION='""' -I. \
+		$(CPPCHECK_MACROS) \
 		--template='{file}:{line}: {severity}: {message} [{id}]' $<
 	@touch $@
 $(BUILD)/lint/%.tidy: % .clang-tidy tests/lint/errno_model.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(KWHY_CFLAGS) $(if $(filter tests/faults/%,$<),$(FUSE_CFLAGS)) -MM -MP -MT $@ -MF $@.d $<
 	$(Q)clang-tidy --quiet --warnings-as-errors='*' $< -- $(KWHY_CFLAGS) -Wno-unknown-warning-option \
-		-include tests/lint/errno_model.h $(if $(filter tests/faults/%,$<),$(FUSE_CFLAGS)) >$@.log 2>&1 || { grep -v ' warnings\? generated' $@.log; exit 1; }
+		-include tests/lint/errno_model.h $(if $(filter tests/faults/%,$<),$(FUSE_CFLAGS)) >$@.log 2>&1 || \
+		{ grep -v ' warnings\? generated' $@.log; exit 1; }
 	@touch $@
 
 format:
@@ -308,5 +312,6 @@ clean:
 
 DEPS := $(OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_SRCS:%.c=$(BUILD)/obj/%.d) $(UNIT_SUPPORT:%.c=$(BUILD)/obj/%.d) \
 	$(FUZZ_SRCS:%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/tests/fuzz/standalone.d $(FAULT_SRCS:%.c=$(BUILD)/obj/%.d) \
-	$(BENCH_SRCS:%.c=$(BUILD)/obj/%.d) $(REPLAY_SRCS:%.c=$(BUILD)/obj/%.d) $(BPFTEST_SRCS:%.c=$(BUILD)/obj/%.d) $(LINT_SRCS:%=$(BUILD)/lint/%.cppcheck.d) $(LINT_SRCS:%=$(BUILD)/lint/%.tidy.d)
+	$(BENCH_SRCS:%.c=$(BUILD)/obj/%.d) $(REPLAY_SRCS:%.c=$(BUILD)/obj/%.d) $(BPFTEST_SRCS:%.c=$(BUILD)/obj/%.d) \
+	$(LINT_SRCS:%=$(BUILD)/lint/%.cppcheck.d) $(LINT_SRCS:%=$(BUILD)/lint/%.tidy.d)
 -include $(wildcard $(DEPS))

@@ -17,7 +17,8 @@ if [[ $EUID -ne 0 ]]; then
 fi
 reports=$(mktemp -d "${TMPDIR:-/tmp}/kwhy-asan.XXXXXX")
 chmod 777 "$reports"
-export ASAN_OPTIONS=log_path=$reports/asan:detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=log_path=$reports/ubsan:print_stacktrace=1
+export ASAN_OPTIONS=log_path=$reports/asan:detect_leaks=1:abort_on_error=0
+export UBSAN_OPTIONS=log_path=$reports/ubsan:print_stacktrace=1
 if ! READY_SECONDS=60 kwhy_start; then
 	not_ok "daemon under sanitizers starts" "see above"
 	cat "$reports"/* 2>/dev/null

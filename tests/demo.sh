@@ -38,7 +38,8 @@ echo "It is over.  $victim was the one who waited, $culprit the one who hogged. 
 since=$((onset - 1000000000))
 deadline=$((SECONDS + 15))
 while [ "$SECONDS" -lt "$deadline" ]; do
-	found=$(curl -sf --max-time 5 "$url/api/v1/incidents?limit=50" | jq -c --arg victim "$victim" --arg since "$since" '
+	found=$(curl -sf --max-time 5 "$url/api/v1/incidents?limit=50" |
+		jq -c --arg victim "$victim" --arg since "$since" '
 		def ns: tostring | (("0" * (20 - length)) // "") + .;
 		[.items[] | select((.window.onset_ns | ns) >= ($since | ns))
 		 | select(any(.victims[]; .container.name == $victim or .container.cgroup == $victim))]

@@ -19,7 +19,8 @@ fi
 pipe_cpu_ms() {
 	local cpu=$(($(nproc) > 1 ? 1 : 0))
 	TIMEFORMAT='%U %S'
-	{ time taskset -c "$cpu" perf bench sched pipe -l "$loops" >/dev/null 2>&1; } 2>&1 | awk '{ printf "%d\n", ($1 + $2) * 1000 }'
+	{ time taskset -c "$cpu" perf bench sched pipe -l "$loops" >/dev/null 2>&1; } 2>&1 |
+		awk '{ printf "%d\n", ($1 + $2) * 1000 }'
 }
 
 median() { sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
@@ -58,8 +59,15 @@ for pid in "${pids[@]}"; do
 done
 total_kib=$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)
 
-awk -v a="$a" -v b="$b" -v rounds="$rounds" 'BEGIN { printf "sched pipe, CPU time with kwhy / without: %.3f (median of %d rounds)\n", b / a, rounds }'
-awk -v t=$((after - before)) -v hz="$(getconf CLK_TCK)" -v s="$idle" 'BEGIN { printf "idle, CPU time / wall time of one CPU: %.4f\n", t / hz / s }'
-awk -v r="$rss_kib" -v t="$total_kib" 'BEGIN { printf "idle, memory (PSS of all processes) / host memory: %.5f (%.1f MiB)\n", r / t, r / 1024 }'
+awk -v a="$a" -v b="$b" -v rounds="$rounds" 'BEGIN {
+	printf "sched pipe, CPU time with kwhy / without: %.3f (median of %d rounds)\n", b / a, rounds
+}'
+awk -v t=$((after - before)) -v hz="$(getconf CLK_TCK)" -v s="$idle" 'BEGIN {
+	printf "idle, CPU time / wall time of one CPU: %.4f\n", t / hz / s
+}'
+awk -v r="$rss_kib" -v t="$total_kib" 'BEGIN {
+	printf "idle, memory (PSS of all processes) / host memory: %.5f (%.1f MiB)\n", r / t, r / 1024
+}'
 "$KWHY" probes --json --state "$STATE_DIR" |
-	jq -rs '.[] | select((.run_count // 0 | tonumber) > 0) | "\(.name): \((.run_ns | tonumber) / (.run_count | tonumber) | floor) ns a run, \(.run_count) runs"'
+	jq -rs '.[] | (.run_ns // 0 | tonumber) as $ns | (.run_count // 0 | tonumber) as $runs | select($runs > 0)
+		| "\(.probe): \($ns / $runs | floor) ns a run, \($runs) runs"'

@@ -68,7 +68,8 @@ if [[ -z $url ]]; then
 	echo "not ok browser - kwhy up was not ready within 30 s"
 	exit 1
 fi
-if [[ $("$kwhy" query --state "$work/state" --csv 'SELECT bpf FROM v_tick ORDER BY ts_ns DESC LIMIT 1' | tail -n 1 | tr -d '\r') != 1 ]]; then
+bpf=$("$kwhy" query --state "$work/state" --csv 'SELECT bpf FROM v_tick ORDER BY ts_ns DESC LIMIT 1' | tail -n 1)
+if [[ ${bpf%$'\r'} != 1 ]]; then
 	skip "no BPF program can be attached here"
 fi
 

@@ -10,7 +10,8 @@
 
 	function localText(date) {
 		return `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())} ` +
-			`${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}.${pad(date.getMilliseconds(), 3)}`;
+			`${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}.` +
+			pad(date.getMilliseconds(), 3);
 	}
 
 	function showTimes(root) {
@@ -18,7 +19,8 @@
 			const date = new Date(element.dateTime);
 			if (Number.isNaN(date.getTime()))
 				continue;
-			element.textContent = local ? localText(date) : element.dateTime.replace("T", " ").replace("Z", "");
+			element.textContent = local ? localText(date) :
+				element.dateTime.replace("T", " ").replace("Z", "");
 			element.title = local ? element.dateTime : "";
 		}
 		const zone = local ? Intl.DateTimeFormat().resolvedOptions().timeZone || "local" : "UTC";
@@ -47,7 +49,8 @@
 
 	// Links to evidence open it.
 	function openTarget() {
-		const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+		const target = location.hash.length > 1 &&
+			document.getElementById(decodeURIComponent(location.hash.slice(1)));
 		if (!(target instanceof HTMLDetailsElement))
 			return;
 		for (let d = target; d; d = d.parentElement.closest("details"))
