@@ -17,8 +17,6 @@ declare -A may=(
 	[cli]="base schema collect aggregate analyze web cli"
 	[tests]="base schema bpf collect aggregate analyze web cli tests"
 )
-# One header of another folder that a folder may use beside the above: the type of a decoded event.
-declare -A may_file=([aggregate]="collect/event.h")
 
 # Header pattern, then its owners.  Tests and the command line may use any.
 owners=(
@@ -48,8 +46,8 @@ check_project_include() { # folder, file:line, header
 		[[ $folder == tests ]] || offence "$where" "\"$header\": write includes from the project's root"
 		return
 	fi
-	for allowed in ${may[$folder]} ${may_file[$folder]:-}; do
-		[[ $allowed == "$target" || $allowed == "$header" ]] && return
+	for allowed in ${may[$folder]}; do
+		[[ $allowed == "$target" ]] && return
 	done
 	offence "$where" "$folder/ may not include $target/ (\"$header\")"
 }
