@@ -244,7 +244,7 @@ fuzz:
 	done
 
 bench: all
-	$(Q)if [ -x tests/bench/run.sh ]; then exec tests/bench/run.sh; else exec $(BUILD)/kwhy bench; fi
+	$(Q)BUILD='$(BUILD)' exec tests/bench/run.sh
 
 # ---- lint ----------------------------------------------------------------------------------------------------------
 
