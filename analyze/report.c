@@ -12,7 +12,7 @@
 
 /* ---- sentences ------------------------------------------------------------------------------------------------- */
 
-/* What placeholders stand for. */
+/* What variables stand for. */
 struct sentence {
 	struct sql *sql;
 	const struct hypothesis *h;
@@ -99,7 +99,7 @@ static bool add_column(const struct test *t, const char *column, struct strbuf *
 	return true;
 }
 
-static bool add_placeholder(void *ctx, const char *name, struct strbuf *out)
+static bool add_variable(void *ctx, const char *name, struct strbuf *out)
 {
 	const struct sentence *s = ctx;
 	const char *dot = strchr(name, '.');
@@ -135,7 +135,7 @@ static json_t *sentence_json(const struct sentence *s, const char *text)
 
 	if (!text)
 		return json_null();
-	template_expand(&out, text, add_placeholder, (void *)s);
+	template_expand(&out, text, add_variable, (void *)s);
 	return json_text(strbuf_str(&out));
 }
 
@@ -148,8 +148,8 @@ static json_t *headline(struct sentence *s, const struct diagnosis *d)
 
 	if (!d->depth)
 		return sentence_json(s, s->h->rule->headline);
-	template_expand(&out, plain, add_placeholder, s);
-	template_expand(&out, s->h->rule->mechanism, add_placeholder, s);
+	template_expand(&out, plain, add_variable, s);
+	template_expand(&out, s->h->rule->mechanism, add_variable, s);
 	for (size_t i = 0; i < d->depth; i++) {
 		root = (struct sentence){
 			.sql = s->sql, .h = d->chain[i], .episode = s->episode, .duration_ns = s->duration_ns
@@ -160,7 +160,7 @@ static json_t *headline(struct sentence *s, const struct diagnosis *d)
 		else
 			add_culprit(&root, &out);
 		strbuf_addch(&out, ' ');
-		template_expand(&out, d->chain[i]->rule->mechanism, add_placeholder, &root);
+		template_expand(&out, d->chain[i]->rule->mechanism, add_variable, &root);
 	}
 	return json_text(strbuf_str(&out));
 }
@@ -343,7 +343,7 @@ static void add_node(const struct report_context *ctx, json_t *nodes, const char
 		if (!strcmp(json_string_value(json_object_get(node, "id")), id))
 			return;
 	if (c)
-		template_expand(&text, h->rule->mechanism, add_placeholder, &s);
+		template_expand(&text, h->rule->mechanism, add_variable, &s);
 	else
 		strbuf_addstr(&text, "the victim");
 	node = json_pack("{s:s, s:s, s:o, s:o}", "id", id, "kind", c && !c->is_container ? "sink" : "container",

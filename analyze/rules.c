@@ -340,7 +340,7 @@ static bool column_known(sqlite3 *db, const struct evidence_def *def, const char
 	return found;
 }
 
-static bool placeholder_known(void *ctx, const char *name)
+static bool variable_known(void *ctx, const char *name)
 {
 	static const char *const fixed[] = { "victim",	 "culprit",  "effect",	      "impact",	       "duration",
 					     "baseline", "resource", "victim_cgroup", "culprit_cgroup" };
@@ -363,7 +363,7 @@ static void check_template(struct loader *l, sqlite3 *db, const struct evidence_
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
 	struct known known = { .rule = l->rule, .own = own, .db = db };
 
-	if (text && template_check(text, placeholder_known, &known, &error) < 0)
+	if (text && template_check(text, variable_known, &known, &error) < 0)
 		complain_line(l, line, what, strbuf_str(&error));
 }
 

@@ -71,7 +71,7 @@ struct rules;
 
 /*
  * The embedded rules, then those of dir ("" or NULL: none).  -EINVAL with "file:line: text" lines in *ret_messages when
- * any is wrong: unknown or missing keys, SQL that does not prepare against the views, unknown placeholders, symptoms,
+ * any is wrong: unknown or missing keys, SQL that does not prepare against the views, unknown variables, symptoms,
  * evidence or causes.
  */
 int rules_load(const char *dir, struct rules **ret_rules, struct strbuf *ret_messages);

@@ -89,7 +89,7 @@ void value_format(struct strbuf *out, const json_t *value, enum unit unit)
 }
 
 /* Reads "{name}" at *text.  1 a name, 0 "{{", -EINVAL neither.  Moves *text behind it. */
-static int read_placeholder(const char **text, char name[NAME_MAX_LEN])
+static int read_variable(const char **text, char name[NAME_MAX_LEN])
 {
 	const char *p = *text + 1;
 	size_t len = 0;
@@ -118,7 +118,7 @@ void template_expand(struct strbuf *out, const char *text, template_fn fn, void 
 		text += plain;
 		if (!*text)
 			break;
-		switch (read_placeholder(&text, name)) {
+		switch (read_variable(&text, name)) {
 		case 0:
 			strbuf_addch(out, '{');
 			break;
@@ -138,14 +138,14 @@ int template_check(const char *text, bool (*known)(void *ctx, const char *name),
 
 	while ((text = strchr(text, '{'))) {
 		const char *begin = text;
-		int kind = read_placeholder(&text, name);
+		int kind = read_variable(&text, name);
 
 		if (kind < 0) {
-			strbuf_addf(ret_error, "bad placeholder at \"%.20s\"", begin);
+			strbuf_addf(ret_error, "bad variable at \"%.20s\"", begin);
 			return -EINVAL;
 		}
 		if (kind && !known(ctx, name)) {
-			strbuf_addf(ret_error, "unknown placeholder {%s}", name);
+			strbuf_addf(ret_error, "unknown variable {%s}", name);
 			return -EINVAL;
 		}
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sentence templates: text with {placeholders}; "{{" is a brace.  A name is
+ * Sentence templates: text with {variables}; "{{" is a brace.  A name is
  * letters, digits, '_' and '.'; anything else in braces is an error.
  */
 #ifndef KWHY_ANALYZE_TEMPLATE_H
@@ -23,11 +23,11 @@ void value_format(struct strbuf *out, const json_t *value, enum unit unit);
 /* The number in a JSON number or decimal string; fallback for others. */
 double json_number(const json_t *value, double fallback);
 
-/* Adds the text of a placeholder to out; false: unknown, "?" is put there. */
+/* Adds the text of a variable to out; false: unknown, "?" is put there. */
 typedef bool (*template_fn)(void *ctx, const char *name, struct strbuf *out);
 
 void template_expand(struct strbuf *out, const char *text, template_fn fn, void *ctx);
-/* Calls known for each placeholder; 0, or -EINVAL with what is wrong in *ret_error. */
+/* Calls known for each variable; 0, or -EINVAL with what is wrong in *ret_error. */
 int template_check(const char *text, bool (*known)(void *ctx, const char *name), void *ctx, struct strbuf *ret_error);
 
 #endif

@@ -332,7 +332,7 @@ static void assert_budget_sums(const json_t *report)
 	assert_int_equal(sum, wall);
 }
 
-/* Every report says what the schema asks for, and no placeholder was left open. */
+/* Every report says what the schema asks for, and no variable was left open. */
 static void assert_well_formed(const struct host *h)
 {
 	const struct embedded_file *file = embedded_find("schema/report-v1.json");
