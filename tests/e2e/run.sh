@@ -29,12 +29,15 @@ reports_between() { # from_ns, to_ns
 				| {cause, headline, confidence, severity, window, victims, culprits} | del(.victims[].tasks, .culprits[].tasks)]'
 }
 
+has_onset() { grep -q '"event": *"onset"' "$1"; }
+onset_or_end() { has_onset "$1" || ! kill -0 "$2"; } # log, pid
+
 run_fault() { # fault, label
 	local fault=$1 label=$2 log setup onset_ns to_ns reports verdict status started elapsed blamed
 	log=$(mktemp "$STATE_DIR.fault.XXXXXX")
 	"$FAULTS" run "$fault" --json >"$log" 2>"$log.err" &
 	local pid=$!
-	if ! wait_for 60 grep -q '"event": *"onset"' "$log"; then
+	if ! wait_for 60 onset_or_end "$log" "$pid" || ! has_onset "$log"; then
 		wait "$pid"
 		status=$?
 		if [[ $status -eq 77 ]]; then skip "$label" "$(tail -n 1 "$log.err")"; else not_ok "$label" "fault did not start (status $status): $(tail -n 1 "$log.err")"; fi
