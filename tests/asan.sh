@@ -25,7 +25,7 @@ if ! READY_SECONDS=60 kwhy_start; then
 	exit 1
 fi
 ok "daemon under sanitizers starts"
-for fault in cpu_neighbor oom_memcg; do
+for fault in cpu_throttled oom_memcg; do
 	"$FAULTS" run "$fault" >/dev/null 2>&1
 	case $? in
 	0) ok "fault $fault" ;;

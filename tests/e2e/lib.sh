@@ -58,7 +58,7 @@ kwhy_stop() {
 
 kwhy_cleanup() {
 	kwhy_stop
-	[[ -n ${KEEP_STATE:-} ]] || rm -rf "$STATE_DIR" "$STATE_DIR.log"
+	[[ -n ${KEEP_STATE:-} ]] || rm -rf "$STATE_DIR" "$STATE_DIR".log "$STATE_DIR".fault*
 }
 
 # Number of probes of the running kwhy that hook into the kernel; samplers only read files.

