@@ -210,11 +210,16 @@ static int diagnose_recent(struct analyzer *a, struct episode *e, int64_t now_ns
 		return 0;
 	diagnosis_clear(ret_diagnosis);
 	r = diagnose_from(a, e, recent_ns, now_ns, ret_coverage, ret_diagnosis);
-	if (r == 0 && ret_diagnosis->best) {
+	if (r == 0 && ret_diagnosis->best)
 		e->onset_ns = recent_ns;
-		e->total = engine_waited(a->sql, e->container, e->symptom->reason, recent_ns, now_ns);
-	}
 	return r;
+}
+
+/* The headline's number is that of the evidence: the same rows, from the same onset. */
+static void count_impact(struct analyzer *a, struct episode *e, int64_t to_ns)
+{
+	if (e->symptom->kind == SYMPTOM_WAIT)
+		e->total = engine_waited(a->sql, e->container, e->symptom->reason, e->onset_ns, to_ns);
 }
 
 static int diagnose(struct analyzer *a, struct episode *e, int64_t now_ns)
@@ -228,6 +233,7 @@ static int diagnose(struct analyzer *a, struct episode *e, int64_t now_ns)
 	if (r)
 		return r;
 	e->supported = d.best != NULL;
+	count_impact(a, e, now_ns);
 	if (d.best)
 		incidents_file(a->incidents, e, &d, &coverage, now_ns);
 	diagnosis_clear(&d);
@@ -290,6 +296,7 @@ static int conclude(struct analyzer *a, int64_t now_ns)
 		if (r == 0 && last.best && last.best->rule == d->best->rule && last.depth == d->depth) {
 			diagnosis_clear(d);
 			*d = last;
+			count_impact(a, &incident->victims[0].episode, window.to_ns);
 		} else if (r == 0) {
 			diagnosis_clear(&last);
 		}
