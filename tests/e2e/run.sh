@@ -44,7 +44,7 @@ attempt() { # fault, label
 	if ! wait_for 60 onset_or_end "$log" "$pid" || ! has_onset "$log"; then
 		wait "$pid"
 		status=$?
-		if [[ $status -eq 77 ]]; then skip "$label" "$(tail -n 1 "$log.err")"; else problem="fault did not start (status $status): $(tail -n 1 "$log.err")"; fi
+		if [[ $status -eq 77 ]]; then skip "$label" "$(tail -n 1 "$log.err")"; else problem="fault did not start (status $status): $(tail -n 1 "$log.err")"; unreal=1; fi
 		return
 	fi
 	setup=$(jq -c 'select(.event == "setup")' "$log")
