@@ -39,7 +39,8 @@ attempt() { # fault, label
 	local fault=$1 label=$2 setup onset_ns reports verdict=none status elapsed blamed pid
 	local log=$STATE_DIR.fault
 	problem='' unreal=''
-	"$FAULTS" run "$fault" --json >"$log" 2>"$log.err" &
+	: >"$log" # before the injector is there: the former one's onset must not be taken for its own
+	"$FAULTS" run "$fault" --json >>"$log" 2>"$log.err" &
 	pid=$!
 	if ! wait_for 60 onset_or_end "$log" "$pid" || ! has_onset "$log"; then
 		wait "$pid"
