@@ -17,11 +17,16 @@ const looks = [
 ];
 let failures = 0;
 
-async function check(name, body) {
+async function check(name, body, again = true) {
 	try {
 		await body();
 		console.log(`ok ${name}`);
 	} catch (error) {
+		// A starved host lets a step run out of time without any fault of the page: one more try, and it is said.
+		if (again && error.name === "TimeoutError") {
+			console.log(`# ${name} ran out of time: ${error.message.split("\n")[0]}`);
+			return check(name, body, false);
+		}
 		failures++;
 		console.log(`not ok ${name} - ${String(error.message || error).replaceAll("\n", " | ").slice(0, 600)}`);
 	}
@@ -140,7 +145,9 @@ async function readReport(page) {
 	await page.keyboard.press("Enter");
 	expect(await details.getAttribute("open") !== null, "evidence does not open by keyboard");
 	const link = details.getByText("Run this query");
-	const [response] = await Promise.all([page.waitForNavigation(), link.click()]);
+	await link.focus();
+	const [response] = await Promise.all([page.waitForResponse(/\/query\?/), page.keyboard.press("Enter")]);
+	await page.waitForURL(/\/query\?/);
 	expect(response.status() === 200, `the query of the evidence answers ${response.status()}`);
 	expect(await page.locator("main table tbody tr").count() > 0, "the query of the evidence gives no row");
 	expect(await page.locator("main .warn").count() === 0, "the query of the evidence fails");
@@ -156,8 +163,8 @@ async function followLinks(context) {
 	watch(page, complaints);
 	await page.goto(url);
 	for (const name of ["Incidents", "Events", "Containers", "Query", "Agent", "Overview"]) {
-		await Promise.all([page.waitForNavigation(), page.getByRole("navigation").getByRole("link", { name }).click()]);
-		expect(await page.locator("nav a[aria-current=page]").innerText() === name, `${name} is not marked as current`);
+		await page.getByRole("navigation").getByRole("link", { name }).click();
+		await page.locator("nav a[aria-current=page]", { hasText: name }).waitFor();
 	}
 	await page.keyboard.press("Tab");
 	expect(await page.locator(".skip").evaluate((e) => e === document.activeElement), "the skip link is not first");
