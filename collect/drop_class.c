@@ -11,6 +11,16 @@ struct pattern {
 	const char *class;
 };
 
+/*
+ * Where a socket that ends gives up what it still holds (net/ipv4/tcp.c, net/core/sock.c), whatever the reason says: of
+ * its write queue those are copies of what was sent.  A consequence of trouble, never its cause.
+ */
+static const struct pattern at_close[] = {
+	{ "skb_rbtree_purge", "close" },    { "skb_queue_purge*", "close" },     { "__skb_queue_purge*", "close" },
+	{ "tcp_write_queue_purge", "close" }, { "tcp_rtx_queue_purge", "close" }, { "__tcp_close", "close" },
+	{ "inet_sock_destruct", "close" },  { "sk_stream_kill_queues", "close" }, { "tcp_disconnect", "close" },
+};
+
 /* include/net/dropreason-core.h */
 static const struct pattern by_reason[] = {
 	{ "NETFILTER_DROP", "policy" },    { "BPF_CGROUP_EGRESS", "policy" }, { "XFRM_POLICY", "policy" },
@@ -20,7 +30,7 @@ static const struct pattern by_reason[] = {
 	{ "TCP_ZEROWINDOW", "rcvbuf" },    { "TCP_OFO_*", "rcvbuf" },         { "QDISC_*", "qdisc" },
 	{ "FQ_*", "qdisc" },               { "CAKE_*", "qdisc" },             { "DUALPI2_*", "qdisc" },
 	{ "CPU_BACKLOG", "backlog" },      { "FULL_RING", "backlog" },        { "NO_SOCKET", "noport" },
-	{ "IP_NOPROTO", "noport" },
+	{ "IP_NOPROTO", "noport" },        { "TCP_ABORT_ON_*", "close" },     { "TCP_CLOSE", "close" },
 };
 
 /* Kernels before 5.17 give no reason, later ones "not specified" in places not yet converted. */
@@ -53,8 +63,10 @@ static const char *find(const struct pattern *list, size_t count, const char *na
 
 const char *drop_class(const char *reason, const char *place)
 {
-	const char *class = find(by_reason, ARRAY_SIZE(by_reason), reason);
+	const char *class = find(at_close, ARRAY_SIZE(at_close), place);
 
+	if (!class)
+		class = find(by_reason, ARRAY_SIZE(by_reason), reason);
 	if (class)
 		return class;
 	/* Any other reason is more to the point than the place it was given in. */

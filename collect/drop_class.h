@@ -3,8 +3,9 @@
 #define KWHY_COLLECT_DROP_CLASS_H
 
 /*
- * What kind of drop it was: "policy", "rcvbuf", "qdisc", "backlog", "noport" or "other".  By the name of the kernel's
- * reason, without SKB_DROP_REASON_, where that says it; else by the function that dropped.  Either may be NULL.
+ * What kind of drop it was: "policy", "rcvbuf", "qdisc", "backlog", "noport", "close" (a socket ended) or "other".  By
+ * the name of the kernel's reason, without SKB_DROP_REASON_, where that says it; else by the function that dropped.
+ * Either may be NULL.
  */
 const char *drop_class(const char *reason, const char *place);
 

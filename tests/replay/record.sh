@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # record.sh [FAULT...]           records the fault for real (root, BPF): NAME.kwcap.gz, NAME.truth.json, and expectations
-# record.sh --expect [FAULT...]  makes only the expectations anew, NAME.reports.jsonl, from the captures that are there
+# record.sh --expect [FAULT...]  makes only the expectations anew, NAME.expected, from the captures that are there
 #
-# After a change to a rule, to the analyzer or to the version the second form is all it takes; git diff then shows what
-# the change does to every recorded fault.  A diagnosis that no longer names the cause, the victim and the culprit the
+# After a change to a rule, to the analyzer or to the version the second form is all it takes; git diff then shows which
+# recorded faults it changes and how their headlines read now (`kwhy replay` before and after shows every byte).  A diagnosis that no longer names the cause, the victim and the culprit the
 # injector knows is refused.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 BUILD=${BUILD:-build}
 . tests/e2e/lib.sh
+. tests/replay/lib.sh
 
 here=tests/replay
 trim=$BUILD/tests/replay/trim
@@ -52,7 +53,7 @@ expect() { # fault
 	"$KWHY" replay "$work/$1.kwcap" >"$work/$1.jsonl" || return 1
 	verdict=$(judge "$(cat "$here/$1.truth.json")" "$(jq -cs . "$work/$1.jsonl")")
 	if [[ -n $verdict ]]; then echo "$1: wrong diagnosis, expectations left as they were: $verdict" >&2; return 1; fi
-	cp "$work/$1.jsonl" "$here/$1.reports.jsonl"
+	summary "$work/$1.jsonl" >"$here/$1.expected"
 	chmod 644 "$here/$1".*
 	echo "$1: $(wc -l <"$work/$1.jsonl") reports, capture $(stat -c %s "$here/$1.kwcap.gz") bytes"
 }

@@ -6,6 +6,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/e2e/lib.sh
+. tests/replay/lib.sh
 
 here=tests/replay
 trim=$(dirname "$KWHY")/tests/replay/trim
@@ -32,13 +33,15 @@ same() { # name, file, file
 replay_one() { # fault
 	local capture=$work/$1.kwcap truth=$here/$1.truth.json diff verdict blamed reports
 	gzip -dc "$here/$1.kwcap.gz" >"$capture" || { not_ok "replay $1" "capture unreadable"; return; }
-	diff=$("$KWHY" replay "$capture" --verify="$here/$1.reports.jsonl" 2>&1 >/dev/null) ||
-		{ not_ok "replay $1" "exit $?: $diff"; return; }
-	reports=$(jq -cs . "$here/$1.reports.jsonl")
+	"$KWHY" replay "$capture" >"$capture.reports.jsonl" 2>"$work/err" ||
+		{ not_ok "replay $1" "exit $?: $(tail -n 1 "$work/err")"; return; }
+	diff=$(summary "$capture.reports.jsonl" | diff "$here/$1.expected" - 2>&1)
+	reports=$(jq -cs . "$capture.reports.jsonl")
 	verdict=$(judge "$(cat "$truth")" "$reports")
 	blamed=$(blamed_bystander "$(cat "$truth")" "$reports")
-	if [[ -n $verdict ]]; then not_ok "replay $1" "the expectation itself is wrong: $verdict"
+	if [[ -n $verdict ]]; then not_ok "replay $1" "wrong diagnosis: $verdict"
 	elif [[ -n $blamed ]]; then not_ok "replay $1" "bystander blamed: $blamed"
+	elif [[ -n $diff ]]; then not_ok "replay $1" "not what is expected (tests/replay/record.sh --expect): $diff"
 	else ok "replay $1"; fi
 }
 
@@ -50,7 +53,7 @@ trimmed_one() { # fault
 
 # The same bytes wherever, whenever and whoever.
 deterministic() { # fault
-	local capture=$work/$1.kwcap expected=$here/$1.reports.jsonl binary=$work/bin
+	local capture=$work/$1.kwcap expected=$work/$1.kwcap.reports.jsonl binary=$work/bin
 	"$KWHY" replay "$capture" >"$work/first" 2>/dev/null
 	"$KWHY" replay "$capture" >"$work/second" 2>/dev/null
 	same "replayed twice" "$work/first" "$work/second"
@@ -74,7 +77,6 @@ damage() { # from, to, offset, count
 damaged() { # fault
 	local capture=$work/$1.kwcap expected=$work/$1.kwcap.reports.jsonl size
 	size=$(stat -c %s "$capture")
-	cp "$here/$1.reports.jsonl" "$expected"
 	expect 0 "" "--verify without a name takes FILE.reports.jsonl" "$KWHY" replay "$capture" --verify
 	head -c $((size - 7)) "$capture" >"$work/torn"
 	expect 5 'torn|damaged' "a torn capture is a partial result" "$KWHY" replay "$work/torn"
@@ -90,9 +92,9 @@ damaged() { # fault
 	expect 4 'not a capture' "an empty file" "$KWHY" replay "$work/empty"
 	expect 4 'no such file' "a missing capture" "$KWHY" replay "$work/missing"
 	expect 4 'no such file' "missing expectations" "$KWHY" replay "$capture" --verify="$work/missing"
-	sed 's/"cause":"/"cause":"x/' "$here/$1.reports.jsonl" >"$work/other"
+	sed 's/"cause":"/"cause":"x/' "$expected" >"$work/other"
 	expect 1 'differs' "another expectation is a negative finding" "$KWHY" replay "$capture" --verify="$work/other"
-	{ cat "$here/$1.reports.jsonl"; echo '{}'; } >"$work/other"
+	{ cat "$expected"; echo '{}'; } >"$work/other"
 	expect 1 'differs' "a report too few is a negative finding" "$KWHY" replay "$capture" --verify="$work/other"
 }
 
