@@ -69,10 +69,13 @@ int analyzer_new(const struct analyzer_options *options, struct analyzer **ret_a
 	thresholds_from_config(a->config, &a->thresholds);
 	hash_config(a->config, a->config_sha256);
 	a->sql = sql_new();
-	a->detector = detector_new(&a->thresholds);
-	r = a->state_dir && a->sql && a->detector ? 0 : -ENOMEM;
+	r = a->state_dir && a->sql ? 0 : -ENOMEM;
 	if (r == 0)
 		r = rules_load(config_string(a->config, "analyze.rules"), &a->rules, ret_error);
+	if (r == 0) {
+		a->detector = detector_new(&a->thresholds, rules_symptoms(a->rules));
+		r = a->detector ? 0 : -ENOMEM;
+	}
 	if (r == 0)
 		r = reports_open(a->state_dir, &a->reports, ret_error);
 	if (r < 0) {
@@ -448,6 +451,11 @@ int analyzer_run(struct analyzer *a)
 	}
 	expire(a);
 	return r < 0 ? r : done;
+}
+
+bool analyzer_outdated(const struct analyzer *a)
+{
+	return rules_changed(a->rules);
 }
 
 int analyzer_finish(struct analyzer *a)

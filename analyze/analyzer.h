@@ -9,6 +9,7 @@
 #define KWHY_ANALYZE_ANALYZER_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "analyze/reader.h"
@@ -23,6 +24,7 @@ struct analyzer_options {
 			    tick analysed before a restart */
 };
 
+/* *ret_error may hold warnings when it succeeds: rules of the site that were left out. */
 int analyzer_new(const struct analyzer_options *options, struct analyzer **ret_analyzer, struct strbuf *ret_error);
 void analyzer_free(struct analyzer *a);
 
@@ -31,6 +33,8 @@ void analyzer_free(struct analyzer *a);
 int analyzer_run(struct analyzer *a);
 /* Called with each report written (borrowed reference); NULL to unset. */
 void analyzer_on_report(struct analyzer *a, void (*fn)(void *ctx, const json_t *report), void *ctx);
+/* Whether the rules it works with are no longer those of the site's directory: begin anew, as after a restart. */
+bool analyzer_outdated(const struct analyzer *a);
 /* Ends what is open as of the last tick: for a replay at its end. */
 int analyzer_finish(struct analyzer *a);
 
@@ -42,8 +46,5 @@ int analyzer_finish(struct analyzer *a);
  */
 int analyze_why(const char *state_dir, const struct config *config, const char *container, int64_t from_ns,
 		int64_t to_ns, json_t **ret_report, struct strbuf *ret_error);
-
-/* `kwhy rules check`: 0, or -EINVAL with "file:line: text" lines. */
-int rules_check_file(const char *path, struct strbuf *ret_messages);
 
 #endif

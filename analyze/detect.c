@@ -19,7 +19,14 @@
 struct slice {
 	int64_t ts_ns, span_ns;
 	int64_t cpu_ns; /* -1 unknown */
-	int64_t value[SYMPTOMS_MAX];
+};
+
+/* One symptom of one container, made when there is something to say of it. */
+struct series {
+	int64_t value[TICKS_KEPT];           /* of the slice with the same index */
+	int64_t single_ns, single_onset_ns;  /* longest wait in this tick */
+	struct past past;
+	struct episode *episode;
 };
 
 struct track {
@@ -28,14 +35,12 @@ struct track {
 	struct slice slices[TICKS_KEPT];
 	unsigned int newest;
 	uint64_t ticks;
-	int64_t single_ns[SYMPTOMS_MAX];       /* longest in this tick */
-	int64_t single_onset_ns[SYMPTOMS_MAX]; /* of that one */
-	struct past *past[SYMPTOMS_MAX];       /* made when first needed */
-	struct episode *episodes[SYMPTOMS_MAX];
+	struct series *series[SYMPTOMS_MAX]; /* by index of the symptom */
 };
 
 struct detector {
 	struct thresholds thresholds;
+	const struct symptoms *symptoms;
 	struct hashmap *tracks;
 	struct episode **episodes;
 	size_t episode_count;
@@ -56,7 +61,7 @@ static char *onset_query(const struct symptom *symptom)
 	return strbuf_detach(&sql, NULL);
 }
 
-struct detector *detector_new(const struct thresholds *thresholds)
+struct detector *detector_new(const struct thresholds *thresholds, const struct symptoms *symptoms)
 {
 	struct detector *d = calloc(1, sizeof(*d));
 	const struct symptom *symptom;
@@ -64,9 +69,10 @@ struct detector *detector_new(const struct thresholds *thresholds)
 	if (!d)
 		return NULL;
 	d->thresholds = *thresholds;
+	d->symptoms = symptoms;
 	d->tracks = hashmap_new(sizeof(int64_t), CONTAINERS_MAX);
 	d->episodes = calloc(EPISODES_MAX, sizeof(struct episode *));
-	for (size_t i = 0; (symptom = symptom_at(i)); i++)
+	for (size_t i = 0; (symptom = symptom_at(d->symptoms, i)); i++)
 		d->onset_sql[i] = onset_query(symptom);
 	if (!d->tracks || !d->episodes) {
 		detector_free(d);
@@ -78,8 +84,9 @@ struct detector *detector_new(const struct thresholds *thresholds)
 static void track_free(struct track *t)
 {
 	for (size_t i = 0; i < SYMPTOMS_MAX; i++) {
-		free(t->past[i]);
-		free(t->episodes[i]);
+		if (t->series[i])
+			free(t->series[i]->episode);
+		free(t->series[i]);
 	}
 	free(t);
 }
@@ -123,6 +130,21 @@ static struct slice *slice_of(struct track *t)
 	return &t->slices[t->newest];
 }
 
+/* What was silent so far has a past of zeroes.  NULL when out of memory. */
+static struct series *series_of(struct track *t, const struct symptom *symptom)
+{
+	struct series **series = &t->series[symptom->index];
+
+	if (!*series) {
+		*series = calloc(1, sizeof(struct series));
+		if (*series)
+			(*series)->past.count = (unsigned int)MIN(t->ticks, (uint64_t)PAST_SAMPLES_MAX);
+		if (*series)
+			(*series)->past.next = (*series)->past.count % PAST_SAMPLES_MAX;
+	}
+	return *series;
+}
+
 /* Every known container gets a slice for every tick: silence is a value, too. */
 static void begin_tick(struct detector *d, int64_t from_ns, int64_t to_ns)
 {
@@ -138,7 +160,12 @@ static void begin_tick(struct detector *d, int64_t from_ns, int64_t to_ns)
 		t->newest = (t->newest + 1) % TICKS_KEPT;
 		t->ticks++;
 		*slice_of(t) = (struct slice){ .ts_ns = to_ns, .span_ns = to_ns - from_ns, .cpu_ns = -1 };
-		memset(t->single_ns, 0, sizeof(t->single_ns));
+		for (size_t s = 0; s < d->symptoms->count; s++) {
+			if (!t->series[s])
+				continue;
+			t->series[s]->value[t->newest] = 0;
+			t->series[s]->single_ns = 0;
+		}
 	}
 }
 
@@ -152,12 +179,12 @@ static struct track *track_now(struct detector *d, int64_t container, int64_t fr
 	return t;
 }
 
-static void take_single(struct track *t, size_t symptom, int64_t onset_ns, int64_t value_ns)
+static void take_single(struct series *series, int64_t onset_ns, int64_t value_ns)
 {
-	if (value_ns <= t->single_ns[symptom])
+	if (value_ns <= series->single_ns)
 		return;
-	t->single_ns[symptom] = value_ns;
-	t->single_onset_ns[symptom] = onset_ns;
+	series->single_ns = value_ns;
+	series->single_onset_ns = onset_ns;
 }
 
 static int read_waits(struct detector *d, struct sql *sql, int64_t from_ns, int64_t to_ns)
@@ -170,14 +197,14 @@ static int read_waits(struct detector *d, struct sql *sql, int64_t from_ns, int6
 	if (!stmt)
 		return -EIO;
 	while (sqlite3_step(stmt) == SQLITE_ROW) {
-		const struct symptom *symptom = symptom_of_reason(sql_text(stmt, 1));
+		const struct symptom *symptom = symptom_of_reason(d->symptoms, sql_text(stmt, 1));
 		struct track *t = symptom ? track_now(d, sqlite3_column_int64(stmt, 0), from_ns, to_ns) : NULL;
+		struct series *series = t ? series_of(t, symptom) : NULL;
 
-		if (!t)
+		if (!series)
 			continue;
-		slice_of(t)->value[symptom_index(symptom)] += sqlite3_column_int64(stmt, 2);
-		take_single(t, symptom_index(symptom), to_ns - sqlite3_column_int64(stmt, 3),
-			    sqlite3_column_int64(stmt, 3));
+		series->value[t->newest] += sqlite3_column_int64(stmt, 2);
+		take_single(series, to_ns - sqlite3_column_int64(stmt, 3), sqlite3_column_int64(stmt, 3));
 	}
 	sql_done(stmt);
 	return 0;
@@ -202,30 +229,37 @@ static int read_usage(struct detector *d, struct sql *sql, int64_t from_ns, int6
 	return 0;
 }
 
+static void take_occurrence(struct track *t, struct series *series, const struct symptom *symptom, sqlite3_stmt *stmt)
+{
+	int64_t onset_ns = sqlite3_column_int64(stmt, 1), *value = &series->value[t->newest];
+
+	if (symptom->kind == SYMPTOM_WAIT) {
+		take_single(series, onset_ns, sqlite3_column_int64(stmt, 3));
+		return;
+	}
+	if (!*value || onset_ns < series->single_onset_ns)
+		series->single_onset_ns = onset_ns;
+	++*value;
+}
+
 static int read_occurrences(struct detector *d, struct sql *sql, const struct symptom *symptom, int64_t from_ns,
 			    int64_t to_ns)
 {
 	sqlite3_stmt *stmt = sql_get_between(sql, symptom->sql, from_ns, to_ns);
-	size_t s = symptom_index(symptom);
 
 	if (!stmt)
 		return -EIO;
 	sql_bind_int(stmt, ":single", d->thresholds.single_ns);
 	while (sqlite3_step(stmt) == SQLITE_ROW) {
 		struct track *t;
+		struct series *series;
 
 		if (sqlite3_column_type(stmt, 0) == SQLITE_NULL)
 			continue;
 		t = track_now(d, sqlite3_column_int64(stmt, 0), from_ns, to_ns);
-		if (!t)
-			continue;
-		if (symptom->kind == SYMPTOM_WAIT) {
-			take_single(t, s, sqlite3_column_int64(stmt, 1), sqlite3_column_int64(stmt, 3));
-		} else {
-			if (!slice_of(t)->value[s] || sqlite3_column_int64(stmt, 1) < t->single_onset_ns[s])
-				t->single_onset_ns[s] = sqlite3_column_int64(stmt, 1);
-			slice_of(t)->value[s]++;
-		}
+		series = t ? series_of(t, symptom) : NULL;
+		if (series)
+			take_occurrence(t, series, symptom, stmt);
 	}
 	sql_done(stmt);
 	return 0;
@@ -233,117 +267,102 @@ static int read_occurrences(struct detector *d, struct sql *sql, const struct sy
 
 /* ---- decisions ------------------------------------------------------------------------------------------------- */
 
-/* Sums of the slices whose middle lies within the detection window. */
-struct window_sums {
-	int64_t value[SYMPTOMS_MAX];
-	int64_t busy_ns, span_ns;
-};
-
 static bool in_window(const struct detector *d, const struct slice *s, int64_t to_ns)
 {
 	return s->ts_ns && s->ts_ns <= to_ns && s->ts_ns - s->span_ns / 2 > to_ns - d->thresholds.window_ns;
 }
 
-static void sum_window(const struct detector *d, const struct track *t, int64_t to_ns, struct window_sums *ret)
+/* Sum of the slices whose middle lies within the detection window. */
+static int64_t sum_window(const struct detector *d, const struct track *t, const struct series *series, int64_t to_ns)
 {
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < TICKS_KEPT; i++)
+		if (in_window(d, &t->slices[i], to_ns))
+			sum += series->value[i];
+	return sum;
+}
+
+/* What its tasks ran and waited within the detection window. */
+static int64_t busy_window(const struct detector *d, const struct track *t, int64_t to_ns)
+{
+	int64_t busy_ns = 0, span_ns = 0;
 	bool cpu_known = false;
 
-	*ret = (struct window_sums){ 0 };
 	for (size_t i = 0; i < TICKS_KEPT; i++) {
 		const struct slice *s = &t->slices[i];
 
 		if (!in_window(d, s, to_ns))
 			continue;
-		ret->span_ns += s->span_ns;
+		span_ns += s->span_ns;
 		if (s->cpu_ns >= 0) {
 			cpu_known = true;
-			ret->busy_ns += s->cpu_ns;
-		}
-		for (size_t k = 0; k < SYMPTOMS_MAX && symptom_at(k); k++) {
-			ret->value[k] += s->value[k];
-			if (symptom_at(k)->kind == SYMPTOM_WAIT)
-				ret->busy_ns += s->value[k];
+			busy_ns += s->cpu_ns;
 		}
 	}
+	for (size_t k = 0; k < d->symptoms->count; k++)
+		if (t->series[k] && d->symptoms->items[k]->kind == SYMPTOM_WAIT)
+			busy_ns += sum_window(d, t, t->series[k], to_ns);
 	/* Without CPU accounting the share is taken of one task's wall time, which errs towards silence. */
-	if (!cpu_known)
-		ret->busy_ns += ret->span_ns;
+	return cpu_known ? busy_ns : busy_ns + span_ns;
 }
 
-static int64_t usual_of(const struct track *t, size_t s)
+static int64_t usual_of(const struct series *series)
 {
-	return t->past[s] ? (int64_t)past_median(t->past[s]) : 0;
+	return (int64_t)past_median(&series->past);
 }
 
-static void remember(struct track *t, size_t s, int64_t value)
+static bool has_symptom(const struct detector *d, const struct track *t, const struct symptom *symptom,
+			const struct series *series, int64_t sum, int64_t busy_ns, int64_t to_ns)
 {
-	if (!t->past[s]) {
-		uint64_t before = MIN(t->ticks, (uint64_t)PAST_SAMPLES_MAX);
-
-		if (!value)
-			return; /* all zero so far */
-		t->past[s] = calloc(1, sizeof(struct past));
-		if (!t->past[s])
-			return;
-		while (before--)
-			past_add(t->past[s], 0);
-	}
-	past_add(t->past[s], (double)value);
-}
-
-static bool has_symptom(const struct detector *d, const struct track *t, size_t s, const struct window_sums *sums,
-			int64_t to_ns)
-{
-	const struct symptom *symptom = symptom_at(s);
 	int64_t known_ns = to_ns - t->first_ns;
 
 	if (t->container == 0 && !symptom->host)
 		return false;
 	switch (symptom->kind) {
 	case SYMPTOM_WAIT:
-		if (!sums->value[s] && !t->single_ns[s])
-			return false;
-		return wait_is_symptom(&d->thresholds, sums->value[s], sums->busy_ns, usual_of(t, s), known_ns,
-				       t->single_ns[s]);
+		return (sum || series->single_ns) && wait_is_symptom(&d->thresholds, sum, busy_ns, usual_of(series),
+								     known_ns, series->single_ns);
 	case SYMPTOM_RATE:
-		return sums->value[s] &&
-		       rate_is_symptom(&d->thresholds, sums->value[s], usual_of(t, s), known_ns);
+		return sum && rate_is_symptom(&d->thresholds, sum, usual_of(series), known_ns);
 	default:
-		return slice_of((struct track *)t)->value[s] > 0;
+		return series->value[t->newest] > 0;
 	}
 }
 
 /* Begin of the first slice in the window that has any of it; of the longest wait when that is earlier. */
-static int64_t coarse_onset(const struct detector *d, const struct track *t, size_t s, int64_t to_ns)
+static int64_t coarse_onset(const struct detector *d, const struct track *t, const struct symptom *symptom,
+			    const struct series *series, int64_t to_ns)
 {
 	int64_t onset_ns = to_ns;
 
+	if (symptom->kind == SYMPTOM_ONCE)
+		return series->single_onset_ns;
 	for (size_t i = 0; i < TICKS_KEPT; i++) {
 		const struct slice *slice = &t->slices[i];
 
-		if (in_window(d, slice, to_ns) && slice->value[s])
+		if (in_window(d, slice, to_ns) && series->value[i])
 			onset_ns = MIN(onset_ns, slice->ts_ns - slice->span_ns);
 	}
-	if (symptom_at(s)->kind == SYMPTOM_ONCE)
-		return t->single_onset_ns[s];
-	if (t->single_ns[s])
-		onset_ns = MIN(onset_ns, t->single_onset_ns[s]);
+	if (series->single_ns)
+		onset_ns = MIN(onset_ns, series->single_onset_ns);
 	return onset_ns;
 }
 
-static int64_t fine_onset(const struct detector *d, struct sql *sql, const struct track *t, size_t s, int64_t coarse_ns,
-			  int64_t to_ns)
+static int64_t fine_onset(const struct detector *d, struct sql *sql, int64_t container, const struct symptom *symptom,
+			  int64_t coarse_ns, int64_t to_ns)
 {
+	const char *query = d->onset_sql[symptom->index];
 	sqlite3_stmt *stmt;
 	int64_t onset_ns = coarse_ns;
 
-	if (symptom_at(s)->kind == SYMPTOM_ONCE || !d->onset_sql[s])
+	if (symptom->kind == SYMPTOM_ONCE || !query)
 		return coarse_ns;
-	stmt = sql_get_between(sql, d->onset_sql[s], coarse_ns, to_ns);
+	stmt = sql_get_between(sql, query, coarse_ns, to_ns);
 	if (!stmt)
 		return coarse_ns;
 	sql_bind_int(stmt, ":single", 0);
-	sql_bind_int(stmt, ":victim", t->container);
+	sql_bind_int(stmt, ":victim", container);
 	sql_bind_int(stmt, ":earliest", coarse_ns);
 	if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_type(stmt, 0) != SQLITE_NULL)
 		onset_ns = MAX(onset_ns, sqlite3_column_int64(stmt, 0));
@@ -351,7 +370,8 @@ static int64_t fine_onset(const struct detector *d, struct sql *sql, const struc
 	return onset_ns;
 }
 
-static struct episode *open_episode(struct detector *d, struct sql *sql, struct track *t, size_t s, int64_t to_ns)
+static struct episode *open_episode(struct detector *d, struct sql *sql, const struct track *t,
+				    const struct symptom *symptom, struct series *series, int64_t to_ns)
 {
 	struct episode *e = d->episode_count < EPISODES_MAX ? calloc(1, sizeof(*e)) : NULL;
 
@@ -360,83 +380,88 @@ static struct episode *open_episode(struct detector *d, struct sql *sql, struct 
 		return NULL;
 	}
 	e->container = t->container;
-	e->symptom = symptom_at(s);
-	e->onset_ns = fine_onset(d, sql, t, s, coarse_onset(d, t, s, to_ns), to_ns);
+	e->symptom = symptom;
+	e->onset_ns = fine_onset(d, sql, t->container, symptom, coarse_onset(d, t, symptom, series, to_ns), to_ns);
 	e->detected_ns = to_ns;
-	e->usual = usual_of(t, s);
+	e->usual = usual_of(series);
 	e->known_ns = to_ns - t->first_ns;
-	t->episodes[s] = e;
+	series->episode = e;
 	d->episodes[d->episode_count++] = e;
 	return e;
 }
 
 /* Something new on top of what was there: the onset is in the newest slice.  While a window fills, sums double by
  * themselves. */
-static bool surges(const struct detector *d, const struct episode *e, size_t s, const struct track *t,
-		   const struct window_sums *sums, int64_t to_ns)
+static bool surges(const struct detector *d, const struct episode *e, int64_t peak, int64_t to_ns)
 {
-	return !e->explained && to_ns - e->detected_ns > d->thresholds.window_ns &&
-	       MAX(sums->value[s], t->single_ns[s]) > 2 * e->peak && e->symptom->kind != SYMPTOM_ONCE;
+	return !e->explained && to_ns - e->detected_ns > d->thresholds.window_ns && peak > 2 * e->peak &&
+	       e->symptom->kind != SYMPTOM_ONCE;
 }
 
-static void restart_episode(struct detector *d, struct sql *sql, struct episode *e, struct track *t, size_t s,
-			    int64_t to_ns)
+static void restart_episode(struct detector *d, struct sql *sql, struct episode *e, struct track *t,
+			    const struct series *series, int64_t to_ns)
 {
 	const struct slice *now = slice_of(t);
 	int64_t begin_ns = now->ts_ns - now->span_ns;
 
-	if (t->single_ns[s])
-		begin_ns = MIN(begin_ns, t->single_onset_ns[s]);
-	e->onset_ns = fine_onset(d, sql, t, s, begin_ns, to_ns);
+	if (series->single_ns)
+		begin_ns = MIN(begin_ns, series->single_onset_ns);
+	e->onset_ns = fine_onset(d, sql, t->container, e->symptom, begin_ns, to_ns);
 	e->detected_ns = to_ns;
 	e->total = 0;
 	e->ticks = 0;
 }
 
-static void update_episode(struct episode *e, const struct track *t, size_t s, const struct window_sums *sums,
-			   int64_t to_ns)
+static void update_episode(struct episode *e, const struct series *series, int64_t sum, int64_t busy_ns, int64_t to_ns)
 {
-	int64_t peak = MAX(sums->value[s], t->single_ns[s]);
+	int64_t peak = MAX(sum, series->single_ns);
 
 	e->active = true;
 	e->ticks++;
 	e->last_ns = to_ns;
-	e->worst_ns = MAX(e->worst_ns, t->single_ns[s]);
+	e->worst_ns = MAX(e->worst_ns, series->single_ns);
 	if (peak > e->peak) {
 		e->peak = peak;
 		e->peak_ns = to_ns;
-		e->share = sums->busy_ns ? MIN(1.0, (double)sums->value[s] / (double)sums->busy_ns) : 0;
+		e->share = busy_ns ? MIN(1.0, (double)sum / (double)busy_ns) : 0;
 	}
+}
+
+static void decide_series(struct detector *d, struct sql *sql, struct track *t, const struct symptom *symptom,
+			  struct series *series, int64_t busy_ns, int64_t to_ns)
+{
+	int64_t sum = sum_window(d, t, series, to_ns), now = series->value[t->newest];
+	struct episode *e = series->episode;
+
+	if (!has_symptom(d, t, symptom, series, sum, busy_ns, to_ns)) {
+		if (!e)
+			past_add(&series->past, (double)sum);
+		else
+			e->total += now;
+		return;
+	}
+	if (!e) {
+		e = open_episode(d, sql, t, symptom, series, to_ns);
+		now = sum;
+	} else if (surges(d, e, MAX(sum, series->single_ns), to_ns)) {
+		restart_episode(d, sql, e, t, series, to_ns);
+	}
+	if (!e)
+		return;
+	e->total += now;
+	update_episode(e, series, sum, busy_ns, to_ns);
 }
 
 static void decide(struct detector *d, struct sql *sql, struct track *t, int64_t to_ns)
 {
-	const struct slice *now = slice_of(t);
-	struct window_sums sums;
+	int64_t busy_ns;
 
-	if (now->ts_ns != to_ns)
+	if (slice_of(t)->ts_ns != to_ns)
 		return;
-	sum_window(d, t, to_ns, &sums);
-	for (size_t s = 0; symptom_at(s); s++) {
-		struct episode *e = t->episodes[s];
-		bool fresh = !e;
-
-		if (!has_symptom(d, t, s, &sums, to_ns)) {
-			if (!e)
-				remember(t, s, sums.value[s]);
-			else
-				e->total += now->value[s];
-			continue;
-		}
-		if (!e)
-			e = open_episode(d, sql, t, s, to_ns);
-		if (!e)
-			continue;
-		if (!fresh && surges(d, e, s, t, &sums, to_ns))
-			restart_episode(d, sql, e, t, s, to_ns);
-		e->total += fresh ? sums.value[s] : now->value[s];
-		update_episode(e, t, s, &sums, to_ns);
-	}
+	busy_ns = busy_window(d, t, to_ns);
+	for (size_t s = 0; s < d->symptoms->count; s++)
+		if (t->series[s])
+			decide_series(d, sql, t, d->symptoms->items[s], t->series[s], busy_ns, to_ns);
 }
 
 static void end_episodes(struct detector *d, int64_t to_ns)
@@ -453,7 +478,7 @@ static void end_episodes(struct detector *d, int64_t to_ns)
 			continue;
 		}
 		if (t)
-			t->episodes[symptom_index(e->symptom)] = NULL;
+			t->series[e->symptom->index]->episode = NULL;
 		free(e);
 	}
 	d->episode_count = kept;
@@ -465,7 +490,7 @@ static int by_container(const void *a, const void *b)
 
 	if (x->container != y->container)
 		return x->container < y->container ? -1 : 1;
-	return (x->symptom > y->symptom) - (x->symptom < y->symptom);
+	return (x->symptom->index > y->symptom->index) - (x->symptom->index < y->symptom->index);
 }
 
 int detector_tick(struct detector *d, struct sql *sql, int64_t from_ns, int64_t to_ns)
@@ -480,7 +505,7 @@ int detector_tick(struct detector *d, struct sql *sql, int64_t from_ns, int64_t 
 	r = read_waits(d, sql, from_ns, to_ns);
 	if (r == 0)
 		r = read_usage(d, sql, from_ns, to_ns);
-	for (size_t i = 0; r == 0 && (symptom = symptom_at(i)); i++)
+	for (size_t i = 0; r == 0 && (symptom = symptom_at(d->symptoms, i)); i++)
 		r = read_occurrences(d, sql, symptom, from_ns, to_ns);
 	if (r < 0)
 		return r;

@@ -29,7 +29,8 @@ struct episode {
 
 struct detector;
 
-struct detector *detector_new(const struct thresholds *thresholds);
+/* symptoms must outlive it. */
+struct detector *detector_new(const struct thresholds *thresholds, const struct symptoms *symptoms);
 void detector_free(struct detector *d);
 /* Takes the rows of one tick, (from, to].  0 or -EIO with the text of sql_error(). */
 int detector_tick(struct detector *d, struct sql *sql, int64_t from_ns, int64_t to_ns);

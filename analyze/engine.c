@@ -470,13 +470,13 @@ int64_t engine_waited(struct sql *sql, int64_t container, const char *reason, in
 }
 
 /* A culprit that was stopped for at least half of what its victim waited passes the blame on. */
-static bool stopped_enough(struct sql *sql, const struct rule *rule, int64_t culprit, int64_t victim_ns,
-			   const struct window *window)
+static bool stopped_enough(struct sql *sql, const struct rules *rules, const struct rule *rule, int64_t culprit,
+			   int64_t victim_ns, const struct window *window)
 {
 	for (size_t i = 0; i < rule->symptoms.count; i++) {
-		const struct symptom *symptom = symptom_find(rule->symptoms.items[i]);
+		const struct symptom *symptom = symptom_find(rules_symptoms(rules), rule->symptoms.items[i]);
 
-		if (!symptom->reason)
+		if (!symptom || !symptom->reason)
 			return true;
 		if (engine_waited(sql, culprit, symptom->reason, window->onset_ns, window->to_ns) * 2 >= victim_ns)
 			return true;
@@ -506,7 +506,7 @@ static struct hypothesis *next_link(struct sql *sql, const struct rules *rules, 
 		struct hypothesis *h;
 
 		if (!rule || in_chain(d, rule, from->culprits[0].container) ||
-		    !stopped_enough(sql, rule, from->culprits[0].container, victim_ns, &from->window))
+		    !stopped_enough(sql, rules, rule, from->culprits[0].container, victim_ns, &from->window))
 			continue;
 		h = engine_evaluate(sql, rule, from->culprits[0].container, &from->window, coverage);
 		if (h && h->verdict == VERDICT_SUPPORTED && better(h, found)) {

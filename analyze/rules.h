@@ -12,12 +12,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analyze/symptoms.h"
 #include "analyze/template.h"
 #include "base/strbuf.h"
 
 #define RULE_EVIDENCE_MAX 24
 #define RULE_LIST_MAX 12
 #define RULE_REMEDIES_MAX 6
+#define RULE_SYMPTOMS_MAX 4
 #define RULES_MAX 256
 
 enum evidence_role { EVIDENCE_REQUIRE, EVIDENCE_SUPPORT, EVIDENCE_REFUTE };
@@ -29,6 +31,7 @@ const char *severity_name(enum severity severity);
 struct string_list {
 	char *items[RULE_LIST_MAX];
 	size_t count;
+	unsigned int line; /* of the file; 0: no such list there */
 };
 
 struct evidence_def {
@@ -64,19 +67,32 @@ struct rule {
 	char *mechanism;             /* what the culprit did, for the chain */
 	struct remedy_def remedies[RULE_REMEDIES_MAX];
 	size_t remedy_count;
+	struct symptom *own[RULE_SYMPTOMS_MAX]; /* defined in its file, and part of symptoms; a set takes them over */
+	size_t own_count;
 	char sha256[65];             /* of the file's text */
 };
 
 struct rules;
 
 /*
- * The embedded rules, then those of dir ("" or NULL: none).  -EINVAL with "file:line: text" lines in *ret_messages when
- * any is wrong: unknown or missing keys, SQL that does not prepare against the views, unknown variables, symptoms,
- * evidence or causes.
+ * The embedded rules, then those of dir ("" or NULL: none), which replace those of the same cause or symptom.
+ * -EINVAL when an embedded one is wrong.  A wrong one of dir is left out and takes no other down; what is wrong stands
+ * in *ret_messages as "file:line: text" lines: unknown or missing keys, SQL that does not prepare against the views,
+ * unknown variables, symptoms, evidence or causes.
  */
 int rules_load(const char *dir, struct rules **ret_rules, struct strbuf *ret_messages);
-/* One file's text alone, for tests and `kwhy rules check`; causes it names need not exist. */
+/* Whether a file of the directory they were loaded from came, went or was written since. */
+bool rules_changed(const struct rules *rules);
+/*
+ * Checks files against the embedded rules and each other: 0, or -EINVAL with what is wrong, as above.  A file named
+ * symptoms.yaml holds symptoms only.
+ */
+int rules_check_files(const char *const *paths, size_t count, struct strbuf *ret_messages);
+/* One file's text alone; symptoms and causes it names need not exist. */
 int rules_parse(const char *file, const char *text, size_t len, struct rule **ret_rule, struct strbuf *ret_messages);
+/* A list of symptoms; each that is right is added to *ret_symptoms. */
+int symptoms_parse(const char *file, const char *text, size_t len, struct symptoms *ret_symptoms,
+		   struct strbuf *ret_messages);
 void rules_free(struct rules *rules);
 void rule_free(struct rule *rule);
 
@@ -84,7 +100,8 @@ void rule_free(struct rule *rule);
 const struct rule *rules_at(const struct rules *rules, size_t i);
 const struct rule *rules_find(const struct rules *rules, const char *cause);
 bool rule_has_symptom(const struct rule *rule, const char *symptom);
-/* Over the texts in order of cause. */
+const struct symptoms *rules_symptoms(const struct rules *rules);
+/* Over the texts in order of cause, then those of symptoms. */
 const char *rules_sha256(const struct rules *rules);
 
 #endif

@@ -27,9 +27,10 @@ static const char fixed_views[] =
 	"CREATE TABLE v_log(ts_ns, priority, facility, seq, text);"
 	"CREATE TABLE v_stack(stack, frames);";
 
-static const char *const parameters[] = {
+static const char *const rule_parameters[] = {
 	":victim", ":from", ":to", ":span_ns", ":onset", ":culprit", ":baseline_from", ":baseline_to", NULL,
 };
+static const char *const symptom_parameters[] = { ":from", ":to", ":single", NULL };
 
 static bool has_field(const struct kw_kind_info *kind, const char *name)
 {
@@ -89,7 +90,8 @@ int rules_sql_column(sqlite3_stmt *stmt, const char *name)
 	return -1;
 }
 
-static int check_statement(sqlite3_stmt *stmt, const char *const *columns, struct strbuf *ret_error)
+static int check_statement(sqlite3_stmt *stmt, const char *const *columns, const char *const *parameters,
+			   struct strbuf *ret_error)
 {
 	for (int i = 1; i <= sqlite3_bind_parameter_count(stmt); i++) {
 		const char *name = sqlite3_bind_parameter_name(stmt, i);
@@ -111,8 +113,8 @@ static int check_statement(sqlite3_stmt *stmt, const char *const *columns, struc
 	return 0;
 }
 
-int rules_sql_check(sqlite3 *db, const char *sql, const char *const *columns, sqlite3_stmt **ret_stmt,
-		    struct strbuf *ret_error)
+static int check_query(sqlite3 *db, const char *sql, const char *const *columns, const char *const *parameters,
+		       sqlite3_stmt **ret_stmt, struct strbuf *ret_error)
 {
 	sqlite3_stmt *stmt = NULL;
 	const char *tail = "";
@@ -125,10 +127,33 @@ int rules_sql_check(sqlite3 *db, const char *sql, const char *const *columns, sq
 	else if (tail[strspn(tail, " \t\n;")])
 		strbuf_addstr(ret_error, "SQL: more than one statement");
 	else
-		r = check_statement(stmt, columns, ret_error);
+		r = check_statement(stmt, columns, parameters, ret_error);
 	if (r == 0 && ret_stmt)
 		*ret_stmt = stmt;
 	else
 		sqlite3_finalize(stmt);
+	return r;
+}
+
+int rules_sql_check(sqlite3 *db, const char *sql, const char *const *columns, sqlite3_stmt **ret_stmt,
+		    struct strbuf *ret_error)
+{
+	return check_query(db, sql, columns, rule_parameters, ret_stmt, ret_error);
+}
+
+int rules_sql_check_symptom(sqlite3 *db, const char *sql, struct strbuf *ret_error)
+{
+	static const char *const columns[] = { "container", "onset_ns", "end_ns", "value", NULL };
+	sqlite3_stmt *stmt;
+	int r = check_query(db, sql, columns, symptom_parameters, &stmt, ret_error);
+
+	if (r < 0)
+		return r;
+	for (int i = 0; r == 0 && columns[i]; i++)
+		if (rules_sql_column(stmt, columns[i]) != i)
+			r = -EINVAL;
+	if (r < 0)
+		strbuf_addstr(ret_error, "the columns are container, onset_ns, end_ns, value, in this order");
+	sqlite3_finalize(stmt);
 	return r;
 }

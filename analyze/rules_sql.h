@@ -16,6 +16,8 @@ sqlite3 *rules_sql_open(void);
  */
 int rules_sql_check(sqlite3 *db, const char *sql, const char *const *columns, sqlite3_stmt **ret_stmt,
 		    struct strbuf *ret_error);
+/* The same for a symptom's query: its first four columns are container, onset_ns, end_ns, value; it may use :single. */
+int rules_sql_check_symptom(sqlite3 *db, const char *sql, struct strbuf *ret_error);
 int rules_sql_column(sqlite3_stmt *stmt, const char *name); /* index or -1 */
 
 #endif

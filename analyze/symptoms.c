@@ -7,79 +7,35 @@
 #include "base/cleanup.h"
 #include "base/timeutil.h"
 
-#define SPAN "ts_ns > :from AND ts_ns <= :to"
-#define WAITS(view, where)                                                                             \
-	"SELECT container, ts_ns - duration_ns AS onset_ns, ts_ns AS end_ns, duration_ns AS value FROM " view \
-	" WHERE " SPAN " AND duration_ns >= :single" where
-#define OCCURRENCES(view, where) "SELECT container, ts_ns, ts_ns, 1 FROM " view " WHERE " SPAN where
-
-/* Numbers in the queries are those of schema/event.h (enum kw_wait_reason) and schema/ev_freeze.h. */
-static const struct symptom symptoms[] = {
-	{ "wait.cpu", SYMPTOM_WAIT, "cpu", "waited for a CPU", WAITS("v_runq", ""), false },
-	{ "wait.throttled", SYMPTOM_WAIT, "throttled", "was stopped by a CPU quota", WAITS("v_throttle", ""), false },
-	{ "wait.block", SYMPTOM_WAIT, "block", "waited for block I/O", WAITS("v_offcpu", " AND reason = 3"), false },
-	{ "wait.lock", SYMPTOM_WAIT, "lock", "waited for a kernel lock",
-	  WAITS("v_lock", " AND fs_freeze_level = 0 AND container IS NOT NULL"), false },
-	{ "wait.reclaim", SYMPTOM_WAIT, "reclaim", "had to free memory itself", WAITS("v_reclaim", ""), false },
-	{ "wait.frozen", SYMPTOM_WAIT, "frozen", "stood still, frozen", WAITS("v_offcpu", " AND reason = 6"), false },
-	{ "wait.fsfrozen", SYMPTOM_WAIT, "fs_frozen", "could not write to a frozen file system",
-	  WAITS("v_offcpu", " AND (reason = 7 OR wait_class = 'fs-freeze')") " UNION ALL "
-	  WAITS("v_lock", " AND fs_freeze_level > 0"), true },
-	{ "wait.other", SYMPTOM_WAIT, "other", "was stuck in the kernel",
-	  WAITS("v_offcpu", " AND reason = 8 AND wait_class <> 'fs-freeze'"), false },
-	{ "error.oom", SYMPTOM_ONCE, NULL, "lost a process to the OOM killer",
-	  OCCURRENCES("v_oom", "") " UNION ALL SELECT u.container, u.ts_ns, u.ts_ns, 1 FROM v_usage u WHERE"
-	  " u.ts_ns > :from AND u.ts_ns <= :to AND u.memory_oom_kills > 0 AND NOT EXISTS (SELECT 1 FROM v_oom o WHERE"
-	  " o.container = u.container AND o.ts_ns > :from - 1000000000 AND o.ts_ns <= :to)", true },
-	/* SIGKILL cannot be caught; any other signal counts once its target has died of it. */
-	{ "error.killed", SYMPTOM_ONCE, NULL, "lost a process to a signal from outside",
-	  "SELECT container, ts_ns, ts_ns, 1 FROM v_signal WHERE " SPAN
-	  " AND signal = 9 AND by_kernel = 0 AND result = 0 AND peer IS NOT container"
-	  " UNION ALL SELECT e.container, e.ts_ns, e.ts_ns, 1 FROM v_exit e WHERE e.ts_ns > :from AND e.ts_ns <= :to"
-	  " AND EXISTS (SELECT 1 FROM v_signal s WHERE s.ts_ns > :from - 60000000000 AND s.ts_ns <= :to"
-	  " AND s.pid = e.pid AND s.container = e.container AND s.signal = e.signal AND s.by_kernel = 0"
-	  " AND s.peer IS NOT s.container)",
-	  false },
-	{ "error.io", SYMPTOM_ONCE, NULL, "got I/O errors", OCCURRENCES("v_block", " AND error NOT IN (0, 95)"), true },
-	{ "error.drop", SYMPTOM_RATE, NULL, "lost packets on this host",
-	  "SELECT coalesce(d.container, (SELECT n.container FROM v_netstat n WHERE n.netns = d.netns AND n.ts_ns >"
-	  " :from - 3000000000 AND n.ts_ns <= :to LIMIT 1)), d.ts_ns, d.ts_ns, 1 FROM v_drop d WHERE d.ts_ns > :from"
-	  " AND d.ts_ns <= :to AND d.class IN ('policy', 'rcvbuf', 'qdisc', 'backlog')", true },
-	{ "error.retransmit", SYMPTOM_RATE, NULL, "had to send TCP segments again",
-	  OCCURRENCES("v_retransmit", ""), true },
-	/* Runtimes freeze a v1 cgroup for some milliseconds when they change its limits: that is not an incident. */
-	{ "error.frozen", SYMPTOM_ONCE, NULL, "was frozen",
-	  "SELECT f.container, f.ts_ns, :to, 1 FROM v_freeze f WHERE f.what = 1 AND f.ts_ns > :from - 100000000 AND"
-	  " f.ts_ns <= :to - 100000000 AND NOT EXISTS (SELECT 1 FROM v_freeze t WHERE t.what = 2 AND t.container ="
-	  " f.container AND t.ts_ns BETWEEN f.ts_ns AND f.ts_ns + 100000000)"
-	  " UNION ALL " OCCURRENCES("v_usage", " AND frozen = 1"), false },
-};
-
-_Static_assert(sizeof(symptoms) / sizeof(symptoms[0]) <= SYMPTOMS_MAX, "SYMPTOMS_MAX");
-
-const struct symptom *symptom_at(size_t i)
+void symptom_free(struct symptom *symptom)
 {
-	return i < ARRAY_SIZE(symptoms) ? &symptoms[i] : NULL;
+	if (!symptom)
+		return;
+	free(symptom->name);
+	free(symptom->reason);
+	free(symptom->effect);
+	free(symptom->sql);
+	free(symptom);
 }
 
-const struct symptom *symptom_find(const char *name)
+const struct symptom *symptom_at(const struct symptoms *all, size_t i)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(symptoms); i++)
-		if (!strcmp(symptoms[i].name, name))
-			return &symptoms[i];
+	return i < all->count ? all->items[i] : NULL;
+}
+
+const struct symptom *symptom_find(const struct symptoms *all, const char *name)
+{
+	for (size_t i = 0; i < all->count; i++)
+		if (!strcmp(all->items[i]->name, name))
+			return all->items[i];
 	return NULL;
 }
 
-size_t symptom_index(const struct symptom *symptom)
+const struct symptom *symptom_of_reason(const struct symptoms *all, const char *reason)
 {
-	return (size_t)(symptom - symptoms);
-}
-
-const struct symptom *symptom_of_reason(const char *reason)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(symptoms); i++)
-		if (symptoms[i].reason && !strcmp(symptoms[i].reason, reason))
-			return &symptoms[i];
+	for (size_t i = 0; i < all->count; i++)
+		if (all->items[i]->reason && !strcmp(all->items[i]->reason, reason))
+			return all->items[i];
 	return NULL;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What makes the analyzer look closer at a container: one table of symptoms,
- * and the decisions of "when something is an incident" as pure functions.
+ * What makes the analyzer look closer at a container: the symptoms that rule
+ * files define (analyze/rules/README.md), and the decisions of "when something
+ * is an incident" as pure functions.
  */
 #ifndef KWHY_ANALYZE_SYMPTOMS_H
 #define KWHY_ANALYZE_SYMPTOMS_H
@@ -12,7 +13,7 @@
 
 #include "base/config.h"
 
-#define SYMPTOMS_MAX 16
+#define SYMPTOMS_MAX 128
 #define PAST_SAMPLES_MAX 300
 
 enum symptom_kind {
@@ -22,24 +23,34 @@ enum symptom_kind {
 };
 
 struct symptom {
-	const char *name;
+	char *name;
 	enum symptom_kind kind;
-	const char *reason; /* of v_wait; SYMPTOM_WAIT only */
-	const char *effect; /* "waited for the CPU": what the victim suffered, for sentences */
+	char *reason; /* of v_wait, whose sums feed it; SYMPTOM_WAIT only, NULL: only its single waits count */
+	char *effect; /* "waited for the CPU": what the victim suffered, for sentences */
 	/*
 	 * Columns container, onset_ns, end_ns, value (ns for waits, else 1), over :from < ts_ns <= :to; waits only from
 	 * :single on.  Rows without container do not count.
 	 */
-	const char *sql;
+	char *sql;
 	bool host; /* counts for the host outside containers, too */
+	bool builtin;
+	unsigned int line; /* of its file, for messages */
+	size_t index; /* in its set */
+};
+
+void symptom_free(struct symptom *symptom); /* NULL is fine */
+
+/* All that are defined, in order of name. */
+struct symptoms {
+	struct symptom *items[SYMPTOMS_MAX];
+	size_t count;
 };
 
 /* NULL past the end. */
-const struct symptom *symptom_at(size_t i);
-const struct symptom *symptom_find(const char *name);
-size_t symptom_index(const struct symptom *symptom);
+const struct symptom *symptom_at(const struct symptoms *all, size_t i);
+const struct symptom *symptom_find(const struct symptoms *all, const char *name);
 /* The symptom that v_wait rows of a reason feed; NULL: none. */
-const struct symptom *symptom_of_reason(const char *reason);
+const struct symptom *symptom_of_reason(const struct symptoms *all, const char *reason);
 
 struct thresholds {
 	int64_t single_ns;  /* one wait */

@@ -191,7 +191,7 @@ static int detect(struct why *w, struct episode *seen)
 		count = detector_episodes(w->detector, &episodes);
 		for (size_t i = 0; i < count; i++)
 			if (episodes[i]->container == w->container && episodes[i]->active && ts_ns >= w->from_ns)
-				seen[symptom_index(episodes[i]->symptom)] = *episodes[i];
+				seen[episodes[i]->symptom->index] = *episodes[i];
 	}
 	sql_done(stmt);
 	return r;
@@ -213,7 +213,7 @@ static int strongest_wait(struct why *w, struct episode *ret)
 		return -EIO;
 	sql_bind_int(stmt, ":victim", w->container);
 	if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int64(stmt, 1) >= (w->to_ns - w->from_ns) / 100) {
-		symptom = symptom_of_reason(sql_text(stmt, 0));
+		symptom = symptom_of_reason(rules_symptoms(w->rules), sql_text(stmt, 0));
 		if (symptom) {
 			*ret = (struct episode){ .container = w->container,
 						 .symptom = symptom,
@@ -292,7 +292,7 @@ static int prepare(struct why *w, const char *state_dir, const struct config *co
 	if (r < 0)
 		return r;
 	w->sql = sql_new();
-	w->detector = detector_new(&w->thresholds);
+	w->detector = detector_new(&w->thresholds, rules_symptoms(w->rules));
 	if (!w->sql || !w->detector)
 		return -ENOMEM;
 	sql_use(w->sql, reader_db(w->reader));

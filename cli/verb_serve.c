@@ -195,6 +195,8 @@ static struct analyzer *start_analyzer(const struct cli *cli, bool *warned)
 		*warned = true;
 		return NULL;
 	}
+	if (err.len)
+		log_warning("left out of the rules:\n%s", strbuf_str(&err));
 	analyzer_on_report(a, say_report, NULL);
 	*warned = false;
 	return a;
@@ -209,6 +211,11 @@ static void serve_until_stopped(const struct cli *cli, int signals)
 	int r, wait;
 
 	for (;;) {
+		if (a && analyzer_outdated(a)) {
+			log_info("the site's rules changed; they are loaded again");
+			analyzer_free(a);
+			a = NULL;
+		}
 		if (!a)
 			a = start_analyzer(cli, &warned);
 		r = a ? analyzer_run(a) : 0;

@@ -8,6 +8,7 @@
 #include "analyze/engine.h"
 #include "analyze/incident.h"
 #include "analyze/report.h"
+#include "analyze/rules.h"
 #include "analyze/symptoms.h"
 #include "analyze/template.h"
 #include "base/cleanup.h"
@@ -76,16 +77,23 @@ static void test_past(void **state)
 
 static void test_symptom_table(void **state)
 {
+	AUTO(strbuf) struct strbuf messages = STRBUF_INIT;
+	const struct symptoms *all;
 	const struct symptom *s;
+	struct rules *rules;
 
 	(void)state;
-	for (size_t i = 0; (s = symptom_at(i)); i++) {
-		assert_ptr_equal(symptom_find(s->name), s);
-		assert_int_equal(symptom_index(s), i);
-		assert_true((s->kind == SYMPTOM_WAIT) == (s->reason != NULL));
+	assert_int_equal(rules_load("", &rules, &messages), 0);
+	all = rules_symptoms(rules);
+	for (size_t i = 0; (s = symptom_at(all, i)); i++) {
+		assert_ptr_equal(symptom_find(all, s->name), s);
+		assert_int_equal(s->index, i);
+		assert_true(s->kind == SYMPTOM_WAIT || !s->reason);
+		assert_true(i == 0 || strcmp(symptom_at(all, i - 1)->name, s->name) < 0);
 	}
-	assert_null(symptom_find("wait.moon"));
-	assert_ptr_equal(symptom_of_reason("block"), symptom_find("wait.block"));
+	assert_null(symptom_find(all, "wait.moon"));
+	assert_ptr_equal(symptom_of_reason(all, "block"), symptom_find(all, "wait.block"));
+	rules_free(rules);
 }
 
 /* ---- judgement --------------------------------------------------------------------------------------------------- */

@@ -21,6 +21,10 @@
 	"mechanism: \"did {waits.top_ns}\"\nheadline: \"{victim} {effect} ({impact}; {baseline})\"\n"      \
 	"remedy:\n  - action: \"do\"\n"
 
+#define SYMPTOM(kind, sql) \
+	"symptom:\n  - name: test.symptom\n    kind: " kind "\n    effect: was tested\n    sql: " sql "\n"
+#define OCCURRENCES "SELECT container, ts_ns AS onset_ns, ts_ns AS end_ns, 1 AS value FROM v_oom"
+
 static int load(const char *text, struct strbuf *messages)
 {
 	struct rule *rule;
@@ -53,8 +57,14 @@ static void test_refused(void **state)
 		{ HEAD "symptoms: wait.cpu\n" REQUIRE TAIL, "twice" },
 		{ "cause: x\ntitle: A\nresource: cpu\nseverity: bad\nsymptoms: [wait.cpu]\n" REQUIRE TAIL,
 		  "site/test.yaml:4: severity is one of" },
-		{ "cause: x\ntitle: A\nresource: cpu\nseverity: info\nsymptoms: [wait.moon]\n" REQUIRE TAIL,
-		  "unknown symptom: wait.moon" },
+		{ "cause: x\ntitle: A\nresource: cpu\nseverity: info\n" REQUIRE TAIL, "says when to try this rule" },
+		{ HEAD SYMPTOM("sometimes", "SELECT 1") REQUIRE TAIL, "site/test.yaml:8: kind is one of" },
+		{ HEAD SYMPTOM("once", "SELECT ts_ns, container FROM v_oom") REQUIRE TAIL, "no column \"onset_ns\"" },
+		{ HEAD SYMPTOM("once", "SELECT ts_ns AS onset_ns, container, 1 AS value, 2 AS end_ns FROM v_oom")
+		  REQUIRE TAIL, "in this order" },
+		{ HEAD SYMPTOM("once", OCCURRENCES " WHERE ts_ns > :onset") REQUIRE TAIL, "unknown parameter :onset" },
+		{ HEAD SYMPTOM("once\n    reason: cpu", OCCURRENCES) REQUIRE TAIL, "only a symptom of kind wait" },
+		{ HEAD SYMPTOM("wait\n    reason: love", OCCURRENCES) REQUIRE TAIL, "no wait has that reason" },
 		{ HEAD "require:\n  - id: a\n    claim: x\n    sql: SELECT 1 AS holds\n" TAIL,
 		  "no column \"observed\"" },
 		{ HEAD "require:\n  - id: a\n    claim: x\n    sql: SELECT * FROM nowhere\n" TAIL,
@@ -121,18 +131,62 @@ static void test_site_rules(void **state)
 	put(dir, "own.yaml", HEAD REQUIRE TAIL);
 	assert_int_equal(rules_load(dir, &rules, &messages), 0);
 	assert_string_not_equal(rules_sha256(rules), sha);
+	assert_false(rules_changed(rules));
+	put(dir, "more.yaml", HEAD REQUIRE TAIL);
+	assert_true(rules_changed(rules));
+	drop(dir, "more.yaml");
+	assert_false(rules_changed(rules));
 	rules_free(rules);
 
+	/* What is wrong with one file is said, and takes no other down. */
 	put(dir, "same.yaml", HEAD REQUIRE TAIL);
-	assert_int_equal(rules_load(dir, &rules, &messages), -EINVAL);
+	put(dir, "zbroken.yaml", "cause: [");
+	put(dir, "other.yaml", "cause: cpu.neighbor\ntitle: Ours\nresource: cpu\nseverity: info\n"
+	    SYMPTOM("once", OCCURRENCES) REQUIRE "chain_to: [no.such]\n" TAIL);
+	assert_int_equal(rules_load(dir, &rules, &messages), 0);
 	assert_non_null(strstr(strbuf_str(&messages), "has a rule in"));
-	drop(dir, "same.yaml");
-
-	strbuf_reset(&messages);
-	put(dir, "own.yaml", HEAD REQUIRE "chain_to: [no.such]\n" TAIL);
-	assert_int_equal(rules_load(dir, &rules, &messages), -EINVAL);
+	assert_non_null(strstr(strbuf_str(&messages), "zbroken.yaml:1: "));
 	assert_non_null(strstr(strbuf_str(&messages), "no rule has cause no.such"));
+	assert_string_equal(rules_find(rules, "cpu.neighbor")->title, "Ours");
+	assert_true(rule_has_symptom(rules_find(rules, "cpu.neighbor"), "test.symptom"));
+	assert_non_null(symptom_find(rules_symptoms(rules), "test.symptom"));
+	assert_non_null(symptom_find(rules_symptoms(rules), "wait.cpu"));
+	assert_non_null(rules_find(rules, "test.rule"));
+	rules_free(rules);
+	drop(dir, "same.yaml");
+	drop(dir, "zbroken.yaml");
+	drop(dir, "other.yaml");
 	drop(dir, "own.yaml");
+	rmdir(dir);
+}
+
+/* Files are checked with the embedded rules and with each other. */
+static void test_check_files(void **state)
+{
+	AUTO(strbuf) struct strbuf messages = STRBUF_INIT;
+	char dir[] = "/tmp/kwhy-test-rules-XXXXXX", rule[64], symptoms[64];
+	const char *paths[] = { rule, symptoms };
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(rule, sizeof(rule), "%s/rule.yaml", dir);
+	snprintf(symptoms, sizeof(symptoms), "%s/symptoms.yaml", dir);
+	put(dir, "rule.yaml", "cause: x\ntitle: A\nresource: cpu\nseverity: info\nsymptoms: [wait.moon]\n" REQUIRE TAIL);
+	put(dir, "symptoms.yaml", "- name: wait.moon\n  kind: rate\n  effect: waited\n  sql: " OCCURRENCES "\n");
+	assert_int_equal(rules_check_files(paths, 1, &messages), -EINVAL);
+	assert_non_null(strstr(strbuf_str(&messages), "rule.yaml:5: unknown symptom wait.moon"));
+	strbuf_reset(&messages);
+	assert_int_equal(rules_check_files(paths, 2, &messages), 0);
+	assert_string_equal(strbuf_str(&messages), "");
+	put(dir, "symptoms.yaml", "- name: wait.moon\n  kind: rate\n  sql: " OCCURRENCES "\n");
+	assert_int_equal(rules_check_files(paths, 2, &messages), -EINVAL);
+	assert_non_null(strstr(strbuf_str(&messages), "symptoms.yaml:1: key \"effect\" is missing"));
+	put(dir, "symptoms.yaml",
+	    "- {name: wait.moon, kind: wait, reason: cpu, effect: e, sql: '" OCCURRENCES "'}\n");
+	assert_int_equal(rules_check_files(paths, 2, &messages), -EINVAL);
+	assert_non_null(strstr(strbuf_str(&messages), "feed symptom wait.cpu already"));
+	drop(dir, "rule.yaml");
+	drop(dir, "symptoms.yaml");
 	rmdir(dir);
 }
 
@@ -176,6 +230,7 @@ int main(void)
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_site_rules),
+		cmocka_unit_test(test_check_files),
 		cmocka_unit_test(test_probes_exist),
 	};
 
