@@ -288,7 +288,7 @@ static int conclude(struct analyzer *a, int64_t now_ns)
 		struct window window;
 		struct diagnosis last;
 
-		if (!incident->resolved || !d->best || !incident->victim_count)
+		if (!incident->resolved || incident->merged_into[0] || !d->best || !incident->victim_count)
 			continue;
 		window = window_of(incident->onset_ns, incident->last_ns);
 		if (coverage_load(a->sql, window.from_ns, window.to_ns, &incident->coverage) < 0)

@@ -51,6 +51,11 @@ static sqlite3_stmt *bound(struct sql *sql, const char *text, const struct hypot
 	sql_bind_int(stmt, ":baseline_to", w->baseline_to_ns);
 	if (h->culprit_count && h->culprits[0].is_container)
 		sql_bind_int(stmt, ":culprit", h->culprits[0].container);
+	if (h->reason) {
+		sql_bind_int(stmt, ":waiter", h->waiter);
+		sql_bind_text(stmt, ":waits", h->waiter_reason);
+		sql_bind_text(stmt, ":reason", h->reason);
+	}
 	return stmt;
 }
 
@@ -469,51 +474,158 @@ int64_t engine_waited(struct sql *sql, int64_t container, const char *reason, in
 	return ns;
 }
 
-/* A culprit that was stopped for at least half of what its victim waited passes the blame on. */
-static bool stopped_enough(struct sql *sql, const struct rules *rules, const struct rule *rule, int64_t culprit,
-			   int64_t victim_ns, const struct window *window)
-{
-	for (size_t i = 0; i < rule->symptoms.count; i++) {
-		const struct symptom *symptom = symptom_find(rules_symptoms(rules), rule->symptoms.items[i]);
+/* ---- the walk backwards ------------------------------------------------------------------------------------------ */
 
-		if (!symptom || !symptom->reason)
+/*
+ * What the waiter waited for, and what stopped the very tasks it waited for meanwhile.  One wait has several rows while
+ * it is pending: they begin in the same moment.  Only the longest are looked at, so that the join stays small.
+ */
+#define HELD                                                                                                    \
+	"WITH w AS MATERIALIZED (SELECT min(ts_ns - duration_ns) AS a, max(ts_ns) AS b, peer_tid AS tid FROM v_stop" \
+	" WHERE container = :waiter AND reason = :waits AND peer = :victim AND peer_tid > 0 AND ts_ns > :onset AND"   \
+	" ts_ns <= :to GROUP BY peer_tid, (ts_ns - duration_ns) / 10000000 ORDER BY max(duration_ns) DESC LIMIT 200)," \
+	" s AS MATERIALIZED (SELECT reason, min(ts_ns - duration_ns) AS a, max(ts_ns) AS b, tid FROM v_stop WHERE"    \
+	" container = :victim AND ts_ns > :onset AND ts_ns <= :to AND tid IN (SELECT tid FROM w) GROUP BY reason,"   \
+	" tid, (ts_ns - duration_ns) / 10000000 ORDER BY max(duration_ns) DESC LIMIT 400),"                          \
+	" o AS (SELECT reason, min(w.b, s.b) - max(w.a, s.a) AS ns, max(w.a - s.a, 0) AS lag_ns FROM w JOIN s ON"   \
+	" s.tid = w.tid AND s.a < w.b AND s.b > w.a)"
+
+static const struct evidence_def held_up = {
+	.role = EVIDENCE_REQUIRE,
+	.id = "held_up",
+	.claim = "those tasks of {victim} that {waiter} waited for were stopped themselves for {observed} of that time;"
+		 " {expected} is half of it",
+	.unit = UNIT_NS,
+	.from_events = true,
+	.sql = HELD " SELECT coalesce(sum(ns), 0) * 2 >= (SELECT sum(b - a) FROM w) AS holds, coalesce(sum(ns), 0) AS"
+		    " observed, (SELECT sum(b - a) FROM w) / 2 AS expected, min(lag_ns) AS lag_ns FROM o WHERE reason ="
+		    " :reason",
+	.rows_sql = HELD " SELECT w.tid AS tid, w.a AS wait_begin_ns, w.b AS wait_end_ns, s.a AS stop_begin_ns, s.b AS"
+			 " stop_end_ns FROM w JOIN s ON s.tid = w.tid AND s.a < w.b AND s.b > w.a AND s.reason ="
+			 " :reason ORDER BY w.b - w.a DESC LIMIT 20",
+};
+
+/* Where the waits do not name a task. */
+static const struct evidence_def stopped_meanwhile = {
+	.role = EVIDENCE_REQUIRE,
+	.id = "stopped_meanwhile",
+	.claim = "{victim} was stopped itself for {observed} meanwhile; {expected} is half of the time",
+	.unit = UNIT_NS,
+	.sql = "WITH v AS (SELECT coalesce(nullif(sum(wait_ns), 0), :to - :onset) AS ns FROM v_wait WHERE container ="
+	       " :waiter AND reason = :waits AND ts_ns > :onset AND ts_ns <= :to) SELECT coalesce(sum(wait_ns), 0) * 2 >="
+	       " (SELECT ns FROM v) AS holds, coalesce(sum(wait_ns), 0) AS observed, (SELECT ns FROM v) / 2 AS expected,"
+	       " 0 AS lag_ns FROM v_wait WHERE container = :victim AND reason = :reason AND ts_ns > :onset AND ts_ns <="
+	       " :to",
+};
+
+const struct test *hypothesis_link(const struct hypothesis *h)
+{
+	const struct test *last = h->test_count ? &h->tests[h->test_count - 1] : NULL;
+
+	return last && (last->def == &held_up || last->def == &stopped_meanwhile) ? last : NULL;
+}
+
+/* Whether the waits name the tasks that were waited for; then only what stopped those counts. */
+static bool names_tasks(struct sql *sql, const struct hypothesis *link)
+{
+	static const char query[] =
+		"SELECT 1 FROM v_stop WHERE container = :waiter AND reason = :waits AND peer = :victim AND peer_tid > 0"
+		" AND ts_ns > :onset AND ts_ns <= :to LIMIT 1";
+	sqlite3_stmt *stmt = bound(sql, query, link);
+	bool found = stmt && sqlite3_step(stmt) == SQLITE_ROW;
+
+	sql_done(stmt);
+	return found;
+}
+
+static bool in_chain(const struct diagnosis *d, const struct rule *rule, int64_t victim)
+{
+	if (d->best->rule == rule && d->best->victim == victim)
+		return true;
+	for (size_t i = 0; i < d->depth; i++)
+		if (d->chain[i]->rule == rule && d->chain[i]->victim == victim)
 			return true;
-		if (engine_waited(sql, culprit, symptom->reason, window->onset_ns, window->to_ns) * 2 >= victim_ns)
+	return false;
+}
+
+/* Tests the link first: most candidates end there. */
+static struct hypothesis *try_link(struct sql *sql, const struct rule *rule, const struct hypothesis *link,
+				   const struct coverage *coverage)
+{
+	struct hypothesis probe = *link, *h;
+	const struct test *test;
+
+	if (link->reason) {
+		run_test(sql, &probe, names_tasks(sql, link) ? &held_up : &stopped_meanwhile, coverage);
+		test = &probe.tests[0];
+		json_decref(test->row);
+		json_decref(test->rows);
+		if (test->holds != 1)
+			return NULL;
+	}
+	h = engine_evaluate(sql, rule, link->victim, &link->window, coverage);
+	if (!h || h->verdict != VERDICT_SUPPORTED || !link->reason) {
+		if (h && h->verdict == VERDICT_SUPPORTED)
+			return h;
+		hypothesis_free(h);
+		return NULL;
+	}
+	h->waiter = link->waiter;
+	h->waiter_reason = link->waiter_reason;
+	h->reason = link->reason;
+	run_test(sql, h, probe.tests[0].def, coverage);
+	if (probe.tests[0].def == &stopped_meanwhile) {
+		say(h->capped_by, "what stopped %s was not seen task by task%s", "the culprit", "");
+		h->level = MIN(h->level, CONFIDENCE_PROBABLE);
+	}
+	return h;
+}
+
+/* A rule may be what stopped the culprit when the one before names it, or names any wait and this one explains waits. */
+static bool leads_to(const struct hypothesis *from, const struct rule *rule, const struct symptom *symptom)
+{
+	for (size_t i = 0; i < from->rule->chain_to.count; i++) {
+		const char *item = from->rule->chain_to.items[i];
+
+		if (!strcmp(item, rule->cause) || (!strcmp(item, RULE_CHAIN_WAITS) && symptom && symptom->reason))
 			return true;
 	}
 	return false;
 }
 
-static bool in_chain(const struct diagnosis *d, const struct rule *rule, int64_t victim)
+static void offer_link(struct sql *sql, const struct rule *rule, const struct hypothesis *link,
+		       const struct coverage *coverage, struct hypothesis **found)
 {
-	if (d->best->victim == victim)
-		return true;
-	for (size_t i = 0; i < d->depth; i++)
-		if (d->chain[i]->rule == rule || d->chain[i]->victim == victim)
-			return true;
-	return false;
+	struct hypothesis *h = try_link(sql, rule, link, coverage);
+
+	if (h && better(h, *found)) {
+		hypothesis_free(*found);
+		*found = TAKE_PTR(h);
+	}
+	hypothesis_free(h);
 }
 
+/* What stopped the first culprit, while its victim waited for it. */
 static struct hypothesis *next_link(struct sql *sql, const struct rules *rules, const struct hypothesis *from,
-				    int64_t victim_ns, const struct coverage *coverage, const struct diagnosis *d)
+				    const char *from_reason, const struct coverage *coverage, const struct diagnosis *d)
 {
 	struct hypothesis *found = NULL;
+	const struct rule *rule;
 
 	if (!from->culprit_count || !from->culprits[0].is_container)
 		return NULL;
-	for (size_t i = 0; i < from->rule->chain_to.count; i++) {
-		const struct rule *rule = rules_find(rules, from->rule->chain_to.items[i]);
-		struct hypothesis *h;
+	for (size_t i = 0; (rule = rules_at(rules, i)); i++) {
+		for (size_t s = 0; s < rule->symptoms.count; s++) {
+			const struct symptom *symptom = symptom_find(rules_symptoms(rules), rule->symptoms.items[s]);
+			const struct hypothesis link = { .victim = from->culprits[0].container, .window = from->window,
+							 .waiter = from->victim,
+							 .waiter_reason = from_reason ? from_reason : "",
+							 .reason = symptom ? symptom->reason : NULL };
 
-		if (!rule || in_chain(d, rule, from->culprits[0].container) ||
-		    !stopped_enough(sql, rules, rule, from->culprits[0].container, victim_ns, &from->window))
-			continue;
-		h = engine_evaluate(sql, rule, from->culprits[0].container, &from->window, coverage);
-		if (h && h->verdict == VERDICT_SUPPORTED && better(h, found)) {
-			hypothesis_free(found);
-			found = TAKE_PTR(h);
+			if (leads_to(from, rule, symptom) && !in_chain(d, rule, link.victim) &&
+			    !(found && found->rule == rule))
+				offer_link(sql, rule, &link, coverage, &found);
 		}
-		hypothesis_free(h);
 	}
 	return found;
 }
@@ -522,17 +634,16 @@ static void follow_chain(struct sql *sql, const struct rules *rules, const struc
 			 const struct coverage *coverage, struct diagnosis *d)
 {
 	const struct hypothesis *at = d->best;
-	const struct window *w = &at->window;
-	int64_t victim_ns =
-		symptom->reason ? engine_waited(sql, at->victim, symptom->reason, w->onset_ns, w->to_ns) : 0;
+	const char *reason = symptom->reason;
 
 	while (d->depth < CHAIN_MAX) {
-		struct hypothesis *next = next_link(sql, rules, at, victim_ns, coverage, d);
+		struct hypothesis *next = next_link(sql, rules, at, reason, coverage, d);
 
 		if (!next)
 			return;
 		d->chain[d->depth++] = next;
 		at = next;
+		reason = next->reason;
 	}
 }
 

@@ -19,7 +19,7 @@
 #define CULPRIT_TASKS_MAX 8
 #define EVIDENCE_ROWS_MAX 20
 #define CANDIDATES_MAX 24
-#define CHAIN_MAX 4
+#define CHAIN_MAX 10 /* after wPerf (OSDI 2018): blame that was passed on ten times tells nothing */
 
 struct window {
 	int64_t from_ns, to_ns, onset_ns;
@@ -60,7 +60,10 @@ struct hypothesis {
 	json_t *basis, *capped_by; /* arrays of text */
 	double weight;             /* share of the symptom it explains; 1 when its rule does not say */
 	enum severity severity;
-	struct test tests[RULE_EVIDENCE_MAX];
+	/* Of a link of a chain: who waited for this victim, and the reasons of both waits.  Else reason is NULL. */
+	int64_t waiter;
+	const char *waiter_reason, *reason;
+	struct test tests[RULE_EVIDENCE_MAX + 1]; /* and the one that makes it a link */
 	size_t test_count;
 	struct culprit culprits[CULPRITS_MAX];
 	size_t culprit_count;
@@ -92,6 +95,9 @@ struct diagnosis {
 void diagnosis_clear(struct diagnosis *d);
 /* The root cause: end of the chain, or best; NULL when there is none. */
 const struct hypothesis *diagnosis_root(const struct diagnosis *d);
+
+/* The test of a link: its victim was itself stopped while it was waited for.  NULL: h is no link. */
+const struct test *hypothesis_link(const struct hypothesis *h);
 
 /* Sum of the waits of a container for one reason (name of enum kw_wait_reason) within (from, to], in ns. */
 int64_t engine_waited(struct sql *sql, int64_t container, const char *reason, int64_t from_ns, int64_t to_ns);

@@ -131,6 +131,33 @@ static struct incident *by_key(const struct incidents *all, const struct inciden
 	return NULL;
 }
 
+/* The same cause, and the culprit filed first is still among the culprits: who comes first may change from tick to
+ * tick. */
+static bool still_explains(const struct incident *incident, const struct diagnosis *d)
+{
+	const struct hypothesis *root = diagnosis_root(d);
+
+	if (strcmp(incident->key.cause, root->rule->cause) || strcmp(incident->key.resource, root->resource_name))
+		return false;
+	for (size_t i = 0; i < root->culprit_count; i++) {
+		const struct culprit *c = &root->culprits[i];
+
+		if (c->is_container == incident->key.culprit_is_container && c->share >= 0.2 &&
+		    (c->is_container ? c->container == incident->key.culprit : !strcmp(c->what, incident->key.what)))
+			return true;
+	}
+	return false;
+}
+
+/* One fault that hits many is one incident, whichever of its culprits comes first for each of them. */
+static struct incident *by_explanation(const struct incidents *all, const struct diagnosis *d)
+{
+	for (size_t i = 0; i < all->count; i++)
+		if (!all->items[i]->resolved && still_explains(all->items[i], d))
+			return all->items[i];
+	return NULL;
+}
+
 static struct incident *incident_new(struct incidents *all, const struct incident_key *key,
 				     const struct episode *episode, int64_t now_ns)
 {
@@ -150,22 +177,16 @@ static struct incident *incident_new(struct incidents *all, const struct inciden
 	return incident;
 }
 
-/* The same cause, and the culprit filed first is still among the culprits: who comes first may change from tick to
- * tick. */
-static bool still_explains(const struct incident *incident, const struct diagnosis *d)
+/*
+ * The walk from the victim came as far as the culprit filed and not beyond this time: what stopped the culprit was found
+ * before, and a share near a half must not make the incident come and go.
+ */
+static bool ends_at_culprit(const struct incident *incident, const struct diagnosis *d)
 {
-	const struct hypothesis *root = diagnosis_root(d);
+	const struct hypothesis *h = diagnosis_root(d);
 
-	if (strcmp(incident->key.cause, root->rule->cause) || strcmp(incident->key.resource, root->resource_name))
-		return false;
-	for (size_t i = 0; i < root->culprit_count; i++) {
-		const struct culprit *c = &root->culprits[i];
-
-		if (c->is_container == incident->key.culprit_is_container && c->share >= 0.2 &&
-		    (c->is_container ? c->container == incident->key.culprit : !strcmp(c->what, incident->key.what)))
-			return true;
-	}
-	return false;
+	return incident->diagnosis.depth > d->depth && h->culprit_count && h->culprits[0].is_container &&
+	       incident->key.culprit_is_container && h->culprits[0].container == incident->key.culprit;
 }
 
 /* Whether the old incident's rule still holds for this symptom, and as surely as the new best one. */
@@ -173,7 +194,7 @@ static bool keeps(const struct incident *incident, const struct diagnosis *d)
 {
 	const struct hypothesis *root = diagnosis_root(d);
 
-	if (still_explains(incident, d))
+	if (still_explains(incident, d) || ends_at_culprit(incident, d))
 		return true;
 	for (size_t i = 0; i < d->count; i++) {
 		const struct hypothesis *h = d->candidates[i];
@@ -202,6 +223,17 @@ static struct incident *move_victim(struct incident *from, struct incident *to, 
 	}
 	victim_find(from, episode->container, episode->symptom)->moved = true;
 	return to;
+}
+
+/* An incident that has no victim left ends: it was part of the other one. */
+static void merge(struct incident *from, const struct incident *into)
+{
+	for (size_t i = 0; i < from->victim_count; i++)
+		if (!from->victims[i].moved)
+			return;
+	snprintf(from->merged_into, sizeof(from->merged_into), "%s", into->id);
+	from->resolved = true;
+	from->changed = true;
 }
 
 static void note_episode(struct incident *incident, const struct episode *episode, int64_t now_ns)
@@ -260,6 +292,8 @@ struct incident *incidents_file(struct incidents *all, const struct episode *epi
 	} else {
 		incident_key_of(diagnosis, &key);
 		incident = by_key(all, &key);
+		if (!incident)
+			incident = by_explanation(all, diagnosis);
 		if (old && old != incident)
 			incident = move_victim(old, incident, &key, episode);
 		if (!incident)
@@ -267,6 +301,8 @@ struct incident *incidents_file(struct incidents *all, const struct episode *epi
 	}
 	if (!incident)
 		return NULL;
+	if (old && old != incident)
+		merge(old, incident);
 	note_episode(incident, episode, now_ns);
 	raise_levels(incident, diagnosis);
 	incident->coverage = *coverage;

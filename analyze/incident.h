@@ -46,6 +46,7 @@ struct incident {
 	struct coverage coverage;
 	bool changed;               /* something worth a revision */
 	int64_t written_ns;         /* tick of the newest revision */
+	char merged_into[27];       /* the incident that explains all its victims by now; "": none */
 	json_t *former;             /* newest report of an incident taken over from an earlier run, else NULL */
 };
 

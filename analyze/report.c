@@ -108,6 +108,8 @@ static bool add_variable(void *ctx, const char *name, struct strbuf *out)
 		return add_column(test_find(s->h, name, (size_t)(dot - name)), dot + 1, out);
 	if (!strcmp(name, "victim"))
 		report_container_name(s->sql, s->h->victim, out);
+	else if (!strcmp(name, "waiter") && s->h->reason)
+		report_container_name(s->sql, s->h->waiter, out);
 	else if (!strcmp(name, "culprit"))
 		add_culprit(s, out);
 	else if (!strcmp(name, "victim_cgroup"))
@@ -243,6 +245,11 @@ static json_t *params_json(const struct hypothesis *h)
 	bool culprit = h->culprit_count && h->culprits[0].is_container;
 
 	json_object_set_new(params, ":culprit", culprit ? json_int(h->culprits[0].container) : json_null());
+	if (h->reason) {
+		json_object_set_new(params, ":waiter", json_int(h->waiter));
+		json_object_set_new(params, ":waits", json_string(h->waiter_reason));
+		json_object_set_new(params, ":reason", json_string(h->reason));
+	}
 	return params;
 }
 
@@ -352,9 +359,16 @@ static void add_node(const struct report_context *ctx, json_t *nodes, const char
 	json_array_append_new(nodes, node);
 }
 
-/* Time from the root's trace to the victim's is within one window: what is known is how long the first wait lasted. */
-static json_t *edge_json(const struct report_context *ctx, const struct hypothesis *h, const char *from, const char *to,
-			 const struct incident *incident)
+/* From the begin of what stopped the culprit to the begin of the wait for it; at the root there is nothing before. */
+static json_t *lag_json(const struct hypothesis *next)
+{
+	const struct test *link = next ? hypothesis_link(next) : NULL;
+
+	return json_ns(link ? (int64_t)json_number(json_object_get(link->row, "lag_ns"), 0) : 0);
+}
+
+static json_t *edge_json(const struct report_context *ctx, const struct hypothesis *h, const struct hypothesis *next,
+			 const char *from, const char *to)
 {
 	struct sentence s = { .sql = ctx->sql, .h = h };
 	json_t *ids = json_array();
@@ -363,8 +377,7 @@ static json_t *edge_json(const struct report_context *ctx, const struct hypothes
 		if (h->tests[i].def->role != EVIDENCE_REFUTE && h->tests[i].holds == 1)
 			json_array_append_new(ids, evidence_id(h, &h->tests[i]));
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s}", "from", from, "to", to, "mechanism",
-			 sentence_json(&s, h->rule->mechanism), "lag_ns",
-			 json_ns(MAX(incident->detected_ns - incident->onset_ns, 0)), "evidence", ids, "cause",
+			 sentence_json(&s, h->rule->mechanism), "lag_ns", lag_json(next), "evidence", ids, "cause",
 			 h->rule->cause);
 }
 
@@ -386,7 +399,7 @@ static json_t *chain_json(const struct report_context *ctx, const struct inciden
 		if (c->self)
 			snprintf(culprit, sizeof(culprit), "container:%lld:own", (long long)c->container);
 		add_node(ctx, nodes, culprit, h, c);
-		json_array_append_new(edges, edge_json(ctx, h, culprit, victim, incident));
+		json_array_append_new(edges, edge_json(ctx, h, i < d->depth ? d->chain[i] : NULL, culprit, victim));
 	}
 	return json_pack("{s:o, s:o}", "nodes", nodes, "edges", edges);
 }
@@ -510,6 +523,8 @@ json_t *report_build(const struct report_context *ctx, const struct incident *in
 	json_object_set_new(report, "title", json_text(root->rule->title));
 	json_object_set_new(report, "created_ns", json_ns(ctx->now_ns));
 	json_object_set_new(report, "key", key_json(incident));
+	if (incident->merged_into[0])
+		json_object_set_new(report, "merged_into", json_string(incident->merged_into));
 	return report;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "analyze/report_parts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -244,11 +245,16 @@ json_t *report_timeline(struct sql *sql, const struct incident *incident)
 	json_t *moments[TIMELINE_MAX], *timeline = json_array();
 	sqlite3_stmt *stmt;
 	size_t count = 0;
+	char merged[80];
 
 	add_moment(moments, &count, incident->onset_ns, "onset", "the symptom begins");
 	add_moment(moments, &count, incident->detected_ns, "detected", "the symptom passes its threshold");
-	if (incident->resolved)
+	if (incident->merged_into[0]) {
+		snprintf(merged, sizeof(merged), "incident %s explains it from here on", incident->merged_into);
+		add_moment(moments, &count, incident->last_ns, "merged", merged);
+	} else if (incident->resolved) {
 		add_moment(moments, &count, incident->last_ns, "end", "the symptom holds for the last time");
+	}
 	stmt = best ? between(sql, query, best->victim, best->window.from_ns, best->window.to_ns) : NULL;
 	while (stmt && sqlite3_step(stmt) == SQLITE_ROW)
 		add_moment(moments, &count, sqlite3_column_int64(stmt, 0), sql_text(stmt, 1), sql_text(stmt, 2));

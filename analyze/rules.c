@@ -237,7 +237,8 @@ static int check_names(const struct rules *rules, const struct rule *rule, struc
 		    check_cause(rules, rule, rule->evidence[e].line, rule->evidence[e].rules_out, messages) < 0)
 			result = -EINVAL;
 	for (size_t c = 0; c < rule->chain_to.count; c++)
-		if (check_cause(rules, rule, rule->chain_to.line, rule->chain_to.items[c], messages) < 0)
+		if (strcmp(rule->chain_to.items[c], RULE_CHAIN_WAITS) &&
+		    check_cause(rules, rule, rule->chain_to.line, rule->chain_to.items[c], messages) < 0)
 			result = -EINVAL;
 	for (size_t s = 0; s < rule->symptoms.count; s++) {
 		if (symptom_find(&rules->symptoms, rule->symptoms.items[s]))

@@ -21,6 +21,7 @@
 #define RULE_REMEDIES_MAX 6
 #define RULE_SYMPTOMS_MAX 4
 #define RULES_MAX 256
+#define RULE_CHAIN_WAITS "waits" /* in chain_to: whatever causes waits */
 
 enum evidence_role { EVIDENCE_REQUIRE, EVIDENCE_SUPPORT, EVIDENCE_REFUTE };
 enum severity { SEVERITY_INFO, SEVERITY_WARNING, SEVERITY_CRITICAL };

@@ -25,6 +25,7 @@ static const char fixed_views[] =
 	" run_ns, run_count);"
 	"CREATE TABLE v_tick(ts_ns, seq, emitted, stored, lost, bpf, probes_missing);"
 	"CREATE TABLE v_log(ts_ns, priority, facility, seq, text);"
+	"CREATE TABLE v_stop(ts_ns, kind, reason, container, pid, tid, duration_ns, pending, peer, peer_pid, peer_tid);"
 	"CREATE TABLE v_stack(stack, frames);";
 
 static const char *const rule_parameters[] = {

@@ -238,6 +238,34 @@ static void special_term(struct maker *m, size_t shard, const void *arg)
 	add_from(m, shard, info->number);
 }
 
+/* ---- waits of single tasks, whatever recorded them --------------------------------------------------------- */
+
+static const struct {
+	unsigned int kind;
+	const char *reason;
+} stops[] = {
+	{ KW_KIND_runq, "'cpu'" },
+	{ KW_KIND_throttle, "'throttled'" },
+	{ KW_KIND_lock, "CASE {fs_freeze_level} WHEN 0 THEN 'lock' ELSE 'fs_frozen' END" },
+	{ KW_KIND_reclaim, "'reclaim'" },
+	{ KW_KIND_offcpu, "CASE {reason} WHEN 0 THEN 'sleep' ELSE kw_wait_reason({reason}) END" },
+};
+
+static void stop_term(struct maker *m, size_t shard, const void *arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < ARRAY_SIZE(stops); i++) {
+		const struct kw_kind_info *info = kw_kind_by_number(stops[i].kind);
+
+		strbuf_addf(&m->sql, "%sSELECT e.ts_ns AS ts_ns, '%s' AS kind, ", i ? " UNION ALL " : "", info->name);
+		add_template(m, info, stops[i].reason, shard);
+		add_template(m, info, " AS reason, e.cid AS container, e.pid AS pid, e.tid AS tid,"
+			     " e.duration_ns AS duration_ns, (e.flags & 1) AS pending, e.pcid AS peer, e.ppid AS peer_pid,"
+			     " e.ptid AS peer_tid", shard);
+		add_from(m, shard, info->number);
+	}
+}
+
 /* ---- dictionaries: a row that several shards have is that of the newest ---------------------------------- */
 
 static void add_newest_only(struct maker *m, size_t shard, const char *table, const char *key)
@@ -349,6 +377,8 @@ int views_make(struct sqlite3 *db, const char *const *shards, size_t count, bool
 		r = make_view(&m, "event", event_term, NULL);
 	if (!r)
 		r = make_kind_views(&m);
+	if (!r)
+		r = make_view(&m, "stop", stop_term, NULL);
 	if (!r)
 		r = make_view(&m, "stack", stack_term, NULL);
 	if (!r)

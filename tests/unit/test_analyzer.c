@@ -131,44 +131,170 @@ static void test_neighbor_without_probe(void **state)
 	host_free(&h);
 }
 
+/* For a second, waiter waits twice for a kernel lock of holder. */
+static void lock_second(struct host *h, int waiter, int holder)
+{
+	for (int i = 0; i < 2; i++) {
+		struct kw_event *e = synth_event(h->s, KW_KIND_lock, waiter, holder, (350 + 400 * i) * MS, 300 * MS);
+
+		*(struct kw_lock *)synth_payload(e) =
+			(struct kw_lock){ .type = 3, .name = "inode", .place = "vfs_write" };
+		synth_send(h->s, e);
+	}
+	synth_wait(h->s, waiter, KW_WAIT_LOCK, 600 * MS, 300 * MS, 2);
+	synth_blame(h->s, KW_RES_LOCK, waiter, holder, KW_SINK_CONTAINER, 600 * MS, 1);
+}
+
+/* For a second, its own quota stops a container; its first task only when told so. */
+static void throttled_second(struct host *h, int container, bool first_task)
+{
+	for (int i = 0; i < 9; i++) {
+		struct kw_event *e =
+			synth_event(h->s, KW_KIND_throttle, container, container, (90 + 100 * i) * MS, 80 * MS);
+
+		*(struct kw_throttle *)synth_payload(e) =
+			(struct kw_throttle){ .quota_ns = 20 * MS, .period_ns = 100 * MS, .source = 1 };
+		if (!first_task)
+			e->subject.tid++;
+		synth_send(h->s, e);
+	}
+	synth_wait(h->s, container, KW_WAIT_THROTTLED, 720 * MS, 80 * MS, 9);
+	synth_usage(h->s, container)->cpu_throttled_periods = 9;
+	synth_usage(h->s, container)->cpu_throttled_ns = 720 * MS;
+	synth_usage(h->s, container)->cpu_quota_ns = 20 * MS;
+	synth_usage(h->s, container)->cpu_period_ns = 100 * MS;
+}
+
+/* parties[0] waits for a lock of parties[1], which waits for one of parties[2], and so on; the last is throttled. */
+static void chain_story(struct host *h, const int *parties, int count, bool first_task)
+{
+	for (int i = 0; i < 25; i++) {
+		for (int k = 0; k < count; k++)
+			synth_usage(h->s, parties[k])->cpu_ns = 100 * MS;
+		for (int k = 0; k + 1 < count && i >= 5 && i < 10; k++)
+			lock_second(h, parties[k], parties[k + 1]);
+		if (i >= 5 && i < 10)
+			throttled_second(h, parties[count - 1], first_task);
+		synth_tick(h->s);
+	}
+	analyse(h);
+}
+
+static const json_t *edges_of(const json_t *report)
+{
+	return json_object_get(json_object_get(report, "chain"), "edges");
+}
+
 /* A holder that its quota stopped: the root is the quota, the lock is a hop. */
 static void test_chain(void **state)
 {
-	const json_t *report, *chain;
+	const json_t *report, *edges;
 	struct host h;
-	int victim, holder;
+	int parties[2];
 
 	(void)state;
-	host_of_two(&h, &victim, &holder);
-	for (int i = 0; i < 25; i++) {
-		synth_usage(h.s, victim)->cpu_ns = 100 * MS;
-		synth_usage(h.s, holder)->cpu_ns = 200 * MS;
-		if (i >= 5 && i < 10) {
-			struct kw_event *e = synth_event(h.s, KW_KIND_lock, victim, holder, 700 * MS, 300 * MS);
-
-			*(struct kw_lock *)synth_payload(
-				e) = (struct kw_lock){ .type = 3, .name = "inode", .place = "vfs_write" };
-			synth_send(h.s, e);
-			synth_wait(h.s, victim, KW_WAIT_LOCK, 600 * MS, 300 * MS, 2);
-			synth_blame(h.s, KW_RES_LOCK, victim, holder, KW_SINK_CONTAINER, 600 * MS, 1);
-			synth_wait(h.s, holder, KW_WAIT_THROTTLED, 700 * MS, 80 * MS, 9);
-			synth_usage(h.s, holder)->cpu_throttled_periods = 9;
-			synth_usage(h.s, holder)->cpu_throttled_ns = 700 * MS;
-			synth_usage(h.s, holder)->cpu_quota_ns = 20 * MS;
-			synth_usage(h.s, holder)->cpu_period_ns = 100 * MS;
-		}
-		synth_tick(h.s);
-	}
-	analyse(&h);
+	host_of_two(&h, &parties[0], &parties[1]);
+	chain_story(&h, parties, 2, true);
 	report = newest(&h, "cpu.throttled");
 	assert_non_null(report);
 	assert_null(newest(&h, "lock.kernel"));
 	assert_string_equal(party_name(report, "culprits", 0), "/test/batch");
+	assert_string_equal(confidence(report), "confirmed");
 	assert_int_equal(json_array_size(json_object_get(report, "victims")), 2);
-	chain = json_object_get(json_object_get(report, "chain"), "edges");
-	assert_int_equal(json_array_size(chain), 2);
-	assert_string_equal(text(json_array_get(chain, 0), "cause"), "lock.kernel");
-	assert_string_equal(text(json_array_get(chain, 1), "cause"), "cpu.throttled");
+	edges = edges_of(report);
+	assert_int_equal(json_array_size(edges), 2);
+	assert_string_equal(text(json_array_get(edges, 0), "cause"), "lock.kernel");
+	assert_string_equal(text(json_array_get(edges, 1), "cause"), "cpu.throttled");
+	host_free(&h);
+}
+
+/* The blame passes on over several hops, and is one incident with all who suffered. */
+static void test_long_chain(void **state)
+{
+	const json_t *report;
+	struct host h;
+	int parties[4];
+
+	(void)state;
+	host_of_two(&h, &parties[0], &parties[1]);
+	parties[2] = synth_container(h.s, "third");
+	parties[3] = synth_container(h.s, "fourth");
+	chain_story(&h, parties, 4, true);
+	report = newest(&h, "cpu.throttled");
+	assert_non_null(report);
+	assert_null(newest(&h, "lock.kernel"));
+	assert_string_equal(party_name(report, "culprits", 0), "/test/fourth");
+	assert_int_equal(json_array_size(json_object_get(report, "victims")), 4);
+	assert_int_equal(json_array_size(edges_of(report)), 4);
+	host_free(&h);
+}
+
+/* A hop that shows later: what was reported as the lock's holder becomes part of what stopped it. */
+static void test_merged(void **state)
+{
+	const json_t *lock, *throttled;
+	struct host h;
+	int parties[2];
+
+	(void)state;
+	host_of_two(&h, &parties[0], &parties[1]);
+	for (int i = 0; i < 35; i++) {
+		synth_usage(h.s, parties[0])->cpu_ns = 100 * MS;
+		synth_usage(h.s, parties[1])->cpu_ns = 100 * MS;
+		if (i >= 5 && i < 18)
+			lock_second(&h, parties[0], parties[1]);
+		if (i >= 8 && i < 18)
+			throttled_second(&h, parties[1], true);
+		synth_tick(h.s);
+	}
+	analyse(&h);
+	lock = newest(&h, "lock.kernel");
+	throttled = newest(&h, "cpu.throttled");
+	assert_non_null(lock);
+	assert_non_null(throttled);
+	assert_string_equal(text(lock, "status"), "resolved");
+	assert_string_equal(text(lock, "merged_into"), text(throttled, "id"));
+	assert_string_equal(text(throttled, "merged_into"), "");
+	assert_int_equal(json_array_size(json_object_get(throttled, "victims")), 2);
+	host_free(&h);
+}
+
+/* Another task of the holder's container was stopped, not the one that held the lock: no hop. */
+static void test_chain_needs_the_task(void **state)
+{
+	const json_t *report;
+	struct host h;
+	int parties[2];
+
+	(void)state;
+	host_of_two(&h, &parties[0], &parties[1]);
+	chain_story(&h, parties, 2, false);
+	report = newest(&h, "lock.kernel");
+	assert_non_null(report);
+	assert_string_equal(party_name(report, "culprits", 0), "/test/batch");
+	assert_int_equal(json_array_size(edges_of(report)), 1);
+	host_free(&h);
+}
+
+/* Two that wait for each other: the walk ends. */
+static void test_cycle(void **state)
+{
+	struct host h;
+	int parties[3];
+
+	(void)state;
+	host_of_two(&h, &parties[0], &parties[1]);
+	parties[2] = parties[0];
+	for (int i = 0; i < 25; i++) {
+		synth_usage(h.s, parties[0])->cpu_ns = 100 * MS;
+		synth_usage(h.s, parties[1])->cpu_ns = 100 * MS;
+		for (int k = 0; k < 2 && i >= 5 && i < 10; k++)
+			lock_second(&h, parties[k], parties[k + 1]);
+		synth_tick(h.s);
+	}
+	analyse(&h);
+	assert_non_null(newest(&h, "lock.kernel"));
+	assert_in_range(json_array_size(edges_of(newest(&h, "lock.kernel"))), 1, 2);
 	host_free(&h);
 }
 
@@ -336,6 +462,10 @@ int main(void)
 		cmocka_unit_test(test_fair_share),
 		cmocka_unit_test(test_usual),
 		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_long_chain),
+		cmocka_unit_test(test_merged),
+		cmocka_unit_test(test_chain_needs_the_task),
+		cmocka_unit_test(test_cycle),
 		cmocka_unit_test(test_life_cycle),
 		cmocka_unit_test(test_deterministic),
 		cmocka_unit_test(test_why),
