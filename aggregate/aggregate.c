@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "aggregate/identity.h"
+#include "aggregate/metadata.h"
 #include "aggregate/record.h"
 #include "aggregate/store.h"
 
@@ -17,7 +18,8 @@
 struct aggregate {
 	struct identity *identity;
 	struct store *store;
-	uint64_t generation; /* of the store, as of the last time all containers were marked */
+	struct metadata *metadata; /* NULL: nobody to ask */
+	uint64_t generation;	   /* of the store, as of the last time all containers were marked */
 	int64_t loaded_ns;   /* newest row of a former run */
 	int64_t offset_ns;   /* wall minus boot clock, of the last tick */
 	bool has_offset;
@@ -112,8 +114,24 @@ static int rewrite_payload(struct aggregate *a, const struct kw_kind_info *info,
 	return 0;
 }
 
-static int take_cgroup(struct aggregate *a, const struct kw_cgroup *cgroup, int64_t ts_ns, struct container **ret)
+/* Sources are asked under the name of one directory of the container, which stays the same. */
+static void ask(struct aggregate *a, struct container *c, const struct kw_event *e, const struct kw_cgroup *cgroup)
 {
+	bool gone = c->last_ns != 0;
+
+	if (!c->cid || c->provisional)
+		return;
+	if (!c->asked.v2 && !c->asked.v1)
+		c->asked = e->subject.cg;
+	if (!gone || !c->facts)
+		metadata_ask(a->metadata, &c->asked, c->path, e->peer.pid, cgroup->pid);
+	if (gone)
+		metadata_gone(a->metadata, &c->asked);
+}
+
+static int take_cgroup(struct aggregate *a, const struct kw_event *e, int64_t ts_ns, struct container **ret)
+{
+	const struct kw_cgroup *cgroup = record_payload(e);
 	int64_t created_ns = 0;
 	int r;
 
@@ -122,7 +140,20 @@ static int take_cgroup(struct aggregate *a, const struct kw_cgroup *cgroup, int6
 	if (cgroup->created_ns && wall_of(a, cgroup->created_ns, &created_ns))
 		created_ns = 0;
 	r = identity_cgroup(a->identity, cgroup, ts_ns, MIN(created_ns, ts_ns), ret);
+	if (!r && a->metadata)
+		ask(a, *ret, e, cgroup);
 	return r ? r : use(a, *ret);
+}
+
+/* Of nobody the kernel still knows: nothing to describe. */
+static int take_identity(struct aggregate *a, const struct kw_identity *said, struct container *c)
+{
+	char text[sizeof(said->fields) + 1];
+
+	if (!c)
+		return 0;
+	snprintf(text, sizeof(text), "%.*s", (int)sizeof(said->fields), said->fields);
+	return identity_describe(a->identity, c, said->source, text);
 }
 
 static int subject_of(struct aggregate *a, const union record *rec, const struct kw_kind_info *info, int64_t ts_ns,
@@ -132,8 +163,10 @@ static int subject_of(struct aggregate *a, const union record *rec, const struct
 
 	*ret_inside = false;
 	if (info->number == KW_KIND_cgroup)
-		return take_cgroup(a, record_payload(&rec->event), ts_ns, ret);
+		return take_cgroup(a, &rec->event, ts_ns, ret);
 	r = resolve(a, &rec->event.subject.cg, ts_ns, ret, ret_inside);
+	if (!r && info->number == KW_KIND_identity)
+		r = take_identity(a, record_payload(&rec->event), *ret);
 	/* A sample of no cgroup is one of the host. */
 	if (!r && !*ret && info->class == KW_CLASS_SAMPLE) {
 		*ret = identity_host(a->identity);
@@ -162,6 +195,16 @@ static int identify(struct aggregate *a, union record *rec, const struct kw_kind
 	return rewrite_payload(a, info, rec->bytes + sizeof(*e), row->ts_ns);
 }
 
+/* Zeros behind a text at the end are not worth their place. */
+static size_t payload_used(const struct kw_kind_info *info, const unsigned char *payload)
+{
+	size_t size = info->payload_size, min = kw_payload_min(info);
+
+	while (size > min && !payload[size - 1])
+		size--;
+	return size;
+}
+
 static int store_record(struct aggregate *a, union record *rec, const struct kw_kind_info *info, int64_t ts_ns)
 {
 	const struct kw_event *e = &rec->event;
@@ -175,7 +218,7 @@ static int store_record(struct aggregate *a, union record *rec, const struct kw_
 		.stack = e->stack,
 		.peer_stack = e->peer_stack,
 		.payload = record_payload(e),
-		.size = info->payload_size,
+		.size = payload_used(info, record_payload(e)),
 	};
 	int r = store_begin(a->store, ts_ns);
 
@@ -349,6 +392,11 @@ void aggregate_free(struct aggregate *a)
 	identity_free(a->identity);
 	free(a->early);
 	free(a);
+}
+
+void aggregate_ask(struct aggregate *a, struct metadata *metadata)
+{
+	a->metadata = metadata;
 }
 
 int aggregate_share(struct aggregate *a, unsigned int gid)

@@ -14,6 +14,7 @@
 #include "schema/event.h"
 
 struct aggregate;
+struct metadata;
 
 /*
  * Opens or makes the store below state_dir, takes its lock (-EBUSY: another collector holds it), sets damaged shards
@@ -27,6 +28,12 @@ void aggregate_free(struct aggregate *a);
 
 /* What new shards say of the machine the records are from: that of a capture's header; without it the running one. */
 void aggregate_origin(struct aggregate *a, const char *node, const char *kernel, const char *arch);
+
+/*
+ * Asks these sources about each container that comes into sight, and tells them when it has gone; their answers come
+ * back as records.  Not for a replay: its capture has the answers.  Not owned.
+ */
+void aggregate_ask(struct aggregate *a, struct metadata *metadata);
 
 /* The group that may read the store besides root; (gid_t)-1: nobody.  Call right after aggregate_new(). */
 int aggregate_share(struct aggregate *a, unsigned int gid);

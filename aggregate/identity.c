@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregate/facts.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/hashmap.h"
@@ -15,6 +16,8 @@
 #define FORGET_AFTER_NS (600 * NSEC_PER_SEC)
 #define PATH_SLOTS 4 /* paths whose hashes are the same, found beside each other */
 #define ROOT_ID 1    /* of the root directory of every hierarchy, kernfs_create_root() */
+
+enum { SOURCE_PATH = 1, SOURCE_KERNEL = 2 }; /* aggregate/sources.def */
 
 enum cgroup_op { OP_SEEN = 1, OP_MADE = 2, OP_REMOVED = 3, OP_RENAMED = 4 };
 
@@ -47,6 +50,7 @@ static void container_free(struct container *c)
 		return;
 	free(c->path);
 	free(c->name);
+	free(c->facts);
 	free(c);
 }
 
@@ -85,6 +89,7 @@ void identity_free(struct identity *id)
 	hashmap_free(id->paths);
 	free(id->host.path);
 	free(id->host.name);
+	free(id->host.facts);
 	free(id);
 }
 
@@ -204,10 +209,14 @@ static int64_t make_cid(const struct identity *id, const char *path, uint64_t ke
 	return cid ? cid : 1;
 }
 
-/* Until the runtimes' metadata is known, a container is called by its id; 12 digits of it as docker ps shows them. */
+/* Until somebody says its name a container is called by its id; 12 digits of it as docker ps shows them. */
 static void make_name(const struct container *c, char *name, size_t size)
 {
-	if (c->what.kind == CONTAINER_RUNTIME)
+	AUTO_FREE char *said = facts_text(c->facts, "name");
+
+	if (said)
+		snprintf(name, size, "%s", said);
+	else if (c->what.kind == CONTAINER_RUNTIME && c->what.id[0])
 		snprintf(name, size, "%.*s", strlen(c->what.id) == 64 ? 12 : PATH_ID_LEN, c->what.id);
 	else
 		snprintf(name, size, "%s", c->path);
@@ -216,22 +225,18 @@ static void make_name(const struct container *c, char *name, size_t size)
 static void describe(const struct identity *id, struct container *c)
 {
 	path_identify(c->path, &c->what);
+	/* A runtime may give its containers any cgroup. */
+	if (c->what.kind == CONTAINER_CGROUP && facts_have(c->facts, "id"))
+		c->what.kind = CONTAINER_RUNTIME;
 	c->provisional = c->path[0] != '/';
 	c->parent = c->provisional ? 0 : find_parent(id, c->path);
 }
 
-/* Sets path and name of a container that is in no path map. */
-static int rename_container(const struct identity *id, struct container *c, const char *path)
+static int set_name(struct container *c)
 {
 	char name[IDENTITY_PATH_MAX + 1];
-	AUTO_FREE char *new_path = strdup(path);
 	char *new_name;
 
-	if (!new_path)
-		return -ENOMEM;
-	free(c->path);
-	c->path = TAKE_PTR(new_path);
-	describe(id, c);
 	make_name(c, name, sizeof(name));
 	new_name = strdup(name);
 	if (!new_name)
@@ -239,6 +244,58 @@ static int rename_container(const struct identity *id, struct container *c, cons
 	free(c->name);
 	c->name = new_name;
 	return 0;
+}
+
+/* What the path says beyond kind, runtime and id. */
+static int take_path_facts(struct container *c)
+{
+	char said[128];
+
+	if (!c->what.pod[0])
+		return 0;
+	snprintf(said, sizeof(said), "{\"pod_uid\":\"%s\",\"qos\":\"%s\"}", c->what.pod, c->what.qos);
+	return MIN(facts_merge(&c->facts, SOURCE_PATH, said), 0);
+}
+
+/* Sets path and name of a container that is in no path map. */
+static int rename_container(const struct identity *id, struct container *c, const char *path)
+{
+	AUTO_FREE char *new_path = strdup(path);
+	int r;
+
+	if (!new_path)
+		return -ENOMEM;
+	free(c->path);
+	c->path = TAKE_PTR(new_path);
+	describe(id, c);
+	r = take_path_facts(c);
+	return r ? r : set_name(c);
+}
+
+int identity_describe(struct identity *id, struct container *c, unsigned int source, const char *said)
+{
+	int r;
+
+	if (c == &id->scratch)
+		return 0;
+	r = facts_merge(&c->facts, source, said);
+	if (r <= 0)
+		return r;
+	identity_mark(id, c);
+	if (c == &id->host)
+		return 0;
+	describe(id, c);
+	return set_name(c);
+}
+
+static int take_kernel_facts(struct identity *id, struct container *c, const struct kw_cgroup *cg)
+{
+	char said[96];
+
+	if (!cg->netns || !c->cid)
+		return 0;
+	snprintf(said, sizeof(said), "{\"netns\":%llu,\"root_pid\":%u}", (unsigned long long)cg->netns, cg->pid);
+	return identity_describe(id, c, SOURCE_KERNEL, said);
 }
 
 static struct container *use_scratch(struct identity *id, const char *path, int64_t cid, int64_t ts_ns)
@@ -258,7 +315,8 @@ static struct container *use_scratch(struct identity *id, const char *path, int6
 	return c;
 }
 
-static int container_add(struct identity *id, const char *path, int64_t cid, int64_t first_ns, struct container **ret)
+static int container_add(struct identity *id, const char *path, int64_t cid, int64_t first_ns, const char *facts,
+			 struct container **ret)
 {
 	struct container *c = calloc(1, sizeof(*c));
 	int r;
@@ -267,10 +325,12 @@ static int container_add(struct identity *id, const char *path, int64_t cid, int
 		return -ENOMEM;
 	c->cid = cid;
 	c->first_ns = first_ns;
-	r = rename_container(id, c, path);
+	c->facts = facts ? strdup(facts) : NULL;
+	r = hashmap_put(id->containers, &c->cid, c, NULL);
 	if (!r)
-		r = hashmap_put(id->containers, &c->cid, c, NULL);
+		r = rename_container(id, c, path);
 	if (r) {
+		hashmap_remove(id->containers, &c->cid);
 		container_free(c);
 		return r;
 	}
@@ -300,7 +360,7 @@ static int container_get(struct identity *id, const char *path, uint64_t key, ui
 		*ret = c;
 		return 0;
 	}
-	r = container_add(id, path, cid, first_ns, ret);
+	r = container_add(id, path, cid, first_ns, NULL, ret);
 	if (r != -ENOSPC)
 		return r;
 	*ret = use_scratch(id, path, cid, first_ns);
@@ -412,18 +472,21 @@ static bool owning_path(const char *path, char owner[IDENTITY_PATH_MAX + 1])
  */
 static void merge_provisional(struct identity *id, struct container *from, const struct container *to, int64_t ts_ns)
 {
-	char *path = strdup(to->path), *name = strdup(to->name);
+	char *path = strdup(to->path), *name = strdup(to->name), *facts = to->facts ? strdup(to->facts) : NULL;
 
 	if (path && name) {
 		free(from->path);
 		free(from->name);
+		free(from->facts);
 		from->path = path;
 		from->name = name;
+		from->facts = facts;
 		from->what = to->what;
 		from->parent = to->parent;
 	} else {
 		free(path);
 		free(name);
+		free(facts);
 	}
 	from->provisional = false;
 	from->last_ns = MAX(ts_ns, from->first_ns);
@@ -566,8 +629,13 @@ int identity_cgroup(struct identity *id, const struct kw_cgroup *cgroup, int64_t
 	struct node *n;
 
 	clean_path(cgroup->path, path);
-	if (cgroup->op != OP_REMOVED)
-		return announce(id, cgroup, path, ts_ns, created_ns ? created_ns : ts_ns, ret_container);
+	if (cgroup->op != OP_REMOVED) {
+		int r = announce(id, cgroup, path, ts_ns, created_ns ? created_ns : ts_ns, ret_container);
+		const struct container *c = r ? NULL : *ret_container;
+
+		/* Processes of a directory inside the container are its own, but not its first. */
+		return c && !strcmp(c->path, path) ? take_kernel_facts(id, *ret_container, cgroup) : r;
+	}
 	n = hashmap_get(id->nodes, &cg.v1);
 	if (!n) { /* made and removed before we looked: name it, and end it at once */
 		struct container *c = NULL;
@@ -666,7 +734,8 @@ int identity_resolve(struct identity *id, const struct kw_cg *cg, int64_t ts_ns,
 
 /* ---- a former run, and forgetting ------------------------------------------------------------------------ */
 
-int identity_load_container(struct identity *id, int64_t cid, const char *path, int64_t parent, int64_t first_ns)
+int identity_load_container(struct identity *id, int64_t cid, const char *path, int64_t parent, int64_t first_ns,
+			    const char *facts)
 {
 	struct container *c;
 	int r;
@@ -674,7 +743,7 @@ int identity_load_container(struct identity *id, int64_t cid, const char *path, 
 	if (cid <= 0 || cid > CID_MASK || strlen(path) > IDENTITY_PATH_MAX || hashmap_get(id->containers, &cid) ||
 	    (path[0] == '/' && path_find(id, path)))
 		return 0;
-	r = container_add(id, path, cid, first_ns, &c);
+	r = container_add(id, path, cid, first_ns, facts, &c);
 	if (r)
 		return r == -ENOSPC ? 0 : r;
 	c->parent = parent;

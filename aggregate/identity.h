@@ -29,9 +29,11 @@ struct container {
 	struct path_identity what;
 	char *path; /* cgroup; "cgroup:HIERARCHY:ID" while provisional */
 	char *name;
+	char *facts;		   /* of aggregate/facts.h; NULL: none */
 	int64_t parent;		   /* cid */
 	int64_t first_ns, last_ns; /* last_ns 0: still there */
 	int64_t used_ns;
+	struct kw_cg asked;  /* sources of metadata are asked about it under this name; all 0: not yet */
 	bool provisional;    /* no record has named it yet */
 	bool dirty;	     /* to be written to the store */
 	uint64_t generation; /* of the shard that has it, for the store's use */
@@ -71,8 +73,15 @@ int identity_resolve(struct identity *id, const struct kw_cg *cg, int64_t ts_ns,
 		     bool *ret_inside);
 struct container *identity_host(struct identity *id);
 
+/*
+ * Takes what a source says of a container: a JSON object of fields of aggregate/facts.def.  0, -EBADMSG, -ENOMEM.
+ * The container that found no room has none.
+ */
+int identity_describe(struct identity *id, struct container *c, unsigned int source, const char *said);
+
 /* What a former run had stored.  path_hash as in struct node. */
-int identity_load_container(struct identity *id, int64_t cid, const char *path, int64_t parent, int64_t first_ns);
+int identity_load_container(struct identity *id, int64_t cid, const char *path, int64_t parent, int64_t first_ns,
+			    const char *facts);
 int identity_load_node(struct identity *id, unsigned int hierarchy, uint64_t directory, int64_t cid, bool inside,
 		       uint64_t path_hash);
 /* After the first tick: what was loaded and not announced again had gone by last_ns. */

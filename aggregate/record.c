@@ -15,9 +15,7 @@ int record_check(const struct kw_event *event, size_t available, const struct kw
 	info = kw_kind_by_number(event->kind);
 	if (!info || event->frames || event->peer_frames || event->payload_size > available - sizeof(*event))
 		return -EBADMSG;
-	if (event->payload_size != info->payload_size &&
-	    (event->kind != KW_KIND_stack || event->payload_size < offsetof(struct kw_stack, text) ||
-	     event->payload_size > info->payload_size))
+	if (event->payload_size > info->payload_size || event->payload_size < kw_payload_min(info))
 		return -EBADMSG;
 	*ret_info = info;
 	return 0;

@@ -20,7 +20,7 @@
 #include "base/fileutil.h"
 
 #define APPLICATION_ID 0x6b776879 /* "kwhy" */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define NAME_FORMAT "%020" PRId64 ".db"
 #define NAME_LEN 23
 #define DAMAGED_KEPT 4

@@ -34,14 +34,18 @@ enum statement {
 	STMT_COUNT,
 };
 
+/* What somebody said, else what the path says. */
+#define FACT(name, otherwise) "coalesce(json_extract(:facts, '$." name "[1]'), " otherwise ")"
+
 static const char *const statements[STMT_COUNT] = {
 	[STMT_EVENT] =
 		"INSERT INTO event VALUES (:ts_ns, :kind, :cid, :pcid, :duration_ns, :error, :flags, :cpu, :pid, :tid,"
 		" :start_ns, :comm, :ppid, :ptid, :pstart_ns, :pcomm, :stack, :pstack, :payload)",
 	[STMT_FROM] = "SELECT ts_ns FROM event WHERE ts_ns >= :ts_ns ORDER BY ts_ns",
 	[STMT_CONTAINER] =
-		"INSERT OR REPLACE INTO container VALUES (:cid, :ref, :name, :runtime, :id, :pod, NULL, NULL, NULL,"
-		" :cgroup, :parent, :first_ns, :last_ns, :kind)",
+		"INSERT OR REPLACE INTO container VALUES (:cid, :ref, :name, " FACT("runtime", ":runtime") ", "
+		FACT("id", ":id") ", " FACT("pod", ":pod") ", " FACT("namespace", "NULL") ", " FACT("image", "NULL")
+		", " FACT("labels", "NULL") ", :cgroup, :parent, :first_ns, :last_ns, :kind, :facts)",
 	[STMT_DIRECTORY] = "INSERT OR REPLACE INTO directory VALUES (:hierarchy, :id, :cid, :inside, :path_hash)",
 	[STMT_STACK] = "INSERT OR IGNORE INTO stack VALUES (:hash, :text)",
 	[STMT_STR_ADD] = "INSERT OR IGNORE INTO str (text) VALUES (:text)",
@@ -418,6 +422,7 @@ int store_container(struct store *s, const struct container *c)
 	bind_text(stmt, ":pod", c->what.pod);
 	bind_text(stmt, ":cgroup", c->path);
 	bind_text(stmt, ":kind", container_kind_name(c->what.kind));
+	bind_text(stmt, ":facts", c->facts);
 	if (c->cid)
 		bind_int(stmt, ":parent", c->parent);
 	bind_int(stmt, ":first_ns", c->first_ns);
@@ -619,14 +624,14 @@ static int load_containers(struct store *s, struct identity *id)
 	int r = 0;
 
 	if (sqlite3_prepare_v2(s->db,
-			       "SELECT cid, cgroup, parent, first_ns FROM container WHERE last_ns IS NULL AND cid <> 0"
+			       "SELECT cid, cgroup, parent, first_ns, facts FROM container WHERE last_ns IS NULL AND cid <> 0"
 			       " AND cgroup IS NOT NULL ORDER BY first_ns, cid",
 			       -1, &stmt, NULL) != SQLITE_OK)
 		return -EIO;
 	while (!r && sqlite3_step(stmt) == SQLITE_ROW)
 		r = identity_load_container(id, sqlite3_column_int64(stmt, 0),
 					    (const char *)sqlite3_column_text(stmt, 1), sqlite3_column_int64(stmt, 2),
-					    sqlite3_column_int64(stmt, 3));
+					    sqlite3_column_int64(stmt, 3), (const char *)sqlite3_column_text(stmt, 4));
 	sqlite3_finalize(stmt);
 	return r;
 }

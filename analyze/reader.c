@@ -21,7 +21,7 @@
 #include "base/timeutil.h"
 
 #define SHARD_APPLICATION_ID 0x6b776879 /* "kwhy" */
-#define SHARD_VERSION 1
+#define SHARD_VERSION 2
 #define REPORTS_VERSION 1
 #define NAME_LEN 23 /* 20 digits and ".db" */
 #define PROGRESS_STEPS 2000
@@ -142,13 +142,24 @@ static int declare_table_functions(sqlite3 *db)
 }
 
 /* Views need a shard even when there is none: an empty one in the connection's own memory. */
+static int make_empty_shard(sqlite3 *db)
+{
+	for (int version = 1; version <= SHARD_VERSION; version++) {
+		const struct embedded_file *schema;
+		char name[64];
+
+		snprintf(name, sizeof(name), "schema/sql/events-%03d.sql", version);
+		schema = embedded_find(name);
+		if (!schema || execute(db, schema->data))
+			return -EIO;
+	}
+	return 0;
+}
+
 static int open_connection(struct reader *r)
 {
-	const struct embedded_file *schema = embedded_find("schema/sql/events-001.sql");
 	int rc;
 
-	if (!schema)
-		return -EIO;
 	rc = sqlite3_open_v2(":memory:", &r->db,
 			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc != SQLITE_OK)
@@ -164,7 +175,7 @@ static int open_connection(struct reader *r)
 	sqlite3_set_authorizer(r->db, authorize, r);
 	if (execute(r->db, "PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON"))
 		return -EIO;
-	if (execute(r->db, schema->data) || declare_table_functions(r->db))
+	if (make_empty_shard(r->db) || declare_table_functions(r->db))
 		return -EIO;
 	return sqlfuncs_register(r->db);
 }

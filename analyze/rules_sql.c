@@ -20,7 +20,8 @@ static const char fixed_views[] =
 	"CREATE TABLE v_blame(ts_ns, span_ns, resource, victim, culprit, sink, culprit_pid, culprit_tid, culprit_comm,"
 	" culprit_start_time_ns, object, ns, count);"
 	"CREATE TABLE v_container(container, ref, name, runtime, id, pod, namespace, image, labels, cgroup, parent,"
-	" first_ns, last_ns, kind);"
+	" first_ns, last_ns, kind, pod_uid, owner, qos, role, unit, restarts, annotations, limits, requests, netns,"
+	" root_pid, exit_code, exit_reason, facts);"
 	"CREATE TABLE v_coverage(ts_ns, probe, state, attach, why, emitted, stored, lost_ring, suppressed, lost_other,"
 	" run_ns, run_count);"
 	"CREATE TABLE v_tick(ts_ns, seq, emitted, stored, lost, bpf, probes_missing);"
@@ -44,7 +45,7 @@ static bool has_field(const struct kw_kind_info *kind, const char *name)
 /* A payload's column wins over the envelope's of the same name. */
 static void kind_table(struct strbuf *sql, const struct kw_kind_info *kind)
 {
-	static const char *const fixed[] = { "wait", "blame", "tick", "log", "stack", "probe", "cgroup", NULL };
+	static const char *const fixed[] = { "wait", "blame", "tick", "log", "stack", "probe", "cgroup", "identity", "source", NULL };
 	/* The host as a whole is no container. */
 	const char *sample = kind->number == KW_KIND_host ? "ts_ns" : "ts_ns, container";
 	char envelope[512];

@@ -32,6 +32,22 @@ static const unsigned char *slice_of(sqlite3_value **argv, int *ret_size)
 	return slice(payload, sqlite3_value_bytes(argv[0]), sqlite3_value_int64(argv[1]), *ret_size);
 }
 
+/* A text at the end of a payload is stored without the zeros after it. */
+static int text_size(int len, int64_t offset, int size)
+{
+	return offset >= 0 && offset < len ? (int)MIN(size, len - offset) : size;
+}
+
+static const unsigned char *text_slice(sqlite3_value **argv, int *ret_size)
+{
+	const void *payload = sqlite3_value_blob(argv[0]);
+	int len = sqlite3_value_bytes(argv[0]);
+	int64_t offset = sqlite3_value_int64(argv[1]);
+
+	*ret_size = text_size(len, offset, sqlite3_value_int(argv[2]));
+	return slice(payload, len, offset, *ret_size);
+}
+
 static uint64_t read_unsigned(const unsigned char *p, int size)
 {
 	uint64_t u64;
@@ -86,7 +102,7 @@ static void fn_i(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 static void fn_s(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
 	int size;
-	const unsigned char *p = slice_of(argv, &size);
+	const unsigned char *p = text_slice(argv, &size);
 
 	(void)argc;
 	if (p)
@@ -141,9 +157,9 @@ static void json_unsigned(struct jsonw *w, const char *key, uint64_t value)
 }
 
 static void json_field(struct jsonw *w, const struct kw_kind_info *info, const struct kw_field *f,
-		       const unsigned char *p)
+		       const unsigned char *p, int size)
 {
-	char text[MAX(INET6_ADDRSTRLEN, 2048)];
+	char text[4097];
 	int64_t value;
 
 	switch (f->type) {
@@ -161,7 +177,7 @@ static void json_field(struct jsonw *w, const struct kw_kind_info *info, const s
 			jsonw_int(w, f->name, value);
 		return;
 	case KW_TYPE_STR:
-		snprintf(text, sizeof(text), "%.*s", (int)f->size, (const char *)p);
+		snprintf(text, sizeof(text), "%.*s", size, (const char *)p);
 		jsonw_str(w, f->name, text);
 		return;
 	case KW_TYPE_CG:
@@ -191,10 +207,11 @@ static void fn_json(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 	jsonw_init(&w, &out);
 	jsonw_object(&w, NULL);
 	for (const struct kw_field *f = info->fields; f->name; f++) {
-		const unsigned char *p = slice(payload, len, f->offset, f->size);
+		int size = f->type == KW_TYPE_STR ? text_size(len, f->offset, f->size) : f->size;
+		const unsigned char *p = slice(payload, len, f->offset, size);
 
 		if (p)
-			json_field(&w, info, f, p);
+			json_field(&w, info, f, p, size);
 	}
 	jsonw_end_object(&w);
 	if (strbuf_error(&out))

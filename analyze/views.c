@@ -282,15 +282,32 @@ static void stack_term(struct maker *m, size_t shard, const void *arg)
 	add_newest_only(m, shard, "stack", "hash");
 }
 
+/* Shards of an older schema know less. */
+static bool has_column(struct maker *m, size_t shard, const char *table, const char *column)
+{
+	return sqlite3_table_column_metadata(m->db, m->shards[shard], table, column, NULL, NULL, NULL, NULL, NULL) ==
+	       SQLITE_OK;
+}
+
 static void container_term(struct maker *m, size_t shard, const void *arg)
 {
+	/* Of the facts of a container (aggregate/facts.def), those that have no column of their own. */
+	static const char *const facts[] = { "pod_uid",	 "owner", "qos",      "role",	   "unit",	"restarts",
+					     "annotations", "limits", "requests", "netns", "root_pid", "exit_code",
+					     "exit_reason" };
+	bool known = has_column(m, shard, "container", "facts");
+
 	(void)arg;
-	strbuf_addf(&m->sql,
-		    "SELECT t.cid AS container, t.ref AS ref, t.name AS name, t.runtime AS runtime, t.id AS id, t.pod"
-		    " AS pod, t.namespace AS namespace, t.image AS image, t.labels AS labels, t.cgroup AS cgroup,"
-		    " t.parent AS parent, t.first_ns AS first_ns, t.last_ns AS last_ns, t.kind AS kind"
-		    " FROM %s.container AS t",
-		    m->shards[shard]);
+	strbuf_addstr(&m->sql,
+		      "SELECT t.cid AS container, t.ref AS ref, t.name AS name, t.runtime AS runtime, t.id AS id, t.pod"
+		      " AS pod, t.namespace AS namespace, t.image AS image, t.labels AS labels, t.cgroup AS cgroup,"
+		      " t.parent AS parent, t.first_ns AS first_ns, t.last_ns AS last_ns, t.kind AS kind");
+	for (size_t i = 0; i < ARRAY_SIZE(facts); i++)
+		if (known)
+			strbuf_addf(&m->sql, ", json_extract(t.facts, '$.%s[1]') AS %s", facts[i], facts[i]);
+		else
+			strbuf_addf(&m->sql, ", NULL AS %s", facts[i]);
+	strbuf_addf(&m->sql, ", %s AS facts FROM %s.container AS t", known ? "t.facts" : "NULL", m->shards[shard]);
 	add_newest_only(m, shard, "container", "cid");
 }
 

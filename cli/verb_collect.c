@@ -10,6 +10,7 @@
 
 #include "aggregate/aggregate.h"
 #include "aggregate/capture.h"
+#include "aggregate/metadata.h"
 #include "base/fileutil.h"
 #include "base/log.h"
 #include "cli/cli.h"
@@ -18,12 +19,14 @@
 #include "collect/collect.h"
 
 #define POLL_MS 100
+#define POLL_BUSY_MS 2 /* while a container waits for its name */
 #define SIBLINGS_MAX 16
 
 struct collector {
 	struct aggregate *aggregate;
 	struct capture_writer *capture;
 	struct collect *collect;
+	struct metadata *metadata; /* NULL: no threads to be had */
 	bool capture_full;
 };
 
@@ -174,6 +177,24 @@ static int start(const struct cli *cli, struct collector *c)
 	return CLI_OK;
 }
 
+static void start_metadata(const struct cli *cli, struct collector *c)
+{
+	int r = metadata_new(cli->config, "", &c->metadata);
+
+	if (r)
+		log_warning("containers go by their cgroup's path only: %s", strerror(-r));
+	else
+		aggregate_ask(c->aggregate, c->metadata);
+}
+
+static void take_metadata(struct collector *c)
+{
+	union record record;
+
+	while (c->metadata && metadata_next(c->metadata, &record))
+		take_event(c, &record.event);
+}
+
 static int watch(const struct cli *cli, struct collector *c, int signals)
 {
 	int r, signal;
@@ -184,11 +205,12 @@ static int watch(const struct cli *cli, struct collector *c, int signals)
 			add_siblings(c->collect);
 		else if (signal)
 			return CLI_OK;
-		r = collect_poll(c->collect, POLL_MS);
+		r = collect_poll(c->collect, c->metadata && metadata_busy(c->metadata) ? POLL_BUSY_MS : POLL_MS);
 		if (r < 0 && r != -EINTR) {
 			log_error("watching ended: %s", strerror(-r));
 			return CLI_HOST;
 		}
+		take_metadata(c);
 	}
 }
 
@@ -208,10 +230,14 @@ int verb_collect(struct cli *cli)
 	if (!code && privilege_keep_watching(gid, &err))
 		log_warning("%s", strbuf_str(&err));
 	if (!code)
+		start_metadata(cli, &c);
+	if (!code)
 		code = start(cli, &c);
 	if (!code)
 		code = watch(cli, &c, signals);
 	collect_free(c.collect);
+	take_metadata(&c);
+	metadata_free(c.metadata);
 	if (c.capture && capture_close(c.capture))
 		log_warning("the end of the capture file could not be written");
 	aggregate_free(c.aggregate);

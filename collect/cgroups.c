@@ -100,7 +100,8 @@ static void announce(struct cgroups *c, const struct cgroup_entry *e, uint32_t o
 		struct kw_cgroup p;
 	} r = {
 		.e = { .kind = KW_KIND_cgroup, .payload_size = sizeof(r.p), .flags = KW_FLAG_POLLED, .ts_ns = now_ns },
-		.p = { .op = op, .hierarchy = hierarchy, .id = e->id, .netns = e->netns, .created_ns = e->created_ns },
+		.p = { .op = op, .hierarchy = hierarchy, .id = e->id, .netns = e->netns, .pid = (uint32_t)e->netns_pid,
+		       .created_ns = e->created_ns },
 	};
 
 	if (hierarchy)

@@ -15,7 +15,9 @@ struct kw_cgroup {
 	__u64 netns;
 	__u64 created_ns;
 	char controllers[32];
-	char path[448];
+	char path[440];
+	__u32 pid;
+	__u32 _pad;
 };
 
 _Static_assert(sizeof(struct kw_cgroup) == 512, "kw_cgroup");
@@ -28,6 +30,7 @@ _Static_assert(sizeof(struct kw_cgroup) == 512, "kw_cgroup");
 	F(netns, U64, NONE, "network namespace inode of a task inside, 0 unknown") \
 	F(created_ns, U64, NS, "boot time of creation where known, else 0") \
 	F(controllers, STR, NONE, "v1 controllers of the hierarchy, empty for v2") \
-	F(path, STR, NONE, "path below the root of its hierarchy")
+	F(path, STR, NONE, "path below the root of its hierarchy") \
+	F(pid, U32, NONE, "first process inside, 0 unknown")
 
 #endif

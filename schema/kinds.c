@@ -33,6 +33,8 @@
 #define FIELD_pressure(m, t, u, x) FIELD(pressure, m, t, u, x)
 #define FIELD_host(m, t, u, x) FIELD(host, m, t, u, x)
 #define FIELD_netstat(m, t, u, x) FIELD(netstat, m, t, u, x)
+#define FIELD_identity(m, t, u, x) FIELD(identity, m, t, u, x)
+#define FIELD_source(m, t, u, x) FIELD(source, m, t, u, x)
 #include "schema/events.def"
 #undef KW_EVENT
 
@@ -57,6 +59,17 @@ const struct kw_kind_info *kw_kind_by_name(const char *name)
 		if (!strcmp(kinds[i].name, name))
 			return &kinds[i];
 	return NULL;
+}
+
+size_t kw_payload_min(const struct kw_kind_info *info)
+{
+	const struct kw_field *last = info->fields;
+
+	if (info->class != KW_CLASS_CONTROL || !last->name)
+		return info->payload_size;
+	while (last[1].name)
+		last++;
+	return last->type == KW_TYPE_STR ? last->offset : info->payload_size;
 }
 
 const struct kw_kind_info *kw_kind_at(size_t index)

@@ -46,13 +46,15 @@ struct kw_kind_info {
 	enum kw_class class;
 	const char *name;
 	const char *title;
-	size_t payload_size;            /* sizeof the struct; only stack records may be shorter */
+	size_t payload_size;            /* sizeof the struct; a control record may leave out the end of a last text */
 	const struct kw_field *fields;  /* ends with name NULL; covers the payload but for _pad members */
 };
 
 /* NULL when there is no such kind. */
 const struct kw_kind_info *kw_kind_by_number(unsigned int number);
 const struct kw_kind_info *kw_kind_by_name(const char *name);
+/* A record of that kind has at least this much: what stands before a text at its end. */
+size_t kw_payload_min(const struct kw_kind_info *info);
 /* In numeric order; NULL past the end. */
 const struct kw_kind_info *kw_kind_at(size_t index);
 

@@ -28,5 +28,7 @@
 #include "schema/ev_pressure.h"
 #include "schema/ev_host.h"
 #include "schema/ev_netstat.h"
+#include "schema/ev_identity.h"
+#include "schema/ev_source.h"
 
 #endif

@@ -276,8 +276,8 @@ static void a_former_run_is_continued(void **state)
 	hash = n->path_hash;
 	identity_free(id);
 	id = identity_new("boot");
-	assert_int_equal(identity_load_container(id, cid, "/batch", 0, 5), 0);
-	assert_int_equal(identity_load_container(id, 77, "/gone", 0, 6), 0);
+	assert_int_equal(identity_load_container(id, cid, "/batch", 0, 5, NULL), 0);
+	assert_int_equal(identity_load_container(id, 77, "/gone", 0, 6, NULL), 0);
 	assert_int_equal(identity_load_node(id, 0, 10, cid, false, hash), 0);
 	assert_int_equal(identity_load_node(id, 0, 11, 77, false, 1), 0);
 	c = cgroup(SEEN, 3, 20, "/batch", 50); /* another hierarchy is announced first this time */
