@@ -27,8 +27,9 @@ static sqlite3_stmt *between(struct sql *sql, const char *query, int64_t contain
 json_t *report_container(struct sql *sql, int64_t container)
 {
 	static const char query[] =
-		"SELECT ref, name, runtime, id, pod, namespace, image, cgroup, labels FROM v_container WHERE container"
-		" = :victim ORDER BY first_ns DESC LIMIT 1";
+		"SELECT ref, name, runtime, id, pod, namespace, image, cgroup, labels, owner, role, qos FROM v_container"
+		" WHERE container = :victim ORDER BY first_ns DESC LIMIT 1";
+	static const char *const optional[] = { "owner", "role", "qos" };
 	sqlite3_stmt *stmt;
 	json_t *c, *labels;
 
@@ -42,6 +43,9 @@ json_t *report_container(struct sql *sql, int64_t container)
 		return c;
 	}
 	c = sql_row_json(stmt);
+	for (size_t i = 0; i < ARRAY_SIZE(optional); i++)
+		if (json_is_null(json_object_get(c, optional[i])))
+			json_object_del(c, optional[i]);
 	labels = json_loads(sql_text(stmt, 8), 0, NULL);
 	json_object_set_new(c, "labels", json_is_object(labels) ? json_incref(labels) : json_object());
 	json_decref(labels);

@@ -1,36 +1,108 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The tree of cgroups and containers, each below what it lies in. */
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/hashmap.h"
 #include "cli/cli.h"
 #include "cli/term.h"
 #include "web/lists.h"
 #include "web/rows.h"
 
-static void print_rows(const json_t *rows)
+#define DEPTH_MAX 64
+#define ROWS_MAX 65536
+#define TOP INT64_C(-1) /* parent of what lies in nothing that existed at that moment */
+
+struct tree {
+	struct table *table;
+	struct hashmap *rows;  /* number -> row */
+	struct hashmap *below; /* number -> array of rows */
+};
+
+static void print_row(struct table *t, const json_t *row, unsigned int depth)
 {
-	static const struct column columns[] = {
-		{ "NAME", false, true },  { "KIND", false, false },  { "RUNTIME", false, false },
-		{ "POD", false, true },	  { "ID", false, true },     { "FIRST SEEN", false, false },
-		{ "GONE", false, false }, { "CGROUP", false, true },
-	};
-	AUTO(table) struct table t = { .columns = columns, .column_count = ARRAY_SIZE(columns) };
+	AUTO_FREE char *id = strndup(value_text(row, "id"), 12);
+
+	table_addf(t, "%*s%s", (int)(2 * depth), "", value_text(row, "name"));
+	table_add(t, value_text(row, "kind"));
+	table_add(t, value_text(row, "runtime"));
+	table_add(t, value_text(row, "namespace"));
+	table_add(t, value_text(row, "pod"));
+	table_add(t, value_text(row, "image"));
+	table_add(t, id);
+	table_add_time(t, value_int(row, "first_ns", 0));
+	table_add_time(t, value_int(row, "last_ns", 0));
+	table_add(t, value_text(row, "exit_reason"));
+	table_add(t, value_text(row, "cgroup"));
+}
+
+/* Takes the branch out as it goes, so that a circle ends. */
+static void print_below(struct tree *t, int64_t parent, unsigned int depth)
+{
+	json_t *rows = hashmap_remove(t->below, &parent), *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		print_row(t->table, row, depth);
+		print_below(t, value_int(row, "container", TOP), MIN(depth + 1, DEPTH_MAX));
+	}
+	json_decref(rows);
+}
+
+static void put_below(struct tree *t, json_t *row)
+{
+	int64_t parent = value_int(row, "parent", TOP);
+	json_t *rows;
+
+	if (!hashmap_get(t->rows, &parent))
+		parent = TOP;
+	rows = hashmap_get(t->below, &parent);
+	if (!rows) {
+		rows = json_array();
+		if (hashmap_put(t->below, &parent, rows, NULL)) {
+			json_decref(rows);
+			return;
+		}
+	}
+	json_array_append(rows, row);
+}
+
+static void print_tree(struct tree *t, json_t *rows)
+{
 	json_t *row;
 	size_t i;
 
-	json_array_foreach ((json_t *)rows, i, row) {
-		AUTO_FREE char *id = strndup(value_text(row, "id"), 12);
+	json_array_foreach(rows, i, row) {
+		int64_t number = value_int(row, "container", TOP);
 
-		table_add(&t, value_text(row, "name"));
-		table_add(&t, value_text(row, "kind"));
-		table_add(&t, value_text(row, "runtime"));
-		table_add(&t, value_text(row, "pod"));
-		table_add(&t, id);
-		table_add_time(&t, value_int(row, "first_ns", 0));
-		table_add_time(&t, value_int(row, "last_ns", 0));
-		table_add(&t, value_text(row, "cgroup"));
+		hashmap_put(t->rows, &number, row, NULL);
 	}
-	table_print(&t);
+	json_array_foreach(rows, i, row)
+		put_below(t, row);
+	print_below(t, TOP, 0);
+	/* A circle of parents hangs from nowhere; the store's writer makes none. */
+	for (size_t j = 0; (row = hashmap_next(t->below, &j, NULL));)
+		json_decref(row);
+}
+
+static void print_rows(const json_t *rows)
+{
+	static const struct column columns[] = {
+		{ "NAME", false, true },	{ "KIND", false, false },  { "RUNTIME", false, false },
+		{ "NAMESPACE", false, true },	{ "POD", false, true },	   { "IMAGE", false, true },
+		{ "ID", false, true },		{ "FIRST SEEN", false, false }, { "GONE", false, false },
+		{ "ENDED BY", false, true },	{ "CGROUP", false, true },
+	};
+	AUTO(table) struct table table = { .columns = columns, .column_count = ARRAY_SIZE(columns) };
+	struct tree t = { .table = &table,
+			  .rows = hashmap_new(sizeof(int64_t), ROWS_MAX),
+			  .below = hashmap_new(sizeof(int64_t), ROWS_MAX) };
+
+	if (t.rows && t.below)
+		print_tree(&t, (json_t *)rows);
+	hashmap_free(t.rows);
+	hashmap_free(t.below);
+	table_print(&table);
 }
 
 static int64_t list(const struct cli *cli, struct reader *r, json_t **ret_rows, struct strbuf *ret_error)

@@ -81,11 +81,18 @@ int list_events_next(const struct event_filter *f, const json_t *rows, struct ev
 
 int64_t list_containers(struct reader *r, int64_t at_ns, json_t **ret_rows, struct strbuf *ret_error)
 {
-	static const char sql[] = "SELECT container, ref, name, runtime, id, pod, namespace, image, labels, cgroup, "
-				  "parent, kind, first_ns, last_ns"
-				  " FROM v_container WHERE first_ns <= :at AND (last_ns IS NULL OR last_ns >= :at)"
-				  " ORDER BY CASE kind WHEN 'host' THEN 0 WHEN 'container' THEN 1 WHEN 'pod' THEN 2 "
-				  "ELSE 3 END, name, container";
+	/* How a container ended is what its runtime says, else what the kernel showed. */
+	static const char sql[] =
+		"SELECT c.container, c.ref, c.name, c.runtime, c.id, c.pod, c.namespace, c.image, c.labels, c.cgroup, "
+		"c.parent, c.kind, c.first_ns, c.last_ns, c.pod_uid, c.owner, c.qos, c.role, c.unit, c.restarts, "
+		"c.annotations, c.limits, c.requests, c.netns, c.root_pid, o.name AS outer, c.exit_code, "
+		"CASE WHEN c.last_ns IS NOT NULL THEN coalesce(c.exit_reason, (SELECT 'OOMKilled' FROM v_oom e"
+		" WHERE e.container = c.container LIMIT 1), (SELECT 'signal ' || e.signal FROM v_exit e"
+		" WHERE e.container = c.container ORDER BY e.ts_ns DESC LIMIT 1)) END AS exit_reason, c.facts"
+		" FROM v_container c LEFT JOIN v_container o ON o.container = c.parent AND o.kind = 'container'"
+		" WHERE c.first_ns <= :at AND (c.last_ns IS NULL OR c.last_ns >= :at)"
+		" ORDER BY CASE c.kind WHEN 'host' THEN 0 WHEN 'container' THEN 1 WHEN 'pod' THEN 2 ELSE 3 END,"
+		" c.name, c.container";
 	const struct query_limits limits = { .rows = 20000, .time_ns = 10 * NSEC_PER_SEC };
 	struct query_param param = INT_PARAM(":at", at_ns);
 	int64_t first, last, n;

@@ -31,7 +31,8 @@ static json_t *int_value(const char *name, int64_t v)
 
 static bool holds_json(const char *name)
 {
-	static const char *const names[] = { "payload", "labels", "victims", "report" };
+	static const char *const names[] = { "payload",	"labels", "victims",  "report",
+					     "annotations", "limits", "requests", "facts" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(name, names[i]))

@@ -10,8 +10,8 @@
 
 /*
  * Runs sql and appends one object per row to a new array.  Columns that end in "_ns" and integers above 2^53 become
- * strings, as everywhere in the API; text columns named payload, labels, victims or report are inserted as the JSON
- * they are. Returns the number of rows or what reader_query() returned; -E2BIG comes with the rows up to the limit.
+ * strings, as everywhere in the API; text columns named payload, labels, annotations, limits, requests, facts, victims or report are
+ * inserted as the JSON they are. Returns the number of rows or what reader_query() returned; -E2BIG comes with the rows up to the limit.
  */
 int64_t rows_query(struct reader *r, const char *sql, const struct query_param *params, size_t count,
 		   const struct query_limits *limits, json_t **ret_rows, struct strbuf *ret_error);
