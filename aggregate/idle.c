@@ -17,7 +17,8 @@ static const struct {
 	{ KW_KIND_usage,
 	  true,
 	  { "cpu_quota_ns", "cpu_period_ns", "memory_bytes", "memory_limit_bytes", "memory_anon_bytes",
-	    "memory_file_bytes", "pids", "pids_limit", "frozen" } },
+	    "memory_file_bytes", "pids", "pids_limit", "frozen", "memory_kernel_bytes", "memory_dirty_bytes",
+	    "memory_swap_bytes" } },
 	{ KW_KIND_pressure, true, { NULL } },
 	{ KW_KIND_netstat, false, { NULL } },
 };

@@ -2,9 +2,26 @@
 #include "aggregate/record.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/utf8.h"
+
+/* Fields are only ever added at the end of a payload: one of an older capture may stop before any of them. */
+static bool is_older(const struct kw_kind_info *info, size_t payload_size)
+{
+	for (const struct kw_field *f = info->fields; f->name; f++)
+		if (f->offset == payload_size)
+			return payload_size > 0;
+	return false;
+}
+
+static bool size_fits(const struct kw_event *event, const struct kw_kind_info *info)
+{
+	if (event->payload_size > info->payload_size)
+		return false;
+	return event->payload_size >= kw_payload_min(info) || is_older(info, event->payload_size);
+}
 
 int record_check(const struct kw_event *event, size_t available, const struct kw_kind_info **ret_info)
 {
@@ -15,7 +32,7 @@ int record_check(const struct kw_event *event, size_t available, const struct kw
 	info = kw_kind_by_number(event->kind);
 	if (!info || event->frames || event->peer_frames || event->payload_size > available - sizeof(*event))
 		return -EBADMSG;
-	if (event->payload_size > info->payload_size || event->payload_size < kw_payload_min(info))
+	if (!size_fits(event, info))
 		return -EBADMSG;
 	*ret_info = info;
 	return 0;
@@ -45,6 +62,18 @@ static void repair(union record *record, const struct kw_kind_info *info)
 			repair_text((char *)(record->bytes + sizeof(struct kw_event) + f->offset), f->size);
 }
 
+/* What an older capture does not have is 0, or "not available" where the field can say so. */
+static void complete(union record *record, const struct kw_kind_info *info, size_t had)
+{
+	static const __s64 missing = -1;
+	unsigned char *payload = record->bytes + sizeof(struct kw_event);
+
+	memset(payload + had, 0, info->payload_size - had);
+	for (const struct kw_field *f = info->fields; f->name; f++)
+		if (f->type == KW_TYPE_S64 && f->offset >= had)
+			memcpy(payload + f->offset, &missing, sizeof(missing));
+}
+
 int record_take(const struct kw_event *event, size_t available, union record *ret_record,
 		const struct kw_kind_info **ret_info)
 {
@@ -53,8 +82,7 @@ int record_take(const struct kw_event *event, size_t available, union record *re
 	if (r)
 		return r;
 	memcpy(ret_record->bytes, event, sizeof(*event) + event->payload_size);
-	memset(ret_record->bytes + sizeof(*event) + event->payload_size, 0,
-	       (*ret_info)->payload_size - event->payload_size);
+	complete(ret_record, *ret_info, event->payload_size);
 	ret_record->event.payload_size = (__u16)(*ret_info)->payload_size;
 	repair(ret_record, *ret_info);
 	return 0;

@@ -22,8 +22,9 @@ union record {
 int record_check(const struct kw_event *event, size_t available, const struct kw_kind_info **ret_info);
 
 /*
- * Checks and copies; a short text at the end is filled up with NULs, everything behind the end of a string is cleared,
- * and strings become valid UTF-8 ('?' for what is not).
+ * Checks and copies; a short text at the end is filled up with NULs, one of an older capture with
+ * 0 and "not available", everything behind the end of a string is cleared, and strings become valid UTF-8 ('?' for what
+ * is not).
  */
 int record_take(const struct kw_event *event, size_t available, union record *ret_record,
 		const struct kw_kind_info **ret_info);

@@ -115,6 +115,10 @@ void memory_stat_v1_parse(const char *text, struct kw_usage *ret)
 		{ "total_workingset_refault", USAGE(refaults), 1 }, /* before 5.9 */
 		{ "total_workingset_refault_anon", USAGE(refaults), 1 },
 		{ "total_workingset_refault_file", USAGE(refaults), 1 },
+		{ "total_workingset_refault_anon", USAGE(refaults_anon), 1 },
+		{ "total_pgfault", USAGE(faults), 1 },
+		{ "total_dirty", USAGE(memory_dirty_bytes), 1 },
+		{ "total_swap", USAGE(memory_swap_bytes), 1 },
 	};
 
 	parse_lines(text, fields, ARRAY_SIZE(fields), ret);
@@ -160,6 +164,10 @@ void memory_stat_v2_parse(const char *text, struct kw_usage *ret)
 		{ "workingset_refault", USAGE(refaults), 1 }, /* before 5.9 */
 		{ "workingset_refault_anon", USAGE(refaults), 1 },
 		{ "workingset_refault_file", USAGE(refaults), 1 },
+		{ "workingset_refault_anon", USAGE(refaults_anon), 1 },
+		{ "pgfault", USAGE(faults), 1 },
+		{ "kernel", USAGE(memory_kernel_bytes), 1 }, /* since 5.18 */
+		{ "file_dirty", USAGE(memory_dirty_bytes), 1 },
 	};
 
 	parse_lines(text, fields, ARRAY_SIZE(fields), ret);

@@ -30,8 +30,8 @@
 /* Files read in every sample, kept open. */
 enum file {
 	V1_CPU_STAT, V1_CPU_USAGE, V1_CPU_USER, V1_CPU_SYSTEM, V1_MEMORY_USAGE, V1_MEMORY_FAILCNT, V1_MEMORY_STAT,
-	V1_MEMORY_OOM, V1_IO_BYTES_ALL, V1_IO_BYTES, V1_IO_COUNTS_ALL, V1_IO_COUNTS, V1_PIDS, V1_FREEZER,
-	V2_CPU_STAT, V2_EVENTS, V2_PIDS, V2_IO_STAT, V2_MEMORY, V2_MEMORY_STAT, V2_MEMORY_EVENTS,
+	V1_MEMORY_KERNEL, V1_MEMORY_OOM, V1_IO_BYTES_ALL, V1_IO_BYTES, V1_IO_COUNTS_ALL, V1_IO_COUNTS, V1_PIDS, V1_FREEZER,
+	V2_CPU_STAT, V2_EVENTS, V2_PIDS, V2_IO_STAT, V2_MEMORY, V2_MEMORY_STAT, V2_MEMORY_EVENTS, V2_SWAP,
 	FILES,
 };
 
@@ -43,6 +43,7 @@ static const char *const file_names[FILES] = {
 	[V1_MEMORY_USAGE] = "memory.usage_in_bytes",
 	[V1_MEMORY_FAILCNT] = "memory.failcnt",
 	[V1_MEMORY_STAT] = "memory.stat",
+	[V1_MEMORY_KERNEL] = "memory.kmem.usage_in_bytes",
 	[V1_MEMORY_OOM] = "memory.oom_control",
 	[V1_IO_BYTES_ALL] = "blkio.throttle.io_service_bytes_recursive",
 	[V1_IO_BYTES] = "blkio.throttle.io_service_bytes",
@@ -57,6 +58,7 @@ static const char *const file_names[FILES] = {
 	[V2_MEMORY] = "memory.current",
 	[V2_MEMORY_STAT] = "memory.stat",
 	[V2_MEMORY_EVENTS] = "memory.events",
+	[V2_SWAP] = "memory.swap.current",
 };
 
 #define KEPT_MAX 4096
@@ -104,7 +106,7 @@ static const size_t counters[] = {
 	USAGE(cpu_ns),           USAGE(cpu_user_ns),      USAGE(cpu_system_ns),     USAGE(cpu_periods),
 	USAGE(cpu_throttled_periods), USAGE(cpu_throttled_ns), USAGE(memory_limit_hits), USAGE(memory_oom_kills),
 	USAGE(major_faults),     USAGE(refaults),         USAGE(io_read_bytes),     USAGE(io_write_bytes),
-	USAGE(io_reads),         USAGE(io_writes),
+	USAGE(io_reads),         USAGE(io_writes),        USAGE(faults),            USAGE(refaults_anon),
 };
 
 static __s64 *field(struct kw_usage *u, size_t offset)
@@ -191,6 +193,7 @@ static void read_memory_v1(struct here *h)
 	int_kept(h, V1_MEMORY_USAGE, &h->usage.memory_bytes);
 	int_kept(h, V1_MEMORY_FAILCNT, &h->usage.memory_limit_hits);
 	parse_kept(h, V1_MEMORY_STAT, memory_stat_v1_parse);
+	int_kept(h, V1_MEMORY_KERNEL, &h->usage.memory_kernel_bytes);
 	parse_kept(h, V1_MEMORY_OOM, oom_control_parse);
 	if (h->limits)
 		int_once(h, "memory.limit_in_bytes", 1, &h->usage.memory_limit_bytes);
@@ -259,6 +262,7 @@ static void read_v2(struct here *h)
 	int_kept(h, V2_MEMORY, &h->usage.memory_bytes);
 	parse_kept(h, V2_MEMORY_STAT, memory_stat_v2_parse);
 	parse_kept(h, V2_MEMORY_EVENTS, memory_events_parse);
+	int_kept(h, V2_SWAP, &h->usage.memory_swap_bytes);
 	if (h->limits)
 		read_limits_v2(h);
 }
@@ -497,7 +501,7 @@ const struct sampler sampler_usage = {
 	.name = "usage",
 	.title = "CPU, memory, I/O and tasks of every cgroup, with limits and throttling",
 	.cost = "up to 16 files per cgroup and tick, about 20 us; at most 4 ms a tick, then in turns",
-	.causes = "cpu.throttled,mem.oom.memcg,mem.reclaim.memcg,io.neighbor,proc.frozen",
+	.causes = "cpu.throttled,mem.oom.memcg,mem.reclaim.memcg,mem.refault,mem.fault_storm,mem.slab,mem.leak,io.neighbor,proc.frozen",
 	.source = "cgroup files, v1 and v2",
 	.kinds = kinds,
 	.open = usage_open,

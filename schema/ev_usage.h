@@ -33,9 +33,14 @@ struct kw_usage {
 	__s64 pids;
 	__s64 pids_limit;
 	__s64 frozen;
+	__s64 faults;
+	__s64 refaults_anon;
+	__s64 memory_kernel_bytes;
+	__s64 memory_dirty_bytes;
+	__s64 memory_swap_bytes;
 };
 
-_Static_assert(sizeof(struct kw_usage) == 192, "kw_usage");
+_Static_assert(sizeof(struct kw_usage) == 232, "kw_usage");
 
 /* F(member, type, unit, meaning) */
 #define KW_FIELDS_usage(F) \
@@ -62,6 +67,11 @@ _Static_assert(sizeof(struct kw_usage) == 192, "kw_usage");
 	F(io_writes, S64, COUNT, "write requests") \
 	F(pids, S64, COUNT, "tasks") \
 	F(pids_limit, S64, COUNT, "limit") \
-	F(frozen, S64, NONE, "1 frozen, 0 not")
+	F(frozen, S64, NONE, "1 frozen, 0 not") \
+	F(faults, S64, COUNT, "page faults, minor and major") \
+	F(refaults_anon, S64, COUNT, "of the refaults those of anonymous pages, read back from swap") \
+	F(memory_kernel_bytes, S64, BYTES, "kernel memory charged: dentries, inodes, stacks, page tables") \
+	F(memory_dirty_bytes, S64, BYTES, "page cache not yet written back") \
+	F(memory_swap_bytes, S64, BYTES, "swapped out")
 
 #endif

@@ -193,6 +193,28 @@ static void texts_are_repaired(void **state)
 	fixture_free(&f);
 }
 
+/* A capture made before the newest fields were added: those are not available, the others as they were. */
+static void an_older_sample_is_shorter(void **state)
+{
+	const struct kw_kind_info *info;
+	union record old, r;
+
+	(void)state;
+	make_record(&old, KW_KIND_usage, SEC(1));
+	PAYLOAD(&old, usage)->frozen = 1;
+	PAYLOAD(&old, usage)->faults = 7;
+	old.event.payload_size = offsetof(struct kw_usage, faults);
+	assert_int_equal(record_take(&old.event, sizeof(old), &r, &info), 0);
+	assert_int_equal(r.event.payload_size, sizeof(struct kw_usage));
+	assert_int_equal(PAYLOAD(&r, usage)->frozen, 1);
+	assert_int_equal(PAYLOAD(&r, usage)->faults, -1);
+	assert_int_equal(PAYLOAD(&r, usage)->memory_swap_bytes, -1);
+	old.event.payload_size -= 1;
+	assert_int_equal(record_take(&old.event, sizeof(old), &r, &info), -EBADMSG);
+	old.event.payload_size = sizeof(struct kw_usage) + 8;
+	assert_int_equal(record_take(&old.event, sizeof(old), &r, &info), -EBADMSG);
+}
+
 static void idle_samples_are_thinned(void **state)
 {
 	struct kw_pressure rest = { .span_ns = 1, .io_full_ns = -1 }, busy = { .span_ns = 1, .cpu_some_ns = 1 };
@@ -616,6 +638,7 @@ int main(void)
 		cmocka_unit_test(parties_are_stored),
 		cmocka_unit_test(malformed_records_are_refused),
 		cmocka_unit_test(texts_are_repaired),
+		cmocka_unit_test(an_older_sample_is_shorter),
 		cmocka_unit_test(idle_samples_are_thinned),
 		cmocka_unit_test(shards_rotate_and_are_complete),
 		cmocka_unit_test(late_events_find_the_dead_in_a_new_shard),

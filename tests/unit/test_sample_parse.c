@@ -78,12 +78,17 @@ static void memory_stat_v1_takes_the_hierarchical_values(void **state)
 
 	(void)state;
 	memory_stat_v1_parse("cache 1\nrss 2\npgmajfault 3\ntotal_cache 10\ntotal_rss 20\ntotal_rss_huge 5\n"
-			     "total_pgmajfault 30\ntotal_workingset_refault_anon 4\ntotal_workingset_refault_file 6\n",
+			     "total_pgmajfault 30\ntotal_workingset_refault_anon 4\ntotal_workingset_refault_file 6\n"
+			     "pgfault 1\ntotal_pgfault 50\ntotal_dirty 60\ntotal_swap 70\ntotal_swapcached 8\n",
 			     &u);
 	assert_int_equal(u.memory_file_bytes, 10);
 	assert_int_equal(u.memory_anon_bytes, 20);
 	assert_int_equal(u.major_faults, 30);
 	assert_int_equal(u.refaults, 10);
+	assert_int_equal(u.refaults_anon, 4);
+	assert_int_equal(u.faults, 50);
+	assert_int_equal(u.memory_dirty_bytes, 60);
+	assert_int_equal(u.memory_swap_bytes, 70);
 }
 
 static void memory_v2(void **state)
@@ -91,12 +96,17 @@ static void memory_v2(void **state)
 	struct kw_usage u = no_usage();
 
 	(void)state;
-	memory_stat_v2_parse("anon 7\nanon_thp 1\nfile 8\nfile_mapped 2\npgmajfault 9\nworkingset_refault_file 3\n",
+	memory_stat_v2_parse("anon 7\nanon_thp 1\nfile 8\nkernel 40\nkernel_stack 5\nfile_mapped 2\nfile_dirty 60\n"
+			     "pgfault 11\npgmajfault 9\nworkingset_refault_anon 2\nworkingset_refault_file 3\n",
 			     &u);
 	assert_int_equal(u.memory_anon_bytes, 7);
 	assert_int_equal(u.memory_file_bytes, 8);
 	assert_int_equal(u.major_faults, 9);
-	assert_int_equal(u.refaults, 3);
+	assert_int_equal(u.refaults, 5);
+	assert_int_equal(u.refaults_anon, 2);
+	assert_int_equal(u.faults, 11);
+	assert_int_equal(u.memory_kernel_bytes, 40);
+	assert_int_equal(u.memory_dirty_bytes, 60);
 	memory_events_parse("low 1\nhigh 20\nmax 300\noom 4\noom_kill 5\noom_group_kill 6\n", &u);
 	assert_int_equal(u.memory_limit_hits, 320);
 	assert_int_equal(u.memory_oom_kills, 5);
