@@ -15,7 +15,7 @@
 
 static const char *const probe_names[] = { "runq",  "throttle", "offcpu",     "lock",	"reclaim", "oom",
 					   "block", "drop",	"retransmit", "signal", "exit",	   "freeze",
-					   "kmsg",  "usage",	"psi",	      "host",	"netstat" };
+					   "kmsg",  "usage",	"psi",	      "host",	"netstat", "dirty",  "evict" };
 
 struct synth {
 	struct config *config;
