@@ -80,6 +80,26 @@ static __always_inline u32 kw_cpu_of(struct task_struct *task)
 	return BPF_CORE_READ((struct task_struct___before_5_16 *)task, cpu);
 }
 
+/* 4bf62b7b2f55 (6.15) and before: a large folio's size had other names, and none without 64 bits. */
+struct folio___before_6_15 {
+	unsigned int _folio_nr_pages;
+} __attribute__((preserve_access_index));
+
+/* The flags are the first word of a folio, whatever type they have. */
+static __always_inline u64 kw_folio_pages(struct folio *folio)
+{
+	u64 flags = 0;
+
+	bpf_probe_read_kernel(&flags, sizeof(flags), folio);
+	if (!(flags & 1ULL << bpf_core_enum_value(enum pageflags, PG_head)))
+		return 1;
+	if (bpf_core_field_exists(folio->_nr_pages))
+		return BPF_CORE_READ(folio, _nr_pages);
+	if (bpf_core_field_exists(struct folio___before_6_15, _folio_nr_pages))
+		return BPF_CORE_READ((struct folio___before_6_15 *)folio, _folio_nr_pages);
+	return 1;
+}
+
 /* Since 6.16: the lock a task sleeps on, its kind in the low two bits; with DETECT_HUNG_TASK_BLOCKER. */
 static __always_inline u64 kw_blocker(struct task_struct *task)
 {

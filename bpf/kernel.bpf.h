@@ -182,6 +182,7 @@ struct task_struct {
 	pid_t tgid;
 	struct task_struct *group_leader;
 	struct task_struct *real_parent;
+	struct list_head tasks;
 	u64 start_boottime;
 	char comm[16];
 	struct css_set *cgroups;
@@ -211,6 +212,48 @@ struct page_counter {
 struct mem_cgroup {
 	struct cgroup_subsys_state css;
 	struct page_counter memory;
+};
+
+struct inode {
+	s64 i_size;
+	unsigned long i_ino;
+	struct super_block *i_sb;
+};
+
+struct address_space {
+	struct inode *host;
+	unsigned long flags;
+};
+
+enum mapping_flags { AS_EXITING };
+
+struct folio {
+	struct address_space *mapping;
+	unsigned long index;
+	unsigned long memcg_data;
+	unsigned int _nr_pages;
+};
+
+struct compact_control {
+	u32 gfp_mask;
+	int order;
+};
+
+enum pageflags { PG_head };
+
+struct backing_dev_info {
+	char dev_name[64];
+};
+
+struct bdi_writeback {
+	struct backing_dev_info *bdi;
+};
+
+struct dirty_throttle_control {
+	unsigned long dirty;
+	unsigned long thresh;
+	unsigned long wb_dirty;
+	unsigned long wb_thresh;
 };
 
 struct percpu_counter {
@@ -419,6 +462,7 @@ struct bpf_iter__task {
 #define TASK_DEAD 0x80
 #define TASK_NOLOAD 0x400
 #define TASK_FROZEN 0x8000
+#define PF_MEMALLOC 0x00000800
 #define PF_KTHREAD 0x00200000
 /* include/uapi/linux/if_ether.h, in.h, socket.h; include/net/tcp_states.h */
 #define ETH_P_IP 0x0800

@@ -30,6 +30,8 @@ enum kw_kind {
 #undef KW_EVENT
 };
 
+#define KW_PAGE_SIZE 4096ULL
+
 /* Filled by the loader before load; the verifier then removes what is off. */
 const volatile struct kw_settings kw_settings = {};
 
@@ -110,6 +112,8 @@ struct kw_task_state {
 	u32 off_state;
 	u32 off_estimated;      /* off_since is when the scan first saw it */
 	u32 sleep_reported;     /* this sleep has its record */
+	u32 reclaim_gfp;        /* of the last reclaim: what an OOM kill after it was for */
+	u32 reclaim_asked;      /* no limit above the task is near: somebody asked for the last reclaim */
 	u32 _pad;
 };
 

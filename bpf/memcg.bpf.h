@@ -8,12 +8,12 @@
 #define KW_MEMCG_DEPTH_MAX 16
 /* Charges are taken in batches of 64 pages (MEMCG_CHARGE_BATCH): a memcg can be "full" that far below its limit. */
 #define KW_MEMCG_SLACK_PAGES 64
-#define KW_PAGE_SIZE 4096ULL
 
 struct kw_memcg_limit {
 	struct kw_cg cg; /* 0: none at its limit */
 	u64 usage_bytes;
 	u64 limit_bytes;
+	u64 css; /* address */
 	u32 own; /* 1: the memcg the walk began at */
 	u32 depth;
 };
@@ -58,7 +58,7 @@ static __always_inline bool kw_memcg_full(u64 usage, u64 limit, u64 gap)
  * From the memcg of the task upwards: the one closest to its limit (in pages) among those within 2 % of it or within
  * one batch; the most specific of equals.  The kernel does not hand the memcg to these tracepoints.
  */
-static __noinline int kw_memcg_find(struct task_struct *task, struct kw_memcg_limit *ret)
+static __noinline __attribute__((unused)) int kw_memcg_find(struct task_struct *task, struct kw_memcg_limit *ret)
 {
 	struct cgroup_subsys_state *css = kw_memory_css(task);
 	u64 best = ~0ULL;
@@ -76,12 +76,28 @@ static __noinline int kw_memcg_find(struct task_struct *task, struct kw_memcg_li
 			kw_cg_of_cgroup(BPF_CORE_READ(css, cgroup), &ret->cg);
 			ret->usage_bytes = usage * KW_PAGE_SIZE;
 			ret->limit_bytes = limit * KW_PAGE_SIZE;
+			ret->css = (u64)css;
 			ret->own = i == 0;
 			ret->depth = i;
 		}
 		css = BPF_CORE_READ(css, parent);
 	}
 	return 0;
+}
+
+/* Whether the task's memory is charged below that css (0: anywhere). */
+static __noinline __attribute__((unused)) bool kw_memcg_below(struct task_struct *task, u64 limit)
+{
+	struct cgroup_subsys_state *css = kw_memory_css(task);
+
+	if (!limit)
+		return true;
+	for (u32 i = 0; i < KW_MEMCG_DEPTH_MAX && css; i++) {
+		if ((u64)css == limit)
+			return true;
+		css = BPF_CORE_READ(css, parent);
+	}
+	return false;
 }
 
 #endif

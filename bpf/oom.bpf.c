@@ -5,6 +5,7 @@
 char LICENSE[] SEC("license") = "GPL";
 
 KW_RECORD(oom);
+KW_RECORD(oom_task);
 
 enum { CONSTRAINT_NODE = 1, CONSTRAINT_MEMCG = 4 };
 enum { RSS_FILE = 0, RSS_ANON = 1, RSS_SHMEM = 3 };
@@ -26,6 +27,14 @@ static __always_inline u64 rss_bytes(struct mm_struct *mm, u32 which)
 	return pages > 0 ? pages * KW_PAGE_SIZE : 0;
 }
 
+/* Of the allocation that current reclaimed for before it gave up; 0 without the reclaim probe. */
+static __always_inline u32 wanted_gfp(void)
+{
+	struct kw_task_state *st = kw_task_state(bpf_get_current_task_btf(), false);
+
+	return st ? st->reclaim_gfp : 0;
+}
+
 static __always_inline void fill(struct kw_oom_record *r, struct task_struct *victim)
 {
 	struct kw_memcg_limit limit = {};
@@ -40,6 +49,7 @@ static __always_inline void fill(struct kw_oom_record *r, struct task_struct *vi
 	r->p.usage_bytes = limit.usage_bytes;
 	r->p.limit_bytes = limit.limit_bytes;
 	r->p.own_limit = limit.own;
+	r->p.gfp = wanted_gfp();
 	r->p.oom_score_adj = BPF_CORE_READ(victim, signal, oom_score_adj);
 	if (!mm)
 		return;
@@ -96,6 +106,112 @@ int BPF_PROG(oom_victim_pid, int pid)
 	r->p.usage_bytes = limit.usage_bytes;
 	r->p.limit_bytes = limit.limit_bytes;
 	r->p.own_limit = limit.own;
+	r->p.gfp = wanted_gfp();
 	kw_submit(r, true);
 	return 0;
+}
+
+/* ---- who else stood for choice ---------------------------------------------------------------------------------- */
+
+#define TASKS_MAX (1 << 20)
+#define ROWS_MAX 32
+#define PART 64 /* of the limit: who has less is not worth a row */
+#define NODE_LEAST_BYTES (64ULL << 20)
+#define TABLE_EVERY_NS 1000000000ULL /* a storm of kills must not walk all tasks again and again */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} oom_last_table SEC(".maps");
+
+/* Task pointers as numbers: a callback may not keep trusted ones. */
+struct table {
+	u64 task, first;
+	u64 limit; /* css */
+	struct kw_cg limit_cg;
+	u64 least_bytes;
+	u32 chosen; /* thread group */
+	u32 rows;
+};
+
+static __noinline int table_row(struct task_struct *task, struct table *t)
+{
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	u64 anon, file, shmem;
+	struct kw_oom_task_record *r;
+	struct kw_party self;
+
+	if (!t || !mm)
+		return 0;
+	anon = rss_bytes(mm, RSS_ANON);
+	file = rss_bytes(mm, RSS_FILE);
+	shmem = rss_bytes(mm, RSS_SHMEM);
+	if (anon + file + shmem < t->least_bytes || !kw_memcg_below(task, t->limit))
+		return 0;
+	t->rows++;
+	kw_party_of(task, &self);
+	r = kw_begin(KW_KIND_oom_task, &self.cg, sizeof(*r), sizeof(r->p));
+	if (!r)
+		return 0;
+	r->e.subject = self;
+	r->e.peer.cg = t->limit_cg;
+	r->p.anon_bytes = anon;
+	r->p.file_bytes = file;
+	r->p.shmem_bytes = shmem;
+	r->p.oom_score_adj = BPF_CORE_READ(task, signal, oom_score_adj);
+	r->p.chosen = self.pid == t->chosen;
+	kw_submit(r, false);
+	return 0;
+}
+
+/* bpf_loop() callback.  The list of thread groups is a ring: any of them is a place to begin. */
+static long table_step(u32 i, struct table *t)
+{
+	struct task_struct *task = (struct task_struct *)t->task;
+
+	table_row(task, t);
+	task = (void *)BPF_CORE_READ(task, tasks.next) - bpf_core_field_offset(task->tasks);
+	t->task = (u64)task;
+	return t->task == t->first || t->rows >= ROWS_MAX;
+}
+
+static __noinline int table(struct task_struct *leader, u32 chosen)
+{
+	u64 now = bpf_ktime_get_boot_ns(), *last;
+	struct kw_memcg_limit limit = {};
+	struct table t = { .task = (u64)leader, .first = (u64)leader, .chosen = chosen };
+	u32 zero = 0;
+
+	last = bpf_map_lookup_elem(&oom_last_table, &zero);
+	if (!leader || !last || kw_is_off())
+		return 0;
+	if (now - *last < TABLE_EVERY_NS) {
+		kw_count_lost_other(KW_KIND_oom_task);
+		return 0;
+	}
+	*last = now;
+	kw_memcg_find(leader, &limit);
+	t.limit = limit.css;
+	t.limit_cg = limit.cg;
+	t.least_bytes = limit.limit_bytes ? limit.limit_bytes / PART : NODE_LEAST_BYTES;
+	bpf_loop(TASKS_MAX, table_step, &t, 0);
+	return 0;
+}
+
+SEC("tp_btf/mark_victim")
+int BPF_PROG(oom_table, struct task_struct *victim)
+{
+	u32 pid = victim->tgid; /* direct, as above */
+
+	return table(BPF_CORE_READ(victim, group_leader), pid);
+}
+
+SEC("tp_btf/mark_victim")
+int BPF_PROG(oom_table_pid, int pid)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	return table(BPF_CORE_READ(task, group_leader), pid);
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Reclaim done by the task that needs the memory: under the limit of a memcg,
- * or because the node is short.  The worker is always current; both kinds
- * begin and end in process context and nest only when a memcg charge happens
- * inside node reclaim, so the outermost counts.
+ * because the node is short, or because what is free lies in too small pieces
+ * (direct compaction).  The worker is always current; all begin and end in
+ * process context, and where one runs inside another the outermost counts.
  */
 #include "bpf/memcg.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-enum { SCOPE_MEMCG = 1, SCOPE_NODE = 2 };
+enum { SCOPE_MEMCG = 1, SCOPE_NODE = 2, SCOPE_COMPACTION = 3 };
 
 struct reclaim_begin {
 	u64 begin_ns;
@@ -51,6 +51,10 @@ static __always_inline int begin(u32 scope, int order, u32 gfp)
 		kw_memcg_find((struct task_struct *)bpf_get_current_task(), &fresh.limit);
 	st = kw_task_state(bpf_get_current_task_btf(), true);
 	fresh.runq_ns = st ? st->runq_total_ns : 0;
+	if (st) {
+		st->reclaim_gfp = gfp;
+		st->reclaim_asked = scope == SCOPE_MEMCG && !fresh.limit.limit_bytes;
+	}
 	if (bpf_map_update_elem(&reclaiming, &tid, &fresh, BPF_ANY))
 		kw_count_lost_other(KW_KIND_reclaim);
 	else if (st)
@@ -143,4 +147,21 @@ SEC("tp_btf/mm_vmscan_direct_reclaim_end")
 int BPF_PROG(reclaim_direct_end, unsigned long reclaimed)
 {
 	return end(ctx, reclaimed);
+}
+
+/* Direct reads: kernels before 5.14 hand over no struct, and the verifier then refuses this. */
+SEC("tp_btf/mm_compaction_begin")
+int BPF_PROG(compaction_begin, struct compact_control *cc)
+{
+	if (bpf_get_current_task_btf()->flags & PF_KTHREAD)
+		return 0;
+	return begin(SCOPE_COMPACTION, cc->order, cc->gfp_mask);
+}
+
+SEC("tp_btf/mm_compaction_end")
+int BPF_PROG(compaction_end, struct compact_control *cc)
+{
+	if (bpf_get_current_task_btf()->flags & PF_KTHREAD)
+		return 0;
+	return end(ctx, 0);
 }

@@ -17,7 +17,7 @@ struct kw_oom {
 	__u64 victim_file_bytes;
 	__u64 victim_shmem_bytes;
 	__u32 own_limit;
-	__u32 _pad;
+	__u32 gfp;
 };
 
 _Static_assert(sizeof(struct kw_oom) == 72, "kw_oom");
@@ -32,6 +32,7 @@ _Static_assert(sizeof(struct kw_oom) == 72, "kw_oom");
 	F(victim_anon_bytes, U64, BYTES, "anonymous memory of the victim") \
 	F(victim_file_bytes, U64, BYTES, "file memory of the victim") \
 	F(victim_shmem_bytes, U64, BYTES, "shared memory of the victim") \
-	F(own_limit, U32, NONE, "1 the limit is of the victim cgroup itself")
+	F(own_limit, U32, NONE, "1 the limit is of the victim cgroup itself") \
+	F(gfp, U32, NONE, "flags of the reclaim that did not help, 0 unknown; for a memcg those of a user page are added")
 
 #endif

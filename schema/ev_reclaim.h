@@ -23,7 +23,7 @@ _Static_assert(sizeof(struct kw_reclaim) == 40, "kw_reclaim");
 
 /* F(member, type, unit, meaning) */
 #define KW_FIELDS_reclaim(F) \
-	F(scope, U32, NONE, "1 memcg limit, 2 node") \
+	F(scope, U32, NONE, "1 memcg limit, 2 node, 3 compaction") \
 	F(order, U32, NONE, "allocation order") \
 	F(gfp, U32, NONE, "allocation flags") \
 	F(own_limit, U32, NONE, "1 the limit is of the subject cgroup itself") \

@@ -5,7 +5,7 @@
 
 #include "schema/event.h"
 
-#define KW_KINDS_MAX 64
+#define KW_KINDS_MAX 192
 #define KW_WAIT_SUMS_MAX 16384
 #define KW_BLAME_SUMS_MAX 16384
 #define KW_BUCKETS_MAX 8192
