@@ -100,32 +100,48 @@ static int make_everywhere(struct sandbox *sb, const char *path)
 	return 0;
 }
 
-int container_new(struct sandbox *sb, struct container **ret_container)
+/* The next free place, with that path. */
+static int add_container(struct sandbox *sb, const char *path, struct container **ret_container)
 {
 	struct container *c = &sb->containers[sb->container_count];
-	const char *word = sandbox_word(sb);
-	int id = sandbox_random(sb, 0x1000, 0xffff), r = 0;
+	int r;
 
 	if (sb->container_count >= SANDBOX_CONTAINERS_MAX)
 		return -ENOSPC;
 	c->netns_fd = -1;
 	snprintf(c->comm, sizeof(c->comm), "%s", sandbox_word(sb));
-	if (sandbox_chance(sb, 0.35)) {
-		int parent = sandbox_random(sb, 0x100, 0xfff);
-
-		snprintf(c->path, sizeof(c->path), "/%s%x.slice", word, parent);
-		r = make_everywhere(sb, c->path);
-		snprintf(c->path, sizeof(c->path), "/%s%x.slice/%s-%04x", word, parent, word, id);
-	} else {
-		snprintf(c->path, sizeof(c->path), "/%s%04x", word, id);
-	}
-	if (r == 0)
-		r = make_everywhere(sb, c->path);
+	snprintf(c->path, sizeof(c->path), "%s", path);
+	r = make_everywhere(sb, c->path);
 	if (r < 0)
 		return r == -EACCES || r == -EROFS || r == -EPERM ? -EOPNOTSUPP : r;
 	sb->container_count++;
 	*ret_container = c;
 	return 0;
+}
+
+int container_group(struct sandbox *sb, struct container **ret_group)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/%s%x.slice", sandbox_word(sb), sandbox_random(sb, 0x100, 0xfff));
+	return add_container(sb, path, ret_group);
+}
+
+int container_new_in(struct sandbox *sb, const struct container *group, struct container **ret_container)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "%.60s/%s-%04x", group ? group->path : "", sandbox_word(sb),
+		 sandbox_random(sb, 0x1000, 0xffff));
+	return add_container(sb, path, ret_container);
+}
+
+int container_new(struct sandbox *sb, struct container **ret_container)
+{
+	struct container *group = NULL;
+	int r = sandbox_chance(sb, 0.35) ? container_group(sb, &group) : 0;
+
+	return r < 0 ? r : container_new_in(sb, group, ret_container);
 }
 
 int sandbox_parties(struct sandbox *sb)

@@ -13,11 +13,7 @@
 
 #include "tests/faults/disk.h"
 #include "tests/faults/faults.h"
-#include "tests/faults/work.h"
-
-#define MIB ((int64_t)1 << 20)
-#define PAGE 4096
-#define PIECE (64 << 10)
+#include "tests/faults/mem.h"
 
 struct mem_state {
 	struct tally requests[PHASES];
@@ -25,51 +21,51 @@ struct mem_state {
 	_Atomic int killed_by;
 	_Atomic int64_t reached; /* bytes the killed process had touched */
 	/* reclaim only */
-	char dir[128];
-	int64_t file_size, failcnt, pressure_us;
-	int writes_of_8;
+	struct mem_file file;
+	int64_t failcnt, pressure_us;
 };
 
-struct mapped_file {
-	char *map, *piece;
-	int fd;
-};
+uint64_t mem_step(uint64_t *seed)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return *seed >> 33;
+}
 
-static char *map_memory(int64_t size)
+char *mem_map(int64_t size)
 {
 	void *p = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* Works on a fixed amount of memory, again and again. */
-static void steady(struct sandbox *sb, int64_t size, struct tally *tally)
+void mem_touch(char *p, int64_t size)
 {
-	char *p = map_memory(size);
-	enum phase phase;
+	for (int64_t at = 0; at < size; at += PAGE)
+		p[at]++;
+}
 
-	while (p && (phase = sandbox_phase(sb)) < PHASE_STOP) {
-		int64_t began = clock_ns();
+void mem_steady_body(struct sandbox *sb, void *arg)
+{
+	int64_t size = *(const int64_t *)arg;
+	char *p = mem_map(size);
 
-		for (int64_t at = 0; at < size; at += PAGE)
-			p[at]++;
-		if (tally)
-			tally_add(tally, phase, sandbox_phase(sb), clock_ns() - began);
+	while (p && sandbox_phase(sb) < PHASE_STOP) {
+		mem_touch(p, size);
 		nap_ns(40 * MS);
 	}
 }
 
-static void steady_body(struct sandbox *sb, void *arg)
-{
-	steady(sb, *(const int64_t *)arg, NULL);
-}
-
-static void grow(struct mem_state *st)
+/*
+ * The copy of the parent's memory goes first: each page that the parent then writes to would be there twice, and the
+ * limit be reached with little of our own.
+ */
+static void grow(struct mem_state *st, char *inherited)
 {
 	int64_t size = 4 * st->limit;
-	char *p = map_memory(size);
+	char *p = mem_map(size);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	munmap(inherited, (size_t)st->used);
 	alarm(30);
 	for (int64_t at = 0; p && at < size; at += PAGE) {
 		p[at] = 1;
@@ -85,17 +81,16 @@ static void grow(struct mem_state *st)
 static void parent_of_grower(struct sandbox *sb, void *arg)
 {
 	struct mem_state *st = arg;
-	char *p = map_memory(st->used);
+	char *p = mem_map(st->used);
 	pid_t pid = 0;
 	int status;
 
 	while (p && sandbox_phase(sb) < PHASE_STOP) {
-		for (int64_t at = 0; at < st->used; at += PAGE)
-			p[at]++;
+		mem_touch(p, st->used);
 		if (pid == 0 && sandbox_phase(sb) == PHASE_FAULT) {
 			pid = fork();
 			if (pid == 0)
-				grow(st);
+				grow(st, p);
 		}
 		if (pid > 0 && waitpid(pid, &status, WNOHANG) == pid) {
 			atomic_store(&st->killed_by, WIFSIGNALED(status) ? WTERMSIG(status) : -1);
@@ -105,7 +100,7 @@ static void parent_of_grower(struct sandbox *sb, void *arg)
 	}
 }
 
-static int limit_memory(struct sandbox *sb, const struct container *c, int64_t limit)
+int mem_limit(struct sandbox *sb, const struct container *c, int64_t limit)
 {
 	char value[32];
 
@@ -122,9 +117,9 @@ static int steady_container(struct sandbox *sb, struct mem_state *st)
 	facts_int(&sb->params, "bystander_limit_bytes", limit);
 	facts_int(&sb->params, "bystander_used_bytes", st->bystander_used);
 	if (r == 0)
-		r = limit_memory(sb, sb->bystander, limit);
+		r = mem_limit(sb, sb->bystander, limit);
 	if (r == 0)
-		r = sandbox_spawn(sb, sb->bystander, steady_body, &st->bystander_used);
+		r = sandbox_spawn(sb, sb->bystander, mem_steady_body, &st->bystander_used);
 	return r < 0 ? r : 0;
 }
 
@@ -141,7 +136,7 @@ static int oom_setup(struct sandbox *sb)
 	facts_ns(&sb->params, "pace_per_mib_ns", st->pace_ns);
 	sb->culprit = sb->victim;
 	if (r == 0)
-		r = limit_memory(sb, sb->victim, st->limit);
+		r = mem_limit(sb, sb->victim, st->limit);
 	if (r == 0)
 		r = sandbox_spawn(sb, sb->victim, parent_of_grower, st);
 	return r < 0 ? r : steady_container(sb, st);
@@ -160,8 +155,7 @@ static int oom_proof(struct sandbox *sb)
 
 	facts_int(&sb->proof, "killed_by_signal", st->killed_by);
 	facts_int(&sb->proof, "reached_bytes", st->reached);
-	facts_int(&sb->proof, "oom_kill",
-		  container_read(sb, sb->victim, "memory", "memory.oom_control", "memory.events", "oom_kill"));
+	facts_int(&sb->proof, "oom_kill", mem_oom_kills(sb, sb->victim));
 	return st->killed_by == SIGKILL && st->reached > st->limit / 2 ? 0 : -ENODATA;
 }
 
@@ -178,6 +172,11 @@ const struct fault fault_oom_memcg = {
 };
 
 
+struct mapped_file {
+	char *map, *piece;
+	int fd;
+};
+
 /* One read of each page. */
 static void read_pages(const volatile char *p, int64_t size)
 {
@@ -185,112 +184,126 @@ static void read_pages(const volatile char *p, int64_t size)
 		(void)p[at];
 }
 
-static uint64_t step(uint64_t *seed)
-{
-	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return *seed >> 33;
-}
-
 /*
  * Reads pages of the mapped file and overwrites pieces of it: what that brings in must push something else out at
  * the limit, and a dirty page only goes once it was written back.
  */
-static void touch_pages(struct mem_state *st, const struct mapped_file *f, int64_t size, uint64_t *seed)
+static void touch_pages(const struct mapped_file *f, int64_t size, int writes_of_8, uint64_t *seed)
 {
 	uint64_t pieces = (uint64_t)(size / PIECE);
 
 	for (int i = 0; i < 8; i++) {
-		int64_t at = (int64_t)(step(seed) % pieces) * PIECE;
+		int64_t at = (int64_t)(mem_step(seed) % pieces) * PIECE;
 
-		if (i < st->writes_of_8 && pwrite(f->fd, f->piece, PIECE, at) != PIECE)
+		if (i < writes_of_8 && pwrite(f->fd, f->piece, PIECE, at) != PIECE)
 			return;
-		if (i >= st->writes_of_8)
+		if (i >= writes_of_8)
 			read_pages(f->map + at, PIECE);
 	}
+}
+
+static void file_path(const struct mem_file *f, char *ret, size_t size)
+{
+	snprintf(ret, size, "%s/data.db", f->dir);
+}
+
+void mem_file_work(struct sandbox *sb, const struct mem_file *f, struct mem_pace calm, struct mem_pace fault)
+{
+	AUTO_FREE char *piece = calloc(1, PIECE);
+	struct mapped_file m = { .piece = piece };
+	uint64_t seed = (uint64_t)getpid();
+	AUTO_CLOSE int fd = -1;
+	enum phase phase;
+	char path[160];
+
+	file_path(f, path, sizeof(path));
+	fd = m.fd = open(path, O_RDWR | O_CLOEXEC);
+	m.map = fd < 0 ? MAP_FAILED : mmap(NULL, (size_t)f->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (!piece || m.map == MAP_FAILED)
+		return;
+	while ((phase = sandbox_phase(sb)) < PHASE_STOP) {
+		const struct mem_pace *pace = phase == PHASE_FAULT ? &fault : &calm;
+		int64_t began = clock_ns();
+
+		touch_pages(&m, pace->size, f->writes_of_8, &seed);
+		tally_add(f->tally, phase, sandbox_phase(sb), clock_ns() - began);
+		nap_ns(pace->nap_ms * MS);
+	}
+}
+
+int mem_file_new(struct sandbox *sb, struct mem_file *f)
+{
+	int r = ext4_new(sb, sandbox_word(sb), f->size + 64 * MIB, f->dir, sizeof(f->dir));
+	AUTO_FREE char *buf = aligned_alloc(PAGE, MIB);
+	AUTO_CLOSE int fd = -1;
+	char path[160];
+
+	if (r < 0)
+		return r;
+	file_path(f, path, sizeof(path));
+	fd = open(path, O_WRONLY | O_CREAT | O_DIRECT | O_CLOEXEC, 0644);
+	if (fd < 0 || !buf)
+		return sandbox_fail(sb, -EIO, "cannot make %s", path);
+	memset(buf, 'x', MIB);
+	for (int64_t at = 0; at < f->size; at += MIB)
+		if (pwrite(fd, buf, MIB, at) != MIB)
+			return sandbox_fail(sb, -EIO, "cannot fill %s", path);
+	return 0;
 }
 
 /* One thread: more would wait for each other's CPU time, which is another story. */
 static void reclaim_body(struct sandbox *sb, void *arg)
 {
 	struct mem_state *st = arg;
-	AUTO_FREE char *piece = calloc(1, PIECE);
-	char path[160], *anon = map_memory(st->used);
-	AUTO_CLOSE int fd = -1;
-	struct mapped_file f = { .piece = piece };
-	uint64_t seed = (uint64_t)getpid();
-	enum phase phase;
+	char *anon = mem_map(st->used);
 
-	snprintf(path, sizeof(path), "%s/data.db", st->dir);
-	fd = f.fd = open(path, O_RDWR | O_CLOEXEC);
-	f.map = fd < 0 ? MAP_FAILED : mmap(NULL, (size_t)st->file_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (!anon || !piece || f.map == MAP_FAILED)
+	if (!anon)
 		return;
-	for (int64_t at = 0; at < st->used; at += PAGE)
-		anon[at] = 1;
-	while ((phase = sandbox_phase(sb)) < PHASE_STOP) {
-		int64_t began = clock_ns();
-
-		touch_pages(st, &f, phase == PHASE_FAULT ? st->file_size : st->limit / 8, &seed);
-		tally_add(st->requests, phase, sandbox_phase(sb), clock_ns() - began);
-		if (phase != PHASE_FAULT)
-			nap_ns(10 * MS);
-	}
-}
-
-/* Past the page cache, or its pages would be charged to us and not to who reads them first. */
-static int make_file(struct sandbox *sb, const char *path, int64_t size)
-{
-	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_DIRECT | O_CLOEXEC, 0644);
-	AUTO_FREE char *buf = aligned_alloc(PAGE, MIB);
-
-	if (fd < 0 || !buf)
-		return sandbox_fail(sb, -EIO, "cannot make %s", path);
-	memset(buf, 'x', MIB);
-	for (int64_t at = 0; at < size; at += MIB)
-		if (pwrite(fd, buf, MIB, at) != MIB)
-			return sandbox_fail(sb, -EIO, "cannot fill %s", path);
-	return 0;
+	mem_touch(anon, st->used);
+	mem_file_work(sb, &st->file, (struct mem_pace){ st->limit / 8, 10 }, (struct mem_pace){ st->file.size, 0 });
 }
 
 static int reclaim_setup(struct sandbox *sb)
 {
 	struct mem_state *st = sb->state;
-	char path[160];
 	int r = container_new(sb, &sb->victim);
 
 	st->limit = sandbox_random(sb, 48, 96) * MIB;
 	st->used = st->limit * sandbox_random(sb, 50, 65) / 100;
-	st->file_size = st->limit / MIB * sandbox_random(sb, 3, 4) * MIB;
-	st->writes_of_8 = sandbox_random(sb, 5, 8);
+	st->file = (struct mem_file){ .size = st->limit / MIB * sandbox_random(sb, 3, 4) * MIB,
+				      .writes_of_8 = sandbox_random(sb, 5, 8),
+				      .tally = st->requests };
 	facts_int(&sb->params, "limit_bytes", st->limit);
 	facts_int(&sb->params, "anon_bytes", st->used);
-	facts_int(&sb->params, "file_bytes", st->file_size);
-	facts_int(&sb->params, "writes_of_8", st->writes_of_8);
+	facts_int(&sb->params, "file_bytes", st->file.size);
+	facts_int(&sb->params, "writes_of_8", st->file.writes_of_8);
 	sb->culprit = sb->victim;
 	if (r == 0)
-		r = limit_memory(sb, sb->victim, st->limit);
+		r = mem_limit(sb, sb->victim, st->limit);
 	if (r == 0)
-		r = ext4_new(sb, sandbox_word(sb), st->file_size + 64 * MIB, st->dir, sizeof(st->dir));
-	snprintf(path, sizeof(path), "%s/data.db", st->dir);
-	if (r == 0)
-		r = make_file(sb, path, st->file_size);
+		r = mem_file_new(sb, &st->file);
 	if (r == 0)
 		r = sandbox_spawn(sb, sb->victim, reclaim_body, st);
 	return r < 0 ? r : steady_container(sb, st);
 }
 
-static int64_t read_failcnt(struct sandbox *sb)
+int64_t mem_limit_hits(struct sandbox *sb, const struct container *c)
 {
 	bool v2 = controller_is_v2(sb, "memory");
 
-	return container_read(sb, sb->victim, "memory", "memory.failcnt", "memory.events", v2 ? "max" : NULL);
+	return container_read(sb, c, "memory", "memory.failcnt", "memory.events", v2 ? "max" : NULL);
+}
+
+int64_t mem_oom_kills(struct sandbox *sb, const struct container *c)
+{
+	return container_read(sb, c, "memory", "memory.oom_control", "memory.events", "oom_kill");
 }
 
 static int reclaim_onset(struct sandbox *sb)
 {
 	struct mem_state *st = sb->state;
 
-	st->failcnt = read_failcnt(sb);
+	st->failcnt = mem_limit_hits(sb, sb->victim);
 	st->pressure_us = container_pressure_us(sb, sb->victim, "memory");
 	return 0;
 }
@@ -299,7 +312,7 @@ static int reclaim_end(struct sandbox *sb)
 {
 	struct mem_state *st = sb->state;
 
-	st->failcnt = read_failcnt(sb) - st->failcnt;
+	st->failcnt = mem_limit_hits(sb, sb->victim) - st->failcnt;
 	st->pressure_us = container_pressure_us(sb, sb->victim, "memory") - st->pressure_us;
 	return 0;
 }
@@ -311,8 +324,7 @@ static int reclaim_proof(struct sandbox *sb)
 	facts_tally(&sb->proof, "touch", st->requests);
 	facts_int(&sb->proof, "limit_hits", st->failcnt);
 	facts_ns(&sb->proof, "memory_pressure_ns", st->pressure_us * 1000);
-	facts_int(&sb->proof, "oom_kill",
-		  container_read(sb, sb->victim, "memory", "memory.oom_control", "memory.events", "oom_kill"));
+	facts_int(&sb->proof, "oom_kill", mem_oom_kills(sb, sb->victim));
 	return st->failcnt > 100 && st->pressure_us * 1000 > sb->fault_ms * MS / 10 ? 0 : -ENODATA;
 }
 

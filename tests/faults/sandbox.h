@@ -21,7 +21,7 @@
 #define MS INT64_C(1000000)
 
 #define SANDBOX_TREES_MAX 16
-#define SANDBOX_CONTAINERS_MAX 8
+#define SANDBOX_CONTAINERS_MAX 16
 #define SANDBOX_PIDS_MAX 64
 #define SANDBOX_FDS_MAX 32
 #define SANDBOX_UNDO_MAX 96
@@ -103,6 +103,9 @@ const char *sandbox_word(struct sandbox *sb);
 
 /* A cgroup of a random name in every hierarchy. */
 int container_new(struct sandbox *sb, struct container **ret_container);
+/* A directory without processes, such as a pod's, and containers in it (NULL: at the top). */
+int container_group(struct sandbox *sb, struct container **ret_group);
+int container_new_in(struct sandbox *sb, const struct container *group, struct container **ret_container);
 /* The usual three: victim, culprit, bystander. */
 int sandbox_parties(struct sandbox *sb);
 /* Gives it a network namespace of its own, loopback up, without IPv6. */
