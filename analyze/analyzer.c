@@ -26,6 +26,7 @@
 /* Diagnosed at every tick at first, then now and then: evidence gathers, and causes change slowly. */
 #define EAGER_TICKS 6
 #define LAZY_TICKS 5
+#define FALL_BACK_TICKS 5   /* so long an explanation is waited for */
 #define UNEXPLAINED_TICKS 30 /* so long every tick, while nothing explains it */
 #define FROZEN_MAX 10000
 #define EXPIRE_EVERY_NS (3600 * NSEC_PER_SEC)
@@ -225,6 +226,29 @@ static void count_impact(struct analyzer *a, struct episode *e, int64_t to_ns)
 		e->total = engine_waited(a->sql, e->container, e->symptom->reason, e->onset_ns, to_ns);
 }
 
+static bool any_untestable(const struct diagnosis *d)
+{
+	for (size_t i = 0; i < d->count; i++)
+		if (d->candidates[i]->eligible && d->candidates[i]->verdict == VERDICT_UNTESTABLE)
+			return true;
+	return false;
+}
+
+/*
+ * What goes on without an explanation is said, too, with what would decide.  A single event that its rules ruled out was
+ * nothing: an orderly stop is no kill.
+ */
+static int fall_back(struct analyzer *a, const struct episode *e, int64_t now_ns, const struct coverage *coverage,
+		     struct diagnosis *d)
+{
+	struct window window = window_of(e->onset_ns, now_ns);
+	bool once = e->symptom->kind == SYMPTOM_ONCE;
+
+	if (d->best || e->explained || !d->count || (once ? !any_untestable(d) : e->ticks < FALL_BACK_TICKS))
+		return 0;
+	return engine_fall_back(a->sql, a->rules, e->symptom, e->container, &window, coverage, d);
+}
+
 static int diagnose(struct analyzer *a, struct episode *e, int64_t now_ns)
 {
 	struct coverage coverage;
@@ -233,6 +257,8 @@ static int diagnose(struct analyzer *a, struct episode *e, int64_t now_ns)
 
 	if (r == 0)
 		r = diagnose_recent(a, e, now_ns, &coverage, &d);
+	if (r == 0)
+		r = fall_back(a, e, now_ns, &coverage, &d);
 	if (r)
 		return r;
 	e->supported = d.best != NULL;
@@ -272,7 +298,7 @@ static int follow_episodes(struct analyzer *a, int64_t now_ns)
 		/* What is no longer explained by its incident does not keep it open. */
 		if (e->supported)
 			incidents_touch(a->incidents, e, now_ns);
-		e->explained = incidents_of(a->incidents, e->container, e->symptom) != NULL;
+		e->explained = incident_explains(incidents_of(a->incidents, e->container, e->symptom));
 	}
 	return r;
 }

@@ -51,10 +51,10 @@ static sqlite3_stmt *bound(struct sql *sql, const char *text, const struct hypot
 	sql_bind_int(stmt, ":baseline_to", w->baseline_to_ns);
 	if (h->culprit_count && h->culprits[0].is_container)
 		sql_bind_int(stmt, ":culprit", h->culprits[0].container);
-	if (h->reason) {
+	sql_bind_text(stmt, ":reason", h->reason);
+	if (h->waiter_reason) {
 		sql_bind_int(stmt, ":waiter", h->waiter);
 		sql_bind_text(stmt, ":waits", h->waiter_reason);
-		sql_bind_text(stmt, ":reason", h->reason);
 	}
 	return stmt;
 }
@@ -271,7 +271,7 @@ static void find_weight(struct hypothesis *h)
 	}
 }
 
-struct hypothesis *engine_evaluate(struct sql *sql, const struct rule *rule, int64_t victim,
+struct hypothesis *engine_evaluate(struct sql *sql, const struct rule *rule, int64_t victim, const char *reason,
 				   const struct window *window, const struct coverage *coverage)
 {
 	struct hypothesis *h = calloc(1, sizeof(*h));
@@ -280,6 +280,7 @@ struct hypothesis *engine_evaluate(struct sql *sql, const struct rule *rule, int
 		return NULL;
 	h->rule = rule;
 	h->victim = victim;
+	h->reason = reason;
 	h->window = *window;
 	h->basis = json_array();
 	h->capped_by = json_array();
@@ -384,7 +385,7 @@ void hypothesis_judge(struct hypothesis *h)
 	}
 	h->verdict = VERDICT_SUPPORTED;
 	h->level = n.confirms && n.confirms == n.confirmed ? CONFIDENCE_CONFIRMED : CONFIDENCE_PROBABLE;
-	h->level = cap(h, h->level);
+	h->level = h->rule && h->rule->fallback ? CONFIDENCE_INCONCLUSIVE : cap(h, h->level);
 	explain_level(h, &n);
 }
 
@@ -416,7 +417,7 @@ static bool better(const struct hypothesis *a, const struct hypothesis *b)
 }
 
 static int add_candidate(struct sql *sql, const struct rule *rule, bool eligible, int64_t victim,
-			 const struct window *window, const struct coverage *coverage, struct diagnosis *d)
+			 const char *reason, const struct window *window, const struct coverage *coverage, struct diagnosis *d)
 {
 	struct hypothesis *h;
 
@@ -425,7 +426,7 @@ static int add_candidate(struct sql *sql, const struct rule *rule, bool eligible
 			return 0;
 	if (d->count == CANDIDATES_MAX)
 		return 0;
-	h = engine_evaluate(sql, rule, victim, window, coverage);
+	h = engine_evaluate(sql, rule, victim, reason, window, coverage);
 	if (!h)
 		return -ENOMEM;
 	h->eligible = eligible;
@@ -436,8 +437,8 @@ static int add_candidate(struct sql *sql, const struct rule *rule, bool eligible
 }
 
 /* Adds what the candidates so far name as look-alikes: they show in the report, and cannot win. */
-static int add_lookalikes(struct sql *sql, const struct rules *rules, int64_t victim, const struct window *window,
-			  const struct coverage *coverage, struct diagnosis *d)
+static int add_lookalikes(struct sql *sql, const struct rules *rules, int64_t victim, const char *reason,
+			  const struct window *window, const struct coverage *coverage, struct diagnosis *d)
 {
 	size_t candidates = d->count;
 	int r = 0;
@@ -450,7 +451,7 @@ static int add_lookalikes(struct sql *sql, const struct rules *rules, int64_t vi
 			const struct rule *other = cause ? rules_find(rules, cause) : NULL;
 
 			if (other)
-				r = add_candidate(sql, other, false, victim, window, coverage, d);
+				r = add_candidate(sql, other, false, victim, reason, window, coverage, d);
 		}
 	}
 	return r;
@@ -563,7 +564,7 @@ static struct hypothesis *try_link(struct sql *sql, const struct rule *rule, con
 		if (test->holds != 1)
 			return NULL;
 	}
-	h = engine_evaluate(sql, rule, link->victim, &link->window, coverage);
+	h = engine_evaluate(sql, rule, link->victim, link->reason, &link->window, coverage);
 	if (!h || h->verdict != VERDICT_SUPPORTED || !link->reason) {
 		if (h && h->verdict == VERDICT_SUPPORTED)
 			return h;
@@ -572,7 +573,6 @@ static struct hypothesis *try_link(struct sql *sql, const struct rule *rule, con
 	}
 	h->waiter = link->waiter;
 	h->waiter_reason = link->waiter_reason;
-	h->reason = link->reason;
 	run_test(sql, h, probe.tests[0].def, coverage);
 	if (probe.tests[0].def == &stopped_meanwhile) {
 		say(h->capped_by, "what stopped %s was not seen task by task%s", "the culprit", "");
@@ -656,9 +656,9 @@ int engine_diagnose(struct sql *sql, const struct rules *rules, const struct sym
 	*ret = (struct diagnosis){ 0 };
 	for (size_t i = 0; r == 0 && (rule = rules_at(rules, i)); i++)
 		if (rule_has_symptom(rule, symptom->name))
-			r = add_candidate(sql, rule, true, victim, window, coverage, ret);
+			r = add_candidate(sql, rule, true, victim, symptom->reason, window, coverage, ret);
 	if (r == 0)
-		r = add_lookalikes(sql, rules, victim, window, coverage, ret);
+		r = add_lookalikes(sql, rules, victim, symptom->reason, window, coverage, ret);
 	if (r < 0) {
 		diagnosis_clear(ret);
 		return r;
@@ -666,4 +666,39 @@ int engine_diagnose(struct sql *sql, const struct rules *rules, const struct sym
 	if (ret->best)
 		follow_chain(sql, rules, symptom, coverage, ret);
 	return 0;
+}
+
+/* What a rule that was tried lacked: the first test that decided against it. */
+static void say_lacking(const struct hypothesis *h, json_t *list)
+{
+	for (size_t i = 0; i < h->test_count; i++) {
+		const struct test *t = &h->tests[i];
+		bool refute = t->def->role == EVIDENCE_REFUTE;
+		char cause[160];
+
+		if (t->def->role == EVIDENCE_SUPPORT || t->holds == !refute)
+			continue;
+		snprintf(cause, sizeof(cause), "%s: %s", h->rule->cause, t->def->id);
+		if (t->holds < 0)
+			say(list, "%s would decide: %s", cause, t->why);
+		else
+			say(list, refute ? "%s speaks against it%s" : "%s does not hold%s", cause, "");
+		return;
+	}
+}
+
+int engine_fall_back(struct sql *sql, const struct rules *rules, const struct symptom *symptom, int64_t victim,
+		     const struct window *window, const struct coverage *coverage, struct diagnosis *d)
+{
+	size_t tried = d->count;
+	const struct rule *rule;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && (rule = rules_at(rules, i)); i++)
+		if (rule->fallback)
+			r = add_candidate(sql, rule, true, victim, symptom->reason, window, coverage, d);
+	for (size_t i = 0; r == 0 && d->best && i < tried; i++)
+		if (d->candidates[i]->eligible)
+			say_lacking(d->candidates[i], d->best->capped_by);
+	return r;
 }

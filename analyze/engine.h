@@ -60,9 +60,10 @@ struct hypothesis {
 	json_t *basis, *capped_by; /* arrays of text */
 	double weight;             /* share of the symptom it explains; 1 when its rule does not say */
 	enum severity severity;
-	/* Of a link of a chain: who waited for this victim, and the reasons of both waits.  Else reason is NULL. */
+	const char *reason; /* of v_wait, what the symptom counts; NULL: it is no wait */
+	/* Of a link of a chain: who waited for this victim, and why; else waiter_reason is NULL. */
 	int64_t waiter;
-	const char *waiter_reason, *reason;
+	const char *waiter_reason;
 	struct test tests[RULE_EVIDENCE_MAX + 1]; /* and the one that makes it a link */
 	size_t test_count;
 	struct culprit culprits[CULPRITS_MAX];
@@ -73,8 +74,8 @@ struct hypothesis {
 
 void hypothesis_free(struct hypothesis *h); /* NULL is fine */
 
-/* NULL when out of memory. */
-struct hypothesis *engine_evaluate(struct sql *sql, const struct rule *rule, int64_t victim,
+/* reason: of v_wait, what the symptom counts; NULL: it is no wait.  NULL when out of memory. */
+struct hypothesis *engine_evaluate(struct sql *sql, const struct rule *rule, int64_t victim, const char *reason,
 				   const struct window *window, const struct coverage *coverage);
 
 /*
@@ -104,5 +105,12 @@ int64_t engine_waited(struct sql *sql, int64_t container, const char *reason, in
 
 int engine_diagnose(struct sql *sql, const struct rules *rules, const struct symptom *symptom, int64_t victim,
 		    const struct window *window, const struct coverage *coverage, struct diagnosis *ret);
+
+/*
+ * For a diagnosis that explains nothing: the best of the rules that are a fallback becomes its answer, inconclusive, with
+ * what kept the others from being it as capped_by.  0, also when there is no such rule.
+ */
+int engine_fall_back(struct sql *sql, const struct rules *rules, const struct symptom *symptom, int64_t victim,
+		     const struct window *window, const struct coverage *coverage, struct diagnosis *d);
 
 #endif

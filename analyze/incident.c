@@ -123,6 +123,11 @@ struct incident *incidents_of(const struct incidents *all, int64_t container, co
 	return NULL;
 }
 
+bool incident_explains(const struct incident *incident)
+{
+	return incident && incident->level > CONFIDENCE_INCONCLUSIVE;
+}
+
 static struct incident *by_key(const struct incidents *all, const struct incident_key *key)
 {
 	for (size_t i = 0; i < all->count; i++)
@@ -208,12 +213,12 @@ static bool keeps(const struct incident *incident, const struct diagnosis *d)
 
 /*
  * What looked like one cause proved to be another: a sole victim takes its incident along, which keeps its id and gets
- * a revision; from a shared one it moves out.
+ * a revision; from a shared one it moves out, and from one whose time is over because something new came on top.
  */
 static struct incident *move_victim(struct incident *from, struct incident *to, const struct incident_key *key,
 				    const struct episode *episode)
 {
-	if (!to && from->victim_count == 1) {
+	if (!to && from->victim_count == 1 && episode->onset_ns <= from->onset_ns) {
 		from->key = *key;
 		from->level = CONFIDENCE_INCONCLUSIVE;
 		from->severity = SEVERITY_INFO;

@@ -108,7 +108,7 @@ static bool add_variable(void *ctx, const char *name, struct strbuf *out)
 		return add_column(test_find(s->h, name, (size_t)(dot - name)), dot + 1, out);
 	if (!strcmp(name, "victim"))
 		report_container_name(s->sql, s->h->victim, out);
-	else if (!strcmp(name, "waiter") && s->h->reason)
+	else if (!strcmp(name, "waiter") && s->h->waiter_reason)
 		report_container_name(s->sql, s->h->waiter, out);
 	else if (!strcmp(name, "culprit"))
 		add_culprit(s, out);
@@ -245,10 +245,11 @@ static json_t *params_json(const struct hypothesis *h)
 	bool culprit = h->culprit_count && h->culprits[0].is_container;
 
 	json_object_set_new(params, ":culprit", culprit ? json_int(h->culprits[0].container) : json_null());
-	if (h->reason) {
+	if (h->reason)
+		json_object_set_new(params, ":reason", json_string(h->reason));
+	if (h->waiter_reason) {
 		json_object_set_new(params, ":waiter", json_int(h->waiter));
 		json_object_set_new(params, ":waits", json_string(h->waiter_reason));
-		json_object_set_new(params, ":reason", json_string(h->reason));
 	}
 	return params;
 }

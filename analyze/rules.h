@@ -60,6 +60,7 @@ struct rule {
 	char *severity_sql;          /* one text column; NULL result or none: severity */
 	enum severity severity;
 	int64_t priority;            /* higher wins among equals */
+	bool fallback;               /* for symptoms that no other rule explains: inconclusive, whatever holds */
 	struct string_list symptoms, confirmed_by, chain_to;
 	struct evidence_def evidence[RULE_EVIDENCE_MAX];
 	size_t evidence_count;

@@ -392,6 +392,7 @@ static const struct key rule_keys[] = {
 	{ "severity", true, set_severity, offsetof(struct rule, severity) },
 	{ "severity_sql", false, set_text, offsetof(struct rule, severity_sql) },
 	{ "priority", false, set_int, offsetof(struct rule, priority) },
+	{ "fallback", false, set_bool, offsetof(struct rule, fallback) },
 	{ "symptoms", false, set_list, offsetof(struct rule, symptoms) },
 	{ "symptom", false, set_symptom, 0 },
 	{ "require", true, set_require, 0 },
@@ -504,7 +505,7 @@ static void check_lists(struct loader *l)
 {
 	struct rule *rule = l->rule;
 
-	if (!rule->symptoms.count)
+	if (!rule->symptoms.count && !rule->fallback)
 		complain(l, NULL, "neither \"symptoms\" nor \"symptom\" says when to try this rule");
 	for (size_t i = 0; i < rule->confirmed_by.count; i++) {
 		const char *id = rule->confirmed_by.items[i];

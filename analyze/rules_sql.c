@@ -30,7 +30,8 @@ static const char fixed_views[] =
 	"CREATE TABLE v_stack(stack, frames);";
 
 static const char *const rule_parameters[] = {
-	":victim", ":from", ":to", ":span_ns", ":onset", ":culprit", ":baseline_from", ":baseline_to", NULL,
+	":victim", ":from", ":to", ":span_ns", ":onset", ":culprit", ":baseline_from", ":baseline_to",
+	":reason", NULL,
 };
 static const char *const symptom_parameters[] = { ":from", ":to", ":single", NULL };
 

@@ -259,6 +259,34 @@ static void test_merged(void **state)
 	host_free(&h);
 }
 
+/* Waits that no rule knows are reported after some seconds: for information, inconclusive, with what was tried. */
+static void test_unexplained(void **state)
+{
+	const json_t *report;
+	struct host h;
+	int victim;
+
+	(void)state;
+	host_new(&h);
+	victim = synth_container(h.s, "web");
+	for (int i = 0; i < 40; i++) {
+		synth_usage(h.s, victim)->cpu_ns = 100 * MS;
+		if (i >= 5 && i < (i < 20 ? 8 : 32) && i != 19)
+			synth_wait(h.s, victim, KW_WAIT_LOCK, 500 * MS, 20 * MS, 30);
+		synth_tick(h.s);
+	}
+	analyse(&h);
+	/* Three seconds of it are too little, twelve are not. */
+	assert_int_equal(json_array_size(h.reports), 2);
+	report = newest(&h, "unexplained");
+	assert_non_null(report);
+	assert_string_equal(text(report, "severity"), "info");
+	assert_string_equal(confidence(report), "inconclusive");
+	assert_int_equal(json_array_size(json_object_get(report, "culprits")), 0);
+	assert_true(json_array_size(json_object_get(json_object_get(report, "confidence"), "capped_by")) > 0);
+	host_free(&h);
+}
+
 /* Another task of the holder's container was stopped, not the one that held the lock: no hop. */
 static void test_chain_needs_the_task(void **state)
 {
@@ -464,6 +492,7 @@ int main(void)
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_long_chain),
 		cmocka_unit_test(test_merged),
+		cmocka_unit_test(test_unexplained),
 		cmocka_unit_test(test_chain_needs_the_task),
 		cmocka_unit_test(test_cycle),
 		cmocka_unit_test(test_life_cycle),
