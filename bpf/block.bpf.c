@@ -9,8 +9,12 @@
  * integral grows by k/n of the time.  A request notes all integrals when it
  * arrives; when it completes, the differences are the exact shares of its wait,
  * whatever came and went in between, at a cost that does not depend on it.
+ *
+ * What a kernel worker writes back is kept apart from what a cgroup asks for
+ * itself: the one is io.writeback, the other io.neighbor.  Bios that wait for a
+ * limit have no request yet; the throttle worker that lets them go is seen.
  */
-#include "bpf/kwhy.bpf.h"
+#include "bpf/iolimit.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -30,7 +34,9 @@ struct slot {
 	u64 born_ns;         /* 0: free.  Integrals begin at 0 here */
 	u64 used_ns;
 	u32 inflight;
+	u32 writeback;       /* 1: data it had made dirty, written by a kernel worker */
 	u32 pid;             /* who submitted last, if a process did */
+	u32 reserved;
 	u64 start_ns;
 	char comm[KW_COMM_LEN];
 };
@@ -58,6 +64,8 @@ struct request_state {
 	u32 inflight;        /* when it arrived */
 	u32 inflight_other;
 	u32 requeued;        /* the driver gave it back: the same wait goes on */
+	u32 requeues;        /* so often */
+	u32 writeback;
 	u32 reserved;
 	struct kw_party owner;
 	struct snapshot at;
@@ -67,7 +75,8 @@ struct share {
 	struct kw_party party;
 	u64 ns;
 	u64 bytes;
-	u64 taken;           /* 1: already named in the record */
+	u32 taken;           /* 1: already named in the record */
+	u32 writeback;
 };
 
 struct shares {
@@ -172,7 +181,7 @@ static __always_inline void advance(struct disk *d, u64 now)
 }
 
 /* With the lock held: the slot of cg; takes the one that was idle longest when it has none. */
-static __always_inline u32 slot_get(struct disk *d, const struct kw_cg *cg, u64 now)
+static __always_inline u32 slot_get(struct disk *d, const struct kw_cg *cg, u32 writeback, u64 now)
 {
 	u32 best = OVERFLOW;
 	u64 oldest = ~0ULL;
@@ -180,7 +189,7 @@ static __always_inline u32 slot_get(struct disk *d, const struct kw_cg *cg, u64 
 	for (u32 i = 0; i < OVERFLOW; i++) {
 		struct slot *s = &d->slot[i];
 
-		if (s->born_ns && s->cg.v1 == cg->v1 && s->cg.v2 == cg->v2)
+		if (s->born_ns && s->cg.v1 == cg->v1 && s->cg.v2 == cg->v2 && s->writeback == writeback)
 			return i;
 		if (!s->inflight && s->used_ns < oldest) {
 			oldest = s->used_ns;
@@ -189,6 +198,7 @@ static __always_inline u32 slot_get(struct disk *d, const struct kw_cg *cg, u64 
 	}
 	if (best < OVERFLOW) {
 		d->slot[best].cg = *cg;
+		d->slot[best].writeback = writeback;
 		d->slot[best].acc_ns = 0;
 		d->slot[best].alone_ns = 0;
 		d->slot[best].bytes = 0;
@@ -274,6 +284,7 @@ static __always_inline struct request_state *arrive(struct request *rq, u64 now,
 	st->begin_ns = now;
 	st->dev = (u32)BPF_CORE_READ(gd, major) << 20 | (u32)BPF_CORE_READ(gd, first_minor);
 	owner_of(rq, &st->owner);
+	st->writeback = kw_worker_runs(&wb_workfn);
 	key = occupant_key(&st->owner.cg);
 	d = disk_get(st->dev);
 	if (!d) {
@@ -282,7 +293,7 @@ static __always_inline struct request_state *arrive(struct request *rq, u64 now,
 	}
 	bpf_spin_lock(&d->lock);
 	advance(d, now);
-	st->slot = slot_get(d, &key, now);
+	st->slot = slot_get(d, &key, st->writeback, now);
 	st->inflight = d->inflight;
 	st->inflight_other = d->inflight - d->slot[st->slot & OVERFLOW].inflight;
 	d->slot[st->slot & OVERFLOW].used_ns = now;
@@ -360,7 +371,7 @@ static __always_inline int issued(struct request *rq)
 	bpf_spin_lock(&d->lock);
 	advance(d, now);
 	/* Its slot may have been given away while it was queued. */
-	st->slot = slot_get(d, &key, now);
+	st->slot = slot_get(d, &key, st->writeback, now);
 	d->inflight++;
 	d->slot[st->slot & OVERFLOW].inflight++;
 	d->slot[st->slot & OVERFLOW].used_ns = now;
@@ -397,6 +408,7 @@ static __always_inline void gain(const struct slot *s, const struct request_stat
 	ret->party.start_ns = s->start_ns;
 	__builtin_memcpy(ret->party.comm, s->comm, KW_COMM_LEN);
 	ret->taken = 0;
+	ret->writeback = s->writeback;
 	ret->ns = younger ? s->acc_ns : s->acc_ns - st->at.acc_ns[i];
 	ret->bytes = younger ? s->bytes : s->bytes - st->at.bytes[i];
 }
@@ -412,7 +424,8 @@ static __always_inline void blame(const struct request_state *st, struct shares 
 	self.cg = victim;
 	for (u32 i = 0; i < OVERFLOW; i++) {
 		if (i != st->slot && sh->of[i].ns >= WORTH_NS)
-			kw_sum_blame(KW_RES_BLOCK, &victim, &sh->of[i].party, KW_SINK_CONTAINER, st->dev,
+			kw_sum_blame(KW_RES_BLOCK, &victim, &sh->of[i].party,
+				     sh->of[i].writeback ? KW_SINK_WRITEBACK : KW_SINK_CONTAINER, st->dev,
 				     sh->of[i].ns);
 	}
 	if (sh->self_ns >= WORTH_NS)
@@ -483,6 +496,8 @@ static __always_inline void emit(struct request *rq, const struct request_state 
 	r->p.self_ns = sh->self_ns;
 	r->p.other_ns = sh->other_ns;
 	r->p.alone_ns = sh->alone_ns;
+	r->p.requeues = st->requeues;
+	r->p.writeback = st->writeback;
 	OCCUPANT(1);
 	OCCUPANT(2);
 	OCCUPANT(3);
@@ -557,6 +572,7 @@ int BPF_PROG(block_requeue, struct request *rq)
 	if (st) {
 		take_back(st, bpf_ktime_get_boot_ns());
 		st->requeued = 1;
+		st->requeues++;
 	}
 	return 0;
 }
@@ -566,4 +582,13 @@ SEC("tp_btf/block_rq_complete")
 int BPF_PROG(block_complete, struct request *rq, int error, unsigned int bytes)
 {
 	return completed(rq, error, bytes);
+}
+
+/* Every bio comes by here; one that a limit held back does so in the throttle's worker. */
+SEC("tp_btf/block_bio_queue")
+int BPF_PROG(bio_queued, struct bio *bio)
+{
+	if (!kw_in_worker() || kw_is_off() || !kw_worker_runs(&blk_throtl_dispatch_work_fn))
+		return 0;
+	return limit_let_go(bio);
 }

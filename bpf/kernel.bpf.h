@@ -199,6 +199,7 @@ struct task_struct {
 	struct mem_cgroup *active_memcg;
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
+	void *worker_private; /* struct kthread, of a kernel thread */
 };
 
 /* memory */
@@ -304,11 +305,40 @@ struct blkcg {
 	struct cgroup_subsys_state css;
 };
 
+struct throtl_data;
+
 struct blkcg_gq {
 	struct blkcg *blkcg;
+	struct blkcg_gq *parent;
+	struct throtl_grp *pd[6]; /* of all policies; only those of blk-throttle are of this type */
+};
+
+/* [0] of reads, [1] of writes; U64_MAX and UINT_MAX: no limit */
+struct throtl_grp {
+	struct throtl_data *td;
+	u64 bps[2];
+	unsigned int iops[2];
+};
+
+/* before 6.10 (bf20ab538c81, "blk-throttle: remove CONFIG_BLK_DEV_THROTTLING_LOW"); [..][1] is the limit */
+struct throtl_grp___old {
+	u64 bps[2][2];
+	unsigned int iops[2][2];
+};
+
+struct bvec_iter {
+	unsigned int bi_size;
+};
+
+struct block_device {
+	struct gendisk *bd_disk;
+	dev_t bd_dev;
 };
 
 struct bio {
+	struct block_device *bi_bdev;
+	unsigned int bi_opf;
+	struct bvec_iter bi_iter;
 	struct blkcg_gq *bi_blkg;
 };
 
@@ -316,10 +346,21 @@ struct gendisk {
 	int major;
 	int first_minor;
 	char disk_name[32];
+	struct request_queue *queue;
 };
 
 struct request_queue {
 	struct gendisk *disk;
+	struct throtl_data *td;
+};
+
+/* kernel/kthread.c, kernel/workqueue_internal.h */
+struct kthread {
+	void *data; /* struct worker, of a kworker */
+};
+
+struct worker {
+	void *current_func;
 };
 
 struct request {
@@ -429,9 +470,71 @@ struct sb_writers {
 
 struct super_block {
 	dev_t s_dev;
+	struct block_device *s_bdev;
 	struct file_system_type *s_type;
 	struct sb_writers s_writers;
 	char s_id[32];
+	unsigned long s_flags;
+	unsigned char s_blocksize_bits;
+	void *s_fs_info;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+struct journal_s {
+	struct block_device *j_fs_dev;
+	char j_devname[64];
+};
+
+struct transaction_s {
+	unsigned int t_tid;
+};
+
+struct transaction_run_stats_s {
+	u32 rs_handle_count;
+	u32 rs_blocks_logged;
+};
+
+struct ext4_super_block {
+	u32 s_inodes_count;
+	u32 s_blocks_count_lo;
+	u32 s_log_block_size;
+};
+
+struct ext4_sb_info {
+	struct ext4_super_block *s_es;
+	struct percpu_counter s_freeclusters_counter;
+	struct percpu_counter s_freeinodes_counter;
+	unsigned int s_cluster_bits;
+};
+
+struct ext4_allocation_request {
+	struct inode *inode;
+	unsigned int len;
+	unsigned int flags;
+};
+
+struct fuse_in_header {
+	u32 opcode;
+	u64 nodeid;
+};
+
+struct fuse_req {
+	struct {
+		struct fuse_in_header h;
+	} in;
+	struct fuse_mount *fm;
+};
+
+struct fuse_mount {
+	struct fuse_conn *fc;
+	struct super_block *sb;
+};
+
+struct fuse_conn {
+	dev_t dev;
 };
 
 struct xfs_mount {
@@ -464,6 +567,7 @@ struct bpf_iter__task {
 #define TASK_FROZEN 0x8000
 #define PF_MEMALLOC 0x00000800
 #define PF_KTHREAD 0x00200000
+#define PF_WQ_WORKER 0x00000020
 /* include/uapi/linux/if_ether.h, in.h, socket.h; include/net/tcp_states.h */
 #define ETH_P_IP 0x0800
 #define ETH_P_ARP 0x0806

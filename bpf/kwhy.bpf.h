@@ -98,6 +98,7 @@ struct kw_task_state {
 	u64 lock_accounted;
 	u64 reclaim_since;      /* set and cleared by the reclaim probe: its span includes sleeps and locks inside */
 	u64 runq_total_ns; /* run-queue waits counted so far: lock and reclaim subtract what fell into their span */
+	u64 other_total_ns;     /* uninterruptible sleeps counted as KW_WAIT_OTHER so far: fsync takes its part */
 	u64 runq_accounted;     /* run-queue clock */
 	u64 runq_stale;         /* run-queue clock: sched_info.last_queued from about then is of no wakeup */
 	u64 throttle_since;     /* run-queue clock; valid only while equal to sched_info.last_queued */

@@ -143,6 +143,8 @@ static __noinline int offcpu_account(struct task_struct *task, struct kw_task_st
 		return 0;
 	if (reason != KW_WAIT_RECLAIM && now > from)
 		kw_sum_wait(&self.cg, reason, now - from);
+	if (reason == KW_WAIT_OTHER && now > from)
+		st->other_total_ns += now - from;
 	st->off_accounted = now;
 	if (now - since >= kw_settings.offcpu_threshold_ns)
 		offcpu_record(task, &self, state, reason, now - since,

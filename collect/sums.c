@@ -56,7 +56,7 @@ static void emit_blame(struct collect *c, const void *key, const void *value, ui
 		       .object = k->object },
 	};
 
-	if (k->sink == KW_SINK_CONTAINER) {
+	if (k->sink == KW_SINK_CONTAINER || k->sink == KW_SINK_WRITEBACK) {
 		r.e.peer = v->culprit;
 		r.e.peer.cg = k->culprit;
 		if (k->victim.v2 == k->culprit.v2 && k->victim.v1 == k->culprit.v1)

@@ -61,8 +61,7 @@ static const char *const generic[] = {
 };
 
 /*
- * The innermost frame that matches decides, so a journal commit that waits for a block is "io" by folio_wait_bit but
- * "journal" by jbd2_log_wait_commit only when that is what the task sleeps in.  An entry "a*" matches a prefix.
+ * The innermost frame that matches decides, but for those that refines() lets say more.  An entry "a*" matches a prefix.
  */
 static const struct {
 	const char *symbol;
@@ -88,6 +87,7 @@ static const struct {
 	{ "mnt_want_write*", "fs-freeze" },
 	{ "sb_start_pagefault", "fs-freeze" },
 	{ "file_start_write*", "fs-freeze" },
+	{ "ovl_copy_up*", "copy-up" },
 	{ "jbd2_log_wait_commit", "journal" },
 	{ "jbd2_*", "journal" },
 	{ "start_this_handle", "journal" },
@@ -218,7 +218,8 @@ static bool refines(const char *outer, const char *inner)
 	if (!strcmp(inner, "lock"))
 		return !strcmp(outer, "fs-freeze");
 	if (!strcmp(inner, "io"))
-		return !strcmp(outer, "fault") || !strcmp(outer, "fuse") || !strcmp(outer, "nfs");
+		return !strcmp(outer, "fault") || !strcmp(outer, "fuse") || !strcmp(outer, "nfs") ||
+		       !strcmp(outer, "journal") || !strcmp(outer, "copy-up");
 	if (!strcmp(inner, "stopped"))
 		return !strcmp(outer, "freezer") || !strcmp(outer, "traced");
 	return false;

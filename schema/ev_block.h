@@ -34,9 +34,11 @@ struct kw_block {
 	struct kw_cg occ4;
 	__u64 occ4_ns;
 	__u64 occ4_bytes;
+	__u32 requeues;
+	__u32 writeback;
 };
 
-_Static_assert(sizeof(struct kw_block) == 232, "kw_block");
+_Static_assert(sizeof(struct kw_block) == 240, "kw_block");
 
 /* F(member, type, unit, meaning) */
 #define KW_FIELDS_block(F) \
@@ -63,6 +65,8 @@ _Static_assert(sizeof(struct kw_block) == 232, "kw_block");
 	F(occ3_bytes, U64, BYTES, "bytes it had served meanwhile") \
 	F(occ4, CG, CONTAINER, "occupant 4 of the device, by time") \
 	F(occ4_ns, U64, NS, "share of the wait") \
-	F(occ4_bytes, U64, BYTES, "bytes it had served meanwhile")
+	F(occ4_bytes, U64, BYTES, "bytes it had served meanwhile") \
+	F(requeues, U32, COUNT, "times the driver gave it back") \
+	F(writeback, U32, NONE, "1 a kernel worker wrote back what the cgroup had made dirty")
 
 #endif

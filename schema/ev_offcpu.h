@@ -27,7 +27,7 @@ _Static_assert(sizeof(struct kw_offcpu) == 112, "kw_offcpu");
 	F(iowait, U32, NONE, "1 the kernel counted it as I/O wait") \
 	F(wake_context, U32, NONE, "0 task, 1 hard interrupt, 2 soft interrupt, 3 none yet") \
 	F(wait_place, STR, NONE, "first frame that names the wait") \
-	F(wait_class, STR, NONE, "io, lock, fs-freeze, journal, fuse, nfs, futex, pipe, socket, poll, timer, " \
+	F(wait_class, STR, NONE, "io, lock, fs-freeze, journal, copy-up, fuse, nfs, futex, pipe, socket, poll, timer, " \
 				 "freezer, stopped, traced, fault, other") \
 	F(wake_source, STR, NONE, "interrupt name or vector")
 

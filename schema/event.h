@@ -87,7 +87,8 @@ enum kw_wait_reason {
 	KW_WAIT_FROZEN = 6,    /* cgroup freezer */
 	KW_WAIT_FSFROZEN = 7,  /* writer held back by a frozen file system */
 	KW_WAIT_OTHER = 8,     /* uninterruptible, none of the above */
-	KW_WAIT_MAX = 9,
+	KW_WAIT_REMOTE = 9,    /* for the server of a network or FUSE file system */
+	KW_WAIT_MAX = 10,
 };
 
 enum kw_resource {
@@ -96,7 +97,8 @@ enum kw_resource {
 	KW_RES_LOCK = 3,
 	KW_RES_MEMORY = 4,
 	KW_RES_FS = 5,
-	KW_RES_MAX = 6,
+	KW_RES_JOURNAL = 6, /* of a file system */
+	KW_RES_MAX = 7,
 };
 
 /* Who is blamed when it is no container. */
@@ -107,6 +109,7 @@ enum kw_sink {
 	KW_SINK_DEVICE = 3,    /* served alone, the device took this long */
 	KW_SINK_IRQ = 4,
 	KW_SINK_STEAL = 5,     /* the hypervisor ran something else on that CPU */
+	KW_SINK_WRITEBACK = 6, /* data the peer's cgroup had made dirty, written back by a kernel worker */
 };
 
 #endif

@@ -38,6 +38,7 @@
 #define FIELD_netstat(m, t, u, x) FIELD(netstat, m, t, u, x)
 #define FIELD_identity(m, t, u, x) FIELD(identity, m, t, u, x)
 #define FIELD_source(m, t, u, x) FIELD(source, m, t, u, x)
+#define FIELD_iolimit(m, t, u, x) FIELD(iolimit, m, t, u, x)
 #include "schema/events.def"
 #undef KW_EVENT
 
@@ -90,7 +91,7 @@ const char *kw_wait_reason_name(unsigned int reason)
 	static const char *const names[KW_WAIT_MAX] = {
 		[KW_WAIT_CPU] = "cpu",         [KW_WAIT_THROTTLED] = "throttled", [KW_WAIT_BLOCK] = "block",
 		[KW_WAIT_LOCK] = "lock",       [KW_WAIT_RECLAIM] = "reclaim",     [KW_WAIT_FROZEN] = "frozen",
-		[KW_WAIT_FSFROZEN] = "fs_frozen", [KW_WAIT_OTHER] = "other",
+		[KW_WAIT_FSFROZEN] = "fs_frozen", [KW_WAIT_OTHER] = "other",     [KW_WAIT_REMOTE] = "remote",
 	};
 	return name_at(names, KW_WAIT_MAX, reason);
 }
@@ -99,14 +100,15 @@ const char *kw_resource_name(unsigned int resource)
 {
 	static const char *const names[KW_RES_MAX] = {
 		[KW_RES_CPU] = "cpu",       [KW_RES_BLOCK] = "block",     [KW_RES_LOCK] = "lock",
-		[KW_RES_MEMORY] = "memory", [KW_RES_FS] = "filesystem",
+		[KW_RES_MEMORY] = "memory", [KW_RES_FS] = "filesystem", [KW_RES_JOURNAL] = "journal",
 	};
 	return name_at(names, KW_RES_MAX, resource);
 }
 
 const char *kw_sink_name(unsigned int sink)
 {
-	static const char *const names[] = { "container", "idle", "unknown", "device", "irq", "steal" };
+	static const char *const names[] = { "container", "idle", "unknown", "device", "irq", "steal",
+					     "writeback" };
 
 	return name_at(names, sizeof(names) / sizeof(names[0]), sink);
 }

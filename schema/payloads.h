@@ -33,5 +33,6 @@
 #include "schema/ev_netstat.h"
 #include "schema/ev_identity.h"
 #include "schema/ev_source.h"
+#include "schema/ev_iolimit.h"
 
 #endif

@@ -19,7 +19,9 @@ struct block_state {
 	_Atomic uint64_t served, errors;
 	char dev[32], other[32];
 	int64_t size;
-	int period_ms, block_size, hog_block_size;
+	int period_ms, block_size, hog_block_size, limit;
+	char number[16]; /* "MAJ:MIN" */
+	bool by_count;
 	bool hog_writes;
 	_Atomic int last_errno;
 };
@@ -137,7 +139,8 @@ static int disk_setup(struct sandbox *sb, struct slow_disk *disk, char *ret_name
 	return other_disk(sb, st);
 }
 
-static int neighbor_setup(struct sandbox *sb)
+/* Small reads and large requests on one slow disk; own: both are of one container. */
+static int queue_setup(struct sandbox *sb, bool own)
 {
 	struct block_state *st = sb->state;
 	struct slow_disk disk = { .size = 1024 * MIB, .request_ns = sandbox_random(sb, 200, 600) * MS / 1000,
@@ -151,7 +154,8 @@ static int neighbor_setup(struct sandbox *sb)
 	r = disk_setup(sb, &disk, name, sizeof(name));
 	if (r == 0)
 		r = container_new(sb, &sb->victim);
-	if (r == 0)
+	sb->culprit = sb->victim;
+	if (r == 0 && !own)
 		r = container_new(sb, &sb->culprit);
 	facts_int(&sb->params, "disk_bytes_per_s", disk.bytes_per_sec);
 	facts_int(&sb->params, "depth", depth);
@@ -164,6 +168,16 @@ static int neighbor_setup(struct sandbox *sb)
 	return r < 0 ? r : 0;
 }
 
+static int neighbor_setup(struct sandbox *sb)
+{
+	return queue_setup(sb, false);
+}
+
+static int self_setup(struct sandbox *sb)
+{
+	return queue_setup(sb, true);
+}
+
 static int neighbor_proof(struct sandbox *sb)
 {
 	struct block_state *st = sb->state;
@@ -174,6 +188,82 @@ static int neighbor_proof(struct sandbox *sb)
 	facts_ns(&sb->proof, "bystander_max_ns", (int64_t)st->bystander[1].max_ns);
 	return st->reads[1].max_ns > 100 * (uint64_t)MS && tally_mean(&st->reads[1]) > 10 * tally_mean(&st->reads[0]) ?
 	       0 : -ENODATA;
+}
+
+/* v1 has a file for each direction and kind of limit and takes 0 for none, v2 has one and takes "max". */
+static int set_limit(struct sandbox *sb, int limit)
+{
+	struct block_state *st = sb->state;
+	bool v2 = controller_is_v2(sb, "blkio");
+	char value[64];
+
+	if (v2 && !limit)
+		snprintf(value, sizeof(value), "%s %s=max", st->number, st->by_count ? "riops" : "rbps");
+	else if (v2)
+		snprintf(value, sizeof(value), "%s %s=%d", st->number, st->by_count ? "riops" : "rbps", limit);
+	else
+		snprintf(value, sizeof(value), "%s %d", st->number, limit);
+	return container_write(sb, sb->victim, v2 ? "io" : "blkio",
+			       st->by_count ? "blkio.throttle.read_iops_device" : "blkio.throttle.read_bps_device",
+			       "io.max", value);
+}
+
+/* A quick disk, a reader at a steady rate, and from the onset on a limit below that rate. */
+static int throttled_setup(struct sandbox *sb)
+{
+	struct block_state *st = sb->state;
+	int r = container_new(sb, &sb->victim), percent = sandbox_random(sb, 20, 50);
+	struct loop loop = { .name = NULL };
+	char image[128];
+
+	st->size = 64 * MIB;
+	st->block_size = ALIGNMENT << sandbox_random(sb, 2, 4);
+	st->period_ms = sandbox_random(sb, 5, 12);
+	st->by_count = sandbox_chance(sb, 0.4);
+	st->limit = (st->by_count ? 1000 : 1000 * st->block_size) / (st->period_ms + 1) * percent / 100;
+	sb->culprit = sb->victim;
+	if (r == 0)
+		r = image_new(sb, "quick.img", st->size, image, sizeof(image));
+	if (r == 0)
+		r = loop_new(sb, image, true, &loop);
+	if (r < 0)
+		return r;
+	snprintf(st->dev, sizeof(st->dev), "%s", loop.dev);
+	loop_number(&loop, st->number, sizeof(st->number));
+	facts_str(&sb->params, "device", loop.name);
+	facts_str(&sb->params, "limit_of", st->by_count ? "requests" : "bytes");
+	facts_int(&sb->params, "limit_per_s", st->limit);
+	facts_int(&sb->params, "read_bytes", st->block_size);
+	facts_int(&sb->params, "read_period_ms", st->period_ms);
+	r = sandbox_spawn(sb, sb->victim, reader, st);
+	if (r > 0)
+		r = container_new(sb, &sb->bystander);
+	if (r < 0)
+		return r;
+	snprintf(st->other, sizeof(st->other), "%s", loop.dev); /* the same disk, without a limit */
+	r = sandbox_spawn(sb, sb->bystander, other_reader, st);
+	return r < 0 ? r : 0;
+}
+
+static int throttled_onset(struct sandbox *sb)
+{
+	return set_limit(sb, ((struct block_state *)sb->state)->limit);
+}
+
+static int throttled_end(struct sandbox *sb)
+{
+	return set_limit(sb, 0);
+}
+
+static int throttled_proof(struct sandbox *sb)
+{
+	struct block_state *st = sb->state;
+
+	facts_tally(&sb->proof, "read", st->reads);
+	facts_ns(&sb->proof, "bystander_mean_ns", (int64_t)tally_mean(&st->bystander[1]));
+	return st->reads[1].count && tally_mean(&st->reads[1]) > 3 * tally_mean(&st->reads[0]) + 5 * (uint64_t)MS ?
+		       0 :
+		       -ENODATA;
 }
 
 static int error_setup(struct sandbox *sb)
@@ -217,6 +307,28 @@ const struct fault fault_io_neighbor = {
 	.needs = "root, loop devices, FUSE",
 	.setup = neighbor_setup,
 	.proof = neighbor_proof,
+};
+
+const struct fault fault_io_self = {
+	.name = "io_self",
+	.cause = "io.self",
+	.text = "A container's own large requests fill the queue of a slow disk before its small reads.",
+	.probes = "block,offcpu,scan",
+	.needs = "root, loop devices, FUSE",
+	.setup = self_setup,
+	.proof = neighbor_proof,
+};
+
+const struct fault fault_io_throttled = {
+	.name = "io_throttled",
+	.cause = "io.throttled",
+	.text = "A container reads more of a quick disk than its blkio limit allows.",
+	.probes = "iolimit,offcpu",
+	.needs = "root, loop devices, the blkio or io controller",
+	.setup = throttled_setup,
+	.onset = throttled_onset,
+	.end = throttled_end,
+	.proof = throttled_proof,
 };
 
 const struct fault fault_io_error = {

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "tests/faults/disk.h"
@@ -65,6 +66,34 @@ int loop_new(struct sandbox *sb, const char *path, bool direct, struct loop *ret
 	return sandbox_keep_fd(sb, ret_loop->fd);
 }
 
+void loop_number(const struct loop *loop, char *ret, size_t size)
+{
+	struct stat st = { .st_rdev = 0 };
+
+	fstat(loop->fd, &st);
+	snprintf(ret, size, "%u:%u", major(st.st_rdev), minor(st.st_rdev));
+}
+
+int ext4_format(struct sandbox *sb, const char *image, const char *journal)
+{
+	return sandbox_exec(sb, -1, (const char *const[]){ "mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard",
+							    image, journal ? "-J" : NULL, journal, NULL });
+}
+
+int ext4_mount(struct sandbox *sb, const char *name, const struct loop *loop, const char *options, char *ret_mountpoint,
+	       size_t mountpoint_size)
+{
+	int r;
+
+	snprintf(ret_mountpoint, mountpoint_size, "%s/%s", sb->dir, name);
+	if (mkdir(ret_mountpoint, 0755) < 0)
+		return -errno;
+	r = sandbox_undo_mount(sb, ret_mountpoint);
+	if (r == 0 && mount(loop->dev, ret_mountpoint, "ext4", MS_NOSUID | MS_NODEV | MS_NOATIME, options) < 0)
+		r = sandbox_fail(sb, -errno, "cannot mount ext4 from %s", loop->dev);
+	return r;
+}
+
 int ext4_new(struct sandbox *sb, const char *name, int64_t size, char *ret_mountpoint, size_t mountpoint_size)
 {
 	char image[128], file[40];
@@ -74,17 +103,8 @@ int ext4_new(struct sandbox *sb, const char *name, int64_t size, char *ret_mount
 	snprintf(file, sizeof(file), "%s.img", name);
 	r = image_new(sb, file, size, image, sizeof(image));
 	if (r == 0)
-		r = sandbox_exec(sb, -1,
-				 (const char *const[]){ "mkfs.ext4", "-q", "-F", "-E", "nodiscard", image, NULL });
+		r = ext4_format(sb, image, NULL);
 	if (r == 0)
 		r = loop_new(sb, image, false, &loop);
-	if (r < 0)
-		return r;
-	snprintf(ret_mountpoint, mountpoint_size, "%s/%s", sb->dir, name);
-	if (mkdir(ret_mountpoint, 0755) < 0)
-		return -errno;
-	r = sandbox_undo_mount(sb, ret_mountpoint);
-	if (r == 0 && mount(loop.dev, ret_mountpoint, "ext4", MS_NOSUID | MS_NODEV | MS_NOATIME, NULL) < 0)
-		r = sandbox_fail(sb, -errno, "cannot mount ext4 from %s", loop.dev);
-	return r;
+	return r < 0 ? r : ext4_mount(sb, name, &loop, NULL, ret_mountpoint, mountpoint_size);
 }

@@ -11,19 +11,27 @@ struct loop {
 	int fd;        /* kept by the sandbox; closing it frees the device, unless it is mounted */
 };
 
-/* What the played disk does.  Holds no data: reads give zeroes, writes vanish. */
+/* What the played disk does. */
 struct slow_disk {
 	int64_t size;
 	int64_t request_ns;      /* time for each request... */
 	int64_t bytes_per_sec;   /* ...and for its bytes; 0: none */
 	int64_t bad_from, bad_to; /* reads in here fail with EIO while the phase is PHASE_FAULT */
 	_Atomic uint64_t *served, *errors;
+	const char *backing; /* a file of that size that keeps the data; NULL: reads give zeroes, writes vanish */
 };
 
 /* A file of that size with all its blocks, on the private tmpfs. */
 int image_new(struct sandbox *sb, const char *name, int64_t size, char *ret_path, size_t path_size);
 /* direct: requests go to the file asynchronously, as to a real disk with a queue. */
 int loop_new(struct sandbox *sb, const char *path, bool direct, struct loop *ret_loop);
+/* "MAJ:MIN" of a loop device. */
+void loop_number(const struct loop *loop, char *ret, size_t size);
+/* Makes an ext4 in that file; features is an argument of mkfs.ext4 -J, NULL: none. */
+int ext4_format(struct sandbox *sb, const char *image, const char *journal);
+/* Mounts it as NAME below the private directory. */
+int ext4_mount(struct sandbox *sb, const char *name, const struct loop *loop, const char *options, char *ret_mountpoint,
+	       size_t mountpoint_size);
 /* An ext4 file system on a tmpfs image, mounted below the private directory. */
 int ext4_new(struct sandbox *sb, const char *name, int64_t size, char *ret_mountpoint, size_t mountpoint_size);
 /* Serves the disk from a process of its own and puts a loop device over it. */

@@ -8,6 +8,7 @@
  */
 #define FUSE_USE_VERSION 34
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <stdlib.h>
 #include <stdio.h>
@@ -26,7 +27,8 @@ struct server {
 	struct sandbox *sb;
 	struct slow_disk disk;
 	struct fuse_session *session;
-	char *zeroes; /* TRANSFER_MAX bytes */
+	char *data; /* TRANSFER_MAX bytes, zeroes without a backing file */
+	int backing; /* -1: none */
 };
 
 static void on_init(void *userdata, struct fuse_conn_info *conn)
@@ -107,7 +109,10 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 	if (s->disk.served)
 		atomic_fetch_add(s->disk.served, 1);
 	if (!is_bad(s, off, off + (int64_t)size)) {
-		fuse_reply_buf(req, s->zeroes, size);
+		if (s->backing >= 0 && pread(s->backing, s->data, size, off) != (ssize_t)size)
+			fuse_reply_err(req, EIO);
+		else
+			fuse_reply_buf(req, s->data, size);
 		return;
 	}
 	if (s->disk.errors)
@@ -120,13 +125,14 @@ static void on_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 	struct server *s = fuse_req_userdata(req);
 
 	(void)ino;
-	(void)buf;
-	(void)off;
 	(void)fi;
 	take_time(&s->disk, size);
 	if (s->disk.served)
 		atomic_fetch_add(s->disk.served, 1);
-	fuse_reply_write(req, size);
+	if (s->backing >= 0 && pwrite(s->backing, buf, size, off) != (ssize_t)size)
+		fuse_reply_err(req, EIO);
+	else
+		fuse_reply_write(req, size);
 }
 
 static void on_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
@@ -142,8 +148,8 @@ static void serve(struct sandbox *sb, void *arg)
 	struct server *s = arg;
 
 	(void)sb;
-	s->zeroes = calloc(1, TRANSFER_MAX);
-	if (s->zeroes)
+	s->data = calloc(1, TRANSFER_MAX);
+	if (s->data)
 		fuse_session_loop(s->session);
 }
 
@@ -171,9 +177,13 @@ static int mount_session(struct sandbox *sb, struct server *s, const char *mount
 
 int slow_disk_new(struct sandbox *sb, const struct slow_disk *disk, struct loop *ret_loop)
 {
-	struct server s = { .sb = sb, .disk = *disk };
+	AUTO_CLOSE int backing = disk->backing ? open(disk->backing, O_RDWR | O_CLOEXEC) : -1;
+	struct server s = { .sb = sb, .disk = *disk, .backing = backing };
 	char mountpoint[96], path[128];
 	int r;
+
+	if (disk->backing && backing < 0)
+		return -errno;
 
 	snprintf(mountpoint, sizeof(mountpoint), "%s/disk.%u", sb->dir, sb->pid_count);
 	if (mkdir(mountpoint, 0755) < 0)

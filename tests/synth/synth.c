@@ -13,9 +13,12 @@
 #define CONTAINERS_MAX 8
 #define BOOT_ID "11111111-2222-3333-4444-555555555555"
 
-static const char *const probe_names[] = { "runq",  "throttle", "offcpu",     "lock",	"reclaim", "oom",
-					   "block", "drop",	"retransmit", "signal", "exit",	   "freeze",
-					   "kmsg",  "usage",	"psi",	      "host",	"netstat", "dirty",  "evict" };
+#define PROBE(name) #name,
+#define SAMPLER(name) #name,
+static const char *const probe_names[] = {
+#include "collect/probes.def"
+#include "collect/samplers.def"
+};
 
 struct synth {
 	struct config *config;
