@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A holder that is stopped itself while others wait for its lock: the root is what stops the holder. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/faults/faults.h"
+#include "tests/faults/work.h"
+
+#define MIB ((int64_t)1 << 20)
+
+struct chain_state {
+	struct tally waits[PHASES], holds[PHASES], worked[PHASES], bystander[PHASES]; /* worked: CPU time of the holds */
+	char shared[128], other[128];
+	int cpu;          /* where the holder has to run; -1 anywhere */
+	int64_t span;     /* filled under the kernel lock */
+	int period_ms, pause_ms;
+	struct container *holder;
+};
+
+static int64_t cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return ts.tv_sec * 1000 * MS + ts.tv_nsec;
+}
+
+/* ---- a kernel lock whose holder is kept from the CPU ----------------------------------------------------------- */
+
+static void pin(const struct chain_state *st, bool same)
+{
+	cpu_set_t all, mine;
+
+	CPU_ZERO(&mine);
+	if (sched_getaffinity(0, sizeof(all), &all) < 0)
+		return;
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &all) && (i == st->cpu) == same)
+			CPU_SET(i, &mine);
+	sched_setaffinity(0, sizeof(mine), &mine);
+}
+
+static void write_often(struct sandbox *sb, const char *path, int period_ms, struct tally *tally)
+{
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	char record[512] = "record";
+	enum phase phase;
+
+	while (fd >= 0 && (phase = sandbox_phase(sb)) < PHASE_STOP) {
+		int64_t began = clock_ns();
+
+		if (pwrite(fd, record, sizeof(record), 0) != (ssize_t)sizeof(record))
+			tally_fail(tally, phase);
+		else
+			tally_add(tally, phase, sandbox_phase(sb), clock_ns() - began);
+		nap_ns(period_ms * MS);
+	}
+}
+
+static void writer(struct sandbox *sb, void *arg)
+{
+	struct chain_state *st = arg;
+
+	pin(st, false);
+	write_often(sb, st->shared, st->period_ms, st->waits);
+}
+
+static void other_writer(struct sandbox *sb, void *arg)
+{
+	struct chain_state *st = arg;
+
+	pin(st, false);
+	write_often(sb, st->other, 3, st->bystander);
+}
+
+/* shmem_fallocate() holds the inode's rwsem over all of the range (mm/shmem.c). */
+static void fill_under_lock(struct sandbox *sb, void *arg)
+{
+	struct chain_state *st = arg;
+	AUTO_CLOSE int fd = open(st->shared, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	pin(st, true);
+	while (fd >= 0 && sandbox_phase(sb) < PHASE_STOP) {
+		enum phase phase = sandbox_phase(sb);
+		int64_t began = clock_ns(), worked = cpu_ns(), span = phase == PHASE_FAULT ? st->span : MIB;
+
+		if (fallocate(fd, FALLOC_FL_KEEP_SIZE, MIB, span) < 0) {
+			tally_fail(st->holds, phase);
+		} else {
+			tally_add(st->worked, phase, sandbox_phase(sb), cpu_ns() - worked);
+			tally_add(st->holds, phase, sandbox_phase(sb), clock_ns() - began);
+		}
+		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, MIB, span);
+		nap_ns(st->pause_ms * MS);
+	}
+}
+
+static void hog(struct sandbox *sb, void *arg)
+{
+	pin(arg, true);
+	while (sandbox_phase(sb) < PHASE_FAULT)
+		nap_ns(5 * MS);
+	while (sandbox_phase(sb) == PHASE_FAULT)
+		burn_cpu(MS);
+	while (sandbox_phase(sb) < PHASE_STOP)
+		nap_ns(20 * MS);
+}
+
+static int last_cpu(void)
+{
+	int last = -1, count = 0;
+	cpu_set_t all;
+
+	if (sched_getaffinity(0, sizeof(all), &all) < 0)
+		return -1;
+	for (int i = 0; i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, &all))
+			continue;
+		last = i;
+		count++;
+	}
+	return count > 1 ? last : -1;
+}
+
+static int set_shares(struct sandbox *sb, const struct container *c, const char *fact, int shares)
+{
+	char value[16];
+
+	facts_int(&sb->params, fact, shares);
+	snprintf(value, sizeof(value), "%d", controller_is_v2(sb, "cpu") ? shares * 100 / 1024 : shares);
+	return container_write(sb, c, "cpu", "cpu.shares", "cpu.weight", value);
+}
+
+static void name_files(struct sandbox *sb, struct chain_state *st)
+{
+	snprintf(st->shared, sizeof(st->shared), "%s/%s", sb->dir, sandbox_word(sb));
+	snprintf(st->other, sizeof(st->other), "%s/other", sb->dir);
+}
+
+static int preempted_setup(struct sandbox *sb)
+{
+	struct chain_state *st = sb->state;
+	int hogs = sandbox_random(sb, 2, 4), r;
+
+	st->cpu = last_cpu();
+	if (st->cpu < 0)
+		return sandbox_fail(sb, -EOPNOTSUPP, "needs two CPUs");
+	r = sandbox_parties(sb);
+	if (r == 0)
+		r = container_new(sb, &st->holder);
+	if (r == 0)
+		r = set_shares(sb, st->holder, "holder_shares", sandbox_random(sb, 150, 250));
+	if (r == 0)
+		r = set_shares(sb, sb->culprit, "hog_shares", 1024 * sandbox_random(sb, 3, 6));
+	if (r < 0)
+		return r;
+	st->span = sandbox_random(sb, 60, 120) * MIB;
+	st->pause_ms = sandbox_random(sb, 15, 40);
+	st->period_ms = sandbox_random(sb, 5, 12);
+	facts_int(&sb->params, "span_bytes", st->span);
+	facts_int(&sb->params, "hogs", hogs);
+	facts_str(&sb->params, "holder", st->holder->path);
+	name_files(sb, st);
+	r = sandbox_spawn(sb, st->holder, fill_under_lock, st);
+	for (int i = 0; i < hogs && r > 0; i++)
+		r = sandbox_spawn(sb, sb->culprit, hog, st);
+	for (int i = 0; i < 2 && r > 0; i++)
+		r = sandbox_spawn(sb, sb->victim, writer, st);
+	if (r > 0)
+		r = sandbox_spawn(sb, sb->bystander, other_writer, st);
+	return r < 0 ? r : 0;
+}
+
+static int chain_proof(struct sandbox *sb)
+{
+	struct chain_state *st = sb->state;
+
+	facts_tally(&sb->proof, "wait", st->waits);
+	facts_tally(&sb->proof, "hold", st->holds);
+	facts_ns(&sb->proof, "hold_cpu_ns", (int64_t)tally_mean(&st->worked[1]));
+	facts_ns(&sb->proof, "bystander_max_ns", (int64_t)st->bystander[1].max_ns);
+	return st->waits[1].max_ns > 100 * (uint64_t)MS &&
+	       tally_mean(&st->holds[1]) > 3 * tally_mean(&st->worked[1]) ? 0 : -ENODATA;
+}
+
+const struct fault fault_lock_preempted = {
+	.name = "lock_preempted",
+	.cause = "cpu.neighbor",
+	.text = "A container waits for a kernel lock whose holder is kept from the CPU by a third one.",
+	.probes = "lock,runq",
+	.needs = "root, tmpfs, the cpu controller, two CPUs",
+	.setup = preempted_setup,
+	.proof = chain_proof,
+};
