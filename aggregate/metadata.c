@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "aggregate/facts.h"
+#include "aggregate/httpc.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/hashmap.h"
@@ -241,7 +242,7 @@ static int ask_slot(struct metadata *m, struct slot *slot, struct lookup *l, jso
 
 	l->state = slot->state;
 	l->why[0] = '\0';
-	r = slot->source->look(l, found);
+	r = slot->source->start && !slot->state ? -ENOMEM : slot->source->look(l, found);
 	book(m, slot, l, r, began_ns);
 	return r;
 }
@@ -352,7 +353,7 @@ static void wait_until(struct lane *lane, int64_t at_ns)
 static void start_sources(struct lane *lane)
 {
 	for (size_t i = 0; i < lane->slot_count; i++)
-		if (lane->slots[i]->source->start)
+		if (lane->slots[i]->source->start) /* NULL when out of memory: its questions fail then */
 			lane->slots[i]->state = lane->slots[i]->source->start(lane->m->config, lane->m->root);
 }
 
@@ -599,7 +600,9 @@ int metadata_new(const struct config *config, const char *root, struct metadata 
 	pthread_mutex_init(&m->lock, NULL);
 	m->answers_end = &m->answers;
 	m->state_ns = now_ns();
-	r = make_lanes(m);
+	r = httpc_global();
+	if (!r)
+		r = make_lanes(m);
 	for (size_t i = 0; !r && i < m->lane_count; i++)
 		r = start_lane(&m->lanes[i]);
 	if (r) {
@@ -734,6 +737,27 @@ int metadata_read_json(struct lookup *l, const char *path, json_t **ret_json)
 		return -EBADMSG;
 	}
 	return metadata_parse_json(l, path, text, len, ret_json);
+}
+
+int metadata_absent(struct lookup *l, const char *whom, int error)
+{
+	if (error == -ENOENT)
+		return 0;
+	if (!l->why[0])
+		snprintf(l->why, sizeof(l->why), "%.60s: %s", whom, strerror(-error));
+	return error == -EPROTO || error == -EFBIG ? -EBADMSG : error;
+}
+
+void *metadata_start_http(const struct config *config, const char *root)
+{
+	(void)config;
+	(void)root;
+	return httpc_new();
+}
+
+void metadata_stop_http(void *state)
+{
+	httpc_free(state);
 }
 
 const char *metadata_text(const json_t *object, const char *field)

@@ -73,6 +73,11 @@ struct metadata_source {
 int metadata_read_json(struct lookup *l, const char *path, json_t **ret_json);
 /* The same for bytes that came from elsewhere; what: for *why. */
 int metadata_parse_json(struct lookup *l, const char *what, const char *text, size_t len, json_t **ret_json);
+/* What a failed question to a socket is worth: nobody there, or nothing known, is no error. */
+int metadata_absent(struct lookup *l, const char *whom, int error);
+/* The state of a source that only needs a struct httpc. */
+void *metadata_start_http(const struct config *config, const char *root);
+void metadata_stop_http(void *state);
 /* A text of found, or of what earlier sources found; "" when nobody said it. */
 const char *metadata_text(const json_t *object, const char *field);
 void metadata_set(json_t *found, const char *field, const char *text); /* "" sets nothing */

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sources that ask a socket, against small servers that give recorded replies of Docker, Podman, CRI-O, containerd and
+ * a kubelet (which Debian does not package), or none at all.  The real Docker, containerd and Podman are asked in
+ * tests/containers/run.sh.
+ */
+#include "tests/unit/unit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "aggregate/cri.h"
+#include "aggregate/facts.h"
+#include "aggregate/metadata.h"
+#include "aggregate/pb.h"
+#include "base/fileutil.h"
+#include "base/timeutil.h"
+
+#define FIXTURES "tests/containers/fixtures/"
+#define DOCKER_ID "b4117511e791e8654dee80a6e40ff20d6b754c6b1d80a82adf10a104befbb7b9"
+#define PODMAN_ID "6612cfcbd81ee1fcac1ed2dd9cb90d544049898f34cc3bfa7ef173e81f7d2193"
+#define NGINX_ID "cefdba1130303f6a126f1a8a0f604ee012e0dfe47eeeadba94aab266a09828df"
+
+/* One socket, one reply whatever is asked; reply NULL: never answers. */
+struct server {
+	int fd;
+	pthread_t thread;
+	char *body;
+	size_t len;
+	char asked[256]; /* the request line of the last question */
+	int held[64];
+	unsigned int count;
+};
+
+struct env {
+	char root[64];
+	struct config *config;
+	struct metadata *m;
+	struct server server;
+	int64_t patience_ns;
+};
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void answer(struct server *s, int fd)
+{
+	char text[4096], head[256];
+	ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+	int len;
+
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	snprintf(s->asked, sizeof(s->asked), "%.*s", (int)MIN(strcspn(text, "\r\n"), sizeof(s->asked) - 1), text);
+	len = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", s->len);
+	send(fd, head, (size_t)len, MSG_NOSIGNAL);
+	for (size_t sent = 0; sent < s->len && (n = send(fd, s->body + sent, s->len - sent, MSG_NOSIGNAL)) > 0;)
+		sent += (size_t)n;
+}
+
+static void *serve(void *arg)
+{
+	struct server *s = arg;
+	int fd;
+
+	while ((fd = accept(s->fd, NULL, NULL)) >= 0) {
+		if (s->body) {
+			answer(s, fd);
+			close(fd);
+		} else if (s->count < ARRAY_SIZE(s->held)) {
+			s->held[s->count++] = fd;
+		}
+	}
+	return NULL;
+}
+
+static void server_start(struct server *s, int fd, const char *fixture)
+{
+	s->fd = fd;
+	s->body = NULL;
+	if (fixture)
+		assert_int_equal(file_read_alloc(AT_FDCWD, fixture, 1 << 20, &s->body, &s->len), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
+}
+
+static void serve_unix(struct env *e, const char *path, const char *fixture)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char dir[PATH_MAX];
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s%s", e->root, path);
+	snprintf(dir, sizeof(dir), "%s", addr.sun_path);
+	*strrchr(dir, '/') = '\0';
+	assert_int_equal(dir_make(dir, 0755), 0);
+	assert_int_equal(bind(fd, (void *)&addr, sizeof(addr)), 0);
+	server_start(&e->server, fd, fixture);
+}
+
+static void serve_tcp(struct env *e, const char *fixture)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(addr);
+	char url[64];
+
+	assert_int_equal(bind(fd, (void *)&addr, sizeof(addr)), 0);
+	assert_int_equal(getsockname(fd, (void *)&addr, &len), 0);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u", ntohs(addr.sin_port));
+	assert_int_equal(config_set(e->config, "metadata.kubelet", url, &error), 0);
+	server_start(&e->server, fd, fixture);
+}
+
+static int setup(void **state)
+{
+	struct env *e = calloc(1, sizeof(*e));
+
+	assert_non_null(e);
+	e->server.fd = -1;
+	e->patience_ns = 8 * NSEC_PER_SEC;
+	snprintf(e->root, sizeof(e->root), "/tmp/kwhy-api-XXXXXX");
+	assert_non_null(mkdtemp(e->root));
+	e->config = config_new();
+	*state = e;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct env *e = *state;
+
+	metadata_free(e->m);
+	if (e->server.fd >= 0) {
+		shutdown(e->server.fd, SHUT_RDWR);
+		pthread_join(e->server.thread, NULL);
+		close(e->server.fd);
+		for (unsigned int i = 0; i < e->server.count; i++)
+			close(e->server.held[i]);
+		free(e->server.body);
+	}
+	config_free(e->config);
+	nftw(e->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	free(e);
+	return 0;
+}
+
+/* What is said of a container until that field is known. */
+static char *facts_of(struct env *e, const char *path, const char *until)
+{
+	struct kw_cg cg = { .v2 = 77 };
+	int64_t end_ns = time_boot_ns() + e->patience_ns;
+	char *facts = NULL;
+	union record rec;
+
+	assert_int_equal(metadata_new(e->config, e->root, &e->m), 0);
+	metadata_ask(e->m, &cg, path, 0, 0);
+	while (time_boot_ns() < end_ns && !facts_have(facts, until)) {
+		const struct kw_identity *p = (void *)(rec.bytes + sizeof(rec.event));
+
+		if (!metadata_next(e->m, &rec))
+			usleep(1000);
+		else if (rec.event.kind == KW_KIND_identity)
+			assert_true(facts_merge(&facts, p->source, p->fields) >= 0);
+	}
+	return facts;
+}
+
+static void expect(const char *facts, const char *field, const char *value)
+{
+	AUTO_FREE char *text = facts_text(facts, field);
+
+	if (!text)
+		fail_msg("nobody said %s: %s", field, facts ? facts : "nothing");
+	assert_string_equal(text, value);
+}
+
+static void docker_on_its_socket(void **state)
+{
+	struct env *e = *state;
+
+	serve_unix(e, "/var/run/docker.sock", FIXTURES "docker/inspect.json");
+	AUTO_FREE char *facts = facts_of(e, "/docker/" DOCKER_ID, "labels");
+
+	expect(facts, "name", "demo");
+	expect(facts, "image", "localhost/busybox:1");
+	expect(facts, "runtime", "docker");
+	assert_string_equal(e->server.asked, "GET /containers/" DOCKER_ID "/json HTTP/1.1");
+}
+
+static void podman_on_its_socket(void **state)
+{
+	struct env *e = *state;
+	char path[PATH_MAX];
+	AUTO_FREE char *list = NULL;
+	size_t len;
+
+	/* The recording is of "podman inspect", whose answer is a list of what the API answers. */
+	assert_int_equal(file_read_alloc(AT_FDCWD, FIXTURES "podman/inspect.json", 1 << 20, &list, &len), 0);
+	json_t *all = json_loadb(list, len, 0, NULL);
+	AUTO_FREE char *one = json_dumps(json_is_array(all) ? json_array_get(all, 0) : all, JSON_COMPACT);
+
+	json_decref(all);
+	snprintf(path, sizeof(path), "%s/inspect.json", e->root);
+	assert_int_equal(file_write_atomic(path, one, strlen(one), 0644), 0);
+	serve_unix(e, "/run/podman/podman.sock", path);
+	AUTO_FREE char *facts = facts_of(e, "/libpod_parent/libpod-" PODMAN_ID, "labels");
+
+	expect(facts, "name", "pdemo");
+	expect(facts, "runtime", "podman");
+	expect(facts, "image", "localhost/busybox:1");
+}
+
+static void kubelet_on_its_read_only_port(void **state)
+{
+	struct env *e = *state;
+
+	serve_tcp(e, FIXTURES "kubelet/pods.json");
+	AUTO_FREE char *facts =
+		facts_of(e, "/kubepods/burstable/podc2d6ef9a55a49faa3669cc900fea2f07/" NGINX_ID, "labels");
+
+	expect(facts, "name", "nginx");
+	expect(facts, "pod", "web-node1");
+	expect(facts, "namespace", "shop");
+	expect(facts, "qos", "burstable");
+	assert_string_equal(e->server.asked, "GET /pods HTTP/1.1");
+}
+
+/* ---- hostile servers --------------------------------------------------------------------------------------------- */
+
+static void a_socket_that_never_answers_costs_only_itself(void **state)
+{
+	static const char config[] = "{\"ID\":\"" DOCKER_ID "\",\"Name\":\"/demo\",\"Config\":{\"Labels\":{\"a\":\"b\"}}}";
+	struct env *e = *state;
+	int64_t began = time_boot_ns(), end_ns;
+	char path[PATH_MAX];
+	union record rec;
+	bool said = false;
+
+	snprintf(path, sizeof(path), "%s/var/lib/docker/containers/" DOCKER_ID, e->root);
+	assert_int_equal(dir_make(path, 0755), 0);
+	strncat(path, "/config.v2.json", sizeof(path) - strlen(path) - 1);
+	assert_int_equal(file_write_atomic(path, config, strlen(config), 0644), 0);
+	serve_unix(e, "/var/run/docker.sock", NULL);
+	AUTO_FREE char *facts = facts_of(e, "/docker/" DOCKER_ID, "labels");
+
+	expect(facts, "name", "demo"); /* from the disk */
+	assert_true(time_boot_ns() - began < 900 * NSEC_PER_MSEC);
+	end_ns = began + 20 * NSEC_PER_SEC;
+	while (!said && time_boot_ns() < end_ns) {
+		const struct kw_source *p = (void *)(rec.bytes + sizeof(rec.event));
+
+		if (!metadata_next(e->m, &rec))
+			usleep(5000);
+		else
+			said = rec.event.kind == KW_KIND_source && !strcmp(p->name, "docker_api") && p->failed > 0 &&
+			       p->slowest_ns < 3ULL * NSEC_PER_SEC && strstr(p->why, "docker.sock");
+	}
+	assert_true(said);
+	assert_true(e->server.count < 8); /* it is left alone for longer each time */
+}
+
+static void nonsense_is_refused(void **state)
+{
+	struct env *e = *state;
+
+	serve_unix(e, "/var/run/docker.sock", "Makefile");
+	AUTO_FREE char *facts = NULL;
+
+	e->server.len = MIN(e->server.len, (size_t)2000);
+	e->patience_ns = NSEC_PER_SEC;
+	facts = facts_of(e, "/docker/" DOCKER_ID, "name");
+	assert_null(facts);
+}
+
+/* ---- gRPC messages ----------------------------------------------------------------------------------------------- */
+
+/* A recorded reply without its frame. */
+static char *load_reply(const char *fixture, size_t *ret_len)
+{
+	char *text;
+	size_t len;
+
+	assert_int_equal(file_read_alloc(AT_FDCWD, fixture, 1 << 20, &text, &len), 0);
+	assert_true(len > 5 && !text[0]);
+	*ret_len = len - 5;
+	memmove(text, text + 5, len - 5);
+	return text;
+}
+
+static void cri_lists(void **state)
+{
+	static const struct {
+		const char *file, *id, *name, *pod, *space;
+	} cases[] = {
+		{ FIXTURES "containerd-cri/cri_list_containers.grpc",
+		  "c336178bb19986284db1f31e64d2c7cb2838e93dda0b1f7522678d35fe704d6c", "nginx", "web-0", "shop" },
+		{ FIXTURES "crio/cri_list_containers.grpc",
+		  "b87c0973f745c2d2e6aa7b09457d4198cfbc9711d17c2750a8e70c5244e30b93", "nginx", "web-0", "shop" },
+		{ FIXTURES "kubelet/cri_list_containers.grpc",
+		  "44887ea771305a1739ca2d25c4454475146f3cb154190d287cdf7799dbfa9c81", "main", "besteffort-node1",
+		  "default" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		json_t *found = json_object();
+		char sandbox[128];
+		size_t len;
+		AUTO_FREE char *reply = load_reply(cases[i].file, &len);
+
+		assert_int_equal(cri_container(reply, len, cases[i].id, found, sandbox), 1);
+		assert_string_equal(metadata_text(found, "name"), cases[i].name);
+		assert_string_equal(metadata_text(found, "pod"), cases[i].pod);
+		assert_string_equal(metadata_text(found, "namespace"), cases[i].space);
+		assert_int_equal(strlen(sandbox), 64);
+		assert_int_equal(cri_container(reply, len, "0", found, sandbox), 0);
+		/* Cut anywhere: an answer or a refusal, never a look beyond the end. */
+		for (size_t cut = 0; cut < len; cut++) {
+			AUTO_FREE char *part = malloc(cut + 1);
+
+			memcpy(part, reply, cut);
+			cri_container(part, cut, cases[i].id, found, sandbox);
+		}
+		json_decref(found);
+	}
+}
+
+static void cri_sandboxes(void **state)
+{
+	json_t *found = json_object();
+	size_t len;
+	AUTO_FREE char *reply = load_reply(FIXTURES "containerd-cri/cri_list_sandboxes.grpc", &len);
+
+	(void)state;
+	assert_int_equal(cri_sandbox(reply, len, "e8d036b5143e1c0f07aa50e9d4511ce1e5b9d47e3818665979d709bb53dd9ef2",
+				     found),
+			 1);
+	assert_string_equal(metadata_text(found, "role"), "sandbox");
+	assert_string_equal(metadata_text(found, "pod"), "web-0");
+	assert_string_equal(metadata_text(json_object_get(found, "labels"), "app"), "demo");
+	assert_string_equal(metadata_text(json_object_get(found, "annotations"), "team"), "obs");
+	json_decref(found);
+}
+
+static void protobuf_both_ways(void **state)
+{
+	static const unsigned char bad[][12] = {
+		{ 0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01 }, /* longer than there is */
+		{ 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80 },
+		{ 0x0b },	     /* a group */
+		{ 0x09, 1, 2, 3 },   /* eight bytes, cut */
+	};
+	AUTO(strbuf) struct strbuf inner = STRBUF_INIT, outer = STRBUF_INIT;
+	char text[8];
+	struct pb p;
+
+	(void)state;
+	pb_put_text(&inner, 1, "hello world");
+	pb_put_message(&outer, 300, &inner);
+	p = pb_message(pb_over(strbuf_str(&outer), outer.len), 300);
+	pb_copy_text(p, 1, text, sizeof(text));
+	assert_string_equal(text, "hello w");
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct pb_field f;
+
+		p = pb_over(bad[i], i == 2 ? 1 : i == 3 ? 4 : sizeof(bad[i]));
+		assert_false(pb_next(&p, &f));
+		assert_true(p.bad);
+	}
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(docker_on_its_socket),
+		TEST(podman_on_its_socket),
+		TEST(kubelet_on_its_read_only_port),
+		TEST(a_socket_that_never_answers_costs_only_itself),
+		TEST(nonsense_is_refused),
+		cmocka_unit_test(cri_lists),
+		cmocka_unit_test(cri_sandboxes),
+		cmocka_unit_test(protobuf_both_ways),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
