@@ -18,9 +18,8 @@
 #include "base/cleanup.h"
 #include "base/embed.h"
 #include "base/fileutil.h"
+#include "schema/store.h"
 
-#define APPLICATION_ID 0x6b776879 /* "kwhy" */
-#define SCHEMA_VERSION 2
 #define NAME_FORMAT "%020" PRId64 ".db"
 #define NAME_LEN 23
 #define DAMAGED_KEPT 4
@@ -227,7 +226,7 @@ int64_t shard_query_int(sqlite3 *db, const char *sql)
 
 static int migrate(sqlite3 *db)
 {
-	for (int64_t version = shard_query_int(db, "PRAGMA user_version"); version < SCHEMA_VERSION; version++) {
+	for (int64_t version = shard_query_int(db, "PRAGMA user_version"); version < KW_SHARD_VERSION; version++) {
 		const struct embedded_file *file;
 		char path[64], pragmas[96];
 
@@ -236,7 +235,7 @@ static int migrate(sqlite3 *db)
 		if (version < 0 || !file)
 			return -EIO;
 		snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-			 APPLICATION_ID, (int)version + 1);
+			 KW_SHARD_APPLICATION_ID, (int)version + 1);
 		if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) ||
 		    sqlite3_exec(db, file->data, NULL, NULL, NULL) || sqlite3_exec(db, pragmas, NULL, NULL, NULL)) {
 			int os = sqlite3_system_errno(db), rc = sqlite3_errcode(db) & 0xff;
@@ -347,9 +346,9 @@ static int check_header(const struct shards *s, int64_t name)
 		return -ENODATA;
 	if (pread(fd, h, sizeof(h), 0) != (ssize_t)sizeof(h) || memcmp(h, "SQLite format 3", 16))
 		return -EUCLEAN;
-	if (be32(h + 68) != APPLICATION_ID)
+	if (be32(h + 68) != KW_SHARD_APPLICATION_ID)
 		return wal > 0 || be32(h + 60) ? -EUCLEAN : -ENODATA;
-	if (be32(h + 60) > SCHEMA_VERSION)
+	if (be32(h + 60) > KW_SHARD_VERSION)
 		return -EPROTO;
 	page = (int64_t)h[16] << 8 | h[17];
 	if (page == 1)

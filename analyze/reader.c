@@ -14,14 +14,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "analyze/sql.h"
 #include "analyze/sqlfuncs.h"
 #include "analyze/views.h"
 #include "base/cleanup.h"
 #include "base/embed.h"
 #include "base/timeutil.h"
+#include "schema/store.h"
 
-#define SHARD_APPLICATION_ID 0x6b776879 /* "kwhy" */
-#define SHARD_VERSION 2
 #define REPORTS_VERSION 1
 #define NAME_LEN 23 /* 20 digits and ".db" */
 #define PROGRESS_STEPS 2000
@@ -144,7 +144,7 @@ static int declare_table_functions(sqlite3 *db)
 /* Views need a shard even when there is none: an empty one in the connection's own memory. */
 static int make_empty_shard(sqlite3 *db)
 {
-	for (int version = 1; version <= SHARD_VERSION; version++) {
+	for (int version = 1; version <= KW_SHARD_VERSION; version++) {
 		const struct embedded_file *schema;
 		char name[64];
 
@@ -308,7 +308,7 @@ static int look_into(const char *path, int64_t *ret_first, int64_t *ret_last)
 		rc = query_int(db, "PRAGMA application_id", &application, NULL);
 	if (rc == SQLITE_OK)
 		rc = query_int(db, "PRAGMA user_version", &version, NULL);
-	if (rc == SQLITE_OK && version >= 1 && version <= SHARD_VERSION && application == SHARD_APPLICATION_ID) {
+	if (rc == SQLITE_OK && version >= 1 && version <= KW_SHARD_VERSION && application == KW_SHARD_APPLICATION_ID) {
 		rc = query_int(db, "SELECT min(ts_ns) FROM event", &first, &empty);
 		if (rc == SQLITE_OK)
 			rc = query_int(db, "SELECT max(ts_ns) FROM event", &last, NULL);
@@ -319,9 +319,9 @@ static int look_into(const char *path, int64_t *ret_first, int64_t *ret_last)
 		return -EUCLEAN;
 	if (rc != SQLITE_OK)
 		return rc == SQLITE_ERROR ? -EUCLEAN : -EAGAIN;
-	if (application != SHARD_APPLICATION_ID)
+	if (application != KW_SHARD_APPLICATION_ID)
 		return version || application ? -EUCLEAN : -EAGAIN;
-	if (version > SHARD_VERSION)
+	if (version > KW_SHARD_VERSION)
 		return -EPROTO;
 	if (empty)
 		return -EAGAIN;
@@ -377,18 +377,6 @@ static int refresh(struct reader *r)
 
 /* ---- attaching ------------------------------------------------------------------------------------------- */
 
-/* A path as a file: URI (RFC 3986). */
-static void add_uri(struct strbuf *b, const char *path)
-{
-	strbuf_addstr(b, "file:");
-	for (; *path; path++)
-		if (isalnum((unsigned char)*path) || strchr("/._-~", *path))
-			strbuf_addch(b, *path);
-		else
-			strbuf_addf(b, "%%%02X", (unsigned char)*path);
-	strbuf_addstr(b, "?mode=ro");
-}
-
 static int attach(struct reader *r, const char *path, const char *schema)
 {
 	AUTO(strbuf) struct strbuf uri = STRBUF_INIT;
@@ -396,7 +384,7 @@ static int attach(struct reader *r, const char *path, const char *schema)
 	int64_t tables;
 	int rc;
 
-	add_uri(&uri, path);
+	sql_add_uri(&uri, path);
 	rc = sqlite3_prepare_v2(r->db, "ATTACH ?1 AS ?2", -1, &stmt, NULL);
 	if (rc != SQLITE_OK)
 		return -EIO;

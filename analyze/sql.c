@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "analyze/sql.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,4 +191,15 @@ json_t *sql_row_json(sqlite3_stmt *stmt)
 	for (int i = 0; i < count; i++)
 		json_object_set_new(row, sqlite3_column_name(stmt, i), sql_json(stmt, i));
 	return row;
+}
+
+void sql_add_uri(struct strbuf *b, const char *path)
+{
+	strbuf_addstr(b, "file:");
+	for (; *path; path++)
+		if (isalnum((unsigned char)*path) || strchr("/._-~", *path))
+			strbuf_addch(b, *path);
+		else
+			strbuf_addf(b, "%%%02X", (unsigned char)*path);
+	strbuf_addstr(b, "?mode=ro");
 }

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/strbuf.h"
+
 struct sql;
 
 struct sql *sql_new(void);
@@ -36,6 +38,9 @@ const char *sql_text(sqlite3_stmt *stmt, int column);
 json_t *sql_json(sqlite3_stmt *stmt, int column);
 /* The current row as an object. */
 json_t *sql_row_json(sqlite3_stmt *stmt);
+
+/* A path as a URI that opens it read-only (RFC 3986, https://www.sqlite.org/uri.html). */
+void sql_add_uri(struct strbuf *b, const char *path);
 
 /* Helpers for the same notation. */
 json_t *json_ns(int64_t ns);

@@ -4,9 +4,13 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
+#include <ftw.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/strbuf.h"
@@ -232,6 +236,44 @@ int dir_make(const char *path, mode_t mode)
 		part[i] = path[i];
 	}
 	return 0;
+}
+
+int dir_make_temporary(char *ret_path, size_t size, const char *prefix)
+{
+	const char *tmp = getenv("TMPDIR");
+	int n = snprintf(ret_path, size, "%s/%s-XXXXXX", tmp && *tmp ? tmp : "/tmp", prefix);
+
+	if (n < 0 || (size_t)n >= size)
+		return -ENAMETOOLONG;
+	return mkdtemp(ret_path) ? 0 : -errno;
+}
+
+int dir_give(const char *path, uid_t uid, gid_t gid)
+{
+	char *const paths[] = { (char *)path, NULL };
+	FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	const FTSENT *e;
+	int r = tree ? 0 : -errno;
+
+	while (!r && (e = fts_read(tree)))
+		if (e->fts_info != FTS_DP && lchown(e->fts_path, uid, gid))
+			r = -errno;
+	if (tree)
+		fts_close(tree);
+	return r;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+void dir_remove(const char *path)
+{
+	nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 int text_lookup_int(const char *text, const char *key, int64_t *ret_value)

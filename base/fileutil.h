@@ -20,6 +20,12 @@ int file_read_int(int dirfd, const char *path, int64_t *ret_value);
 int file_write_atomic(const char *path, const void *data, size_t len, mode_t mode);
 /* mkdir -p */
 int dir_make(const char *path, mode_t mode);
+/* A new private directory below $TMPDIR or /tmp, PREFIX-XXXXXX. */
+int dir_make_temporary(char *ret_path, size_t size, const char *prefix);
+/* chown -R, links not followed.  0 or negative errno. */
+int dir_give(const char *path, uid_t uid, gid_t gid);
+/* rm -r, links not followed; what cannot be removed stays. */
+void dir_remove(const char *path);
 /* The number of "key" in "key value" or "key: value kB" lines, as it stands there (kB are not multiplied); -ENOENT when
  * absent. */
 int text_lookup_int(const char *text, const char *key, int64_t *ret_value);

@@ -37,6 +37,7 @@ struct cli {
 	struct strbuf config_args; /* --config and --set as given, each NUL-terminated: to hand on to children */
 	int64_t since_ns, until_ns, at_ns; /* 0: not given */
 	bool json, csv, md, html, follow, supervised, help;
+	const char *bundle, *incident, *redact;
 	const char *kind, *container, *verify, *capture, *status, *severity, *cause;
 	int64_t limit, capture_max;
 	int64_t own_pids[CLI_OWN_PIDS_MAX];
@@ -63,10 +64,14 @@ void cli_cleanup(struct cli *cli);
 /* Synopsis and options of a verb, for `kwhy help VERB`. */
 void cli_describe(const struct verb *verb, struct strbuf *out);
 
+/* Runs the verb over a bundle, unpacked into a state directory that goes with the verb's end. */
+int cli_run_on_bundle(struct cli *cli);
 /*
  * Opens the store and selects what --since and --until ask for; says what is wrong and returns an exit code (0: fine).
  */
 int cli_open(const struct cli *cli, struct reader **ret_reader);
+/* By an id, or the beginning of exactly one: -ENOENT none, -EINVAL several.  *ret_report is a new reference. */
+int cli_find_report(struct reader *r, const char *text, json_t **ret_report);
 /*
  * A verb that is one list: opens the store, asks list(), prints its rows as JSON lines or with print().  none: said
  * when there are none, NULL: nothing.

@@ -43,7 +43,7 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 		cli_describe(verb, &text);
 		r = term_print(strbuf_str(&text));
 	} else {
-		r = verb->run(&cli);
+		r = cli.bundle ? cli_run_on_bundle(&cli) : verb->run(&cli);
 	}
 	cli_cleanup(&cli);
 	/* A full disk or a closed pipe under our output is not success. */

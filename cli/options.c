@@ -17,7 +17,6 @@ enum option_type {
 	OPTION_PIDS,
 	OPTION_SET,
 	OPTION_CONFIG,
-	OPTION_LATER,
 };
 
 struct option_info {
@@ -56,7 +55,10 @@ static const struct option_info options[] = {
 	{ "supervised", OPTION_FLAG, AT(supervised), "", "ends with its parent, and leaves its parent's children out" },
 	{ "verify", OPTION_MAYBE, AT(verify), "[=EXPECTED.jsonl]",
 	  "compare with what was reported before (FILE.reports.jsonl)" },
-	{ "bundle", OPTION_LATER, 0, "FILE", "" },
+	{ "bundle", OPTION_TEXT, AT(bundle), "FILE", "read this bundle instead of a state directory" },
+	{ "incident", OPTION_TEXT, AT(incident), "ID", "the time of this incident, and what led to it" },
+	{ "redact", OPTION_TEXT, AT(redact), "LEVEL",
+	  "none; names (of containers, images, the node, kernel log); all (programs and addresses too)" },
 };
 
 static const char always[] = "state config set help";
@@ -150,10 +152,7 @@ static int set_value(struct cli *cli, const struct option_info *o, const char *v
 	case OPTION_SET:
 	case OPTION_CONFIG:
 		return set_config(cli, o, value, err);
-	case OPTION_LATER:
-		break;
 	}
-	strbuf_addf(err, "--%s: this version reads state directories (--state DIR) only, no bundle files", o->name);
 	return -EINVAL;
 }
 
@@ -271,6 +270,6 @@ void cli_describe(const struct verb *verb, struct strbuf *out)
 	strbuf_addf(out, "Usage: kwhy %s%s%s [OPTIONS]\n\n%s.\n\nOptions:\n", verb->name, *verb->args ? " " : "",
 		    verb->args, verb->text);
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
-		if (options[i].type != OPTION_LATER && find_option(verb, options[i].name, strlen(options[i].name)))
+		if (find_option(verb, options[i].name, strlen(options[i].name)))
 			describe_option(&options[i], out);
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
+#include "analyze/bundle.h"
+#include "base/fileutil.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/term.h"
@@ -25,6 +28,27 @@ int cli_open(const struct cli *cli, struct reader **ret_reader)
 	log_error("cannot read the store in %s: %s%s", cli->state, err.len ? strbuf_str(&err) : strerror(-error),
 		  error == -ENOENT ? "; start kwhy up, or name another place with --state" : "");
 	return CLI_STORE;
+}
+
+int cli_run_on_bundle(struct cli *cli)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	json_t *manifest = NULL;
+	char dir[PATH_MAX];
+	int r = dir_make_temporary(dir, sizeof(dir), "kwhy-bundle");
+
+	if (r) {
+		log_error("cannot make a temporary directory: %s", strerror(-r));
+		return CLI_STORE;
+	}
+	r = bundle_unpack(cli->bundle, dir, true, &manifest, &err);
+	json_decref(manifest);
+	if (r)
+		log_error("%s", strbuf_str(&err));
+	cli->state = dir;
+	r = r ? CLI_STORE : cli->verb->run(cli);
+	dir_remove(dir);
+	return r;
 }
 
 int cli_query_done(const struct cli *cli, struct reader *r, int64_t n, const struct strbuf *error)

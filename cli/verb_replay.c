@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A capture taken through the same path as live records: store, analysis, reports.  The same file gives the same bytes.
+/*
+ * A capture taken through the same path as live records: store, analysis, reports; or a bundle, whose rows are stored
+ * already.  The same file gives the same bytes.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "aggregate/aggregate.h"
 #include "aggregate/capture.h"
-#include "analyze/analyzer.h"
-#include "analyze/reports.h"
+#include "analyze/bundle.h"
+#include "analyze/diagnosis.h"
 #include "base/fileutil.h"
 #include "base/log.h"
 #include "cli/cli.h"
@@ -19,19 +20,6 @@
 
 #define EXPECTED_MAX (256u << 20)
 #define DIFF_LINES 3
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static void remove_tree(const char *path)
-{
-	nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 /* Every record into a store below dir.  What stands before damage is used: CLI_PARTIAL. */
 static int fill_store(const struct cli *cli, const char *dir)
@@ -73,62 +61,6 @@ static int fill_store(const struct cli *cli, const char *dir)
 	return r ? CLI_STORE : torn || refused ? CLI_PARTIAL : CLI_OK;
 }
 
-static int analyze_store(const struct cli *cli, const char *dir)
-{
-	const struct analyzer_options options = { .state_dir = dir, .config = cli->config };
-	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
-	struct analyzer *a;
-	int r = analyzer_new(&options, &a, &err);
-
-	if (r) {
-		log_error("cannot analyse: %s", err.len ? strbuf_str(&err) : strerror(-r));
-		return CLI_STORE;
-	}
-	while ((r = analyzer_run(a)) > 0)
-		;
-	if (r >= 0)
-		r = analyzer_finish(a);
-	analyzer_free(a);
-	if (r < 0)
-		log_error("analysis failed: %s", strerror(-r));
-	return r < 0 ? CLI_STORE : CLI_OK;
-}
-
-static int add_report(void *ctx, const json_t *report)
-{
-	return json_array_append(ctx, (json_t *)report) ? -ENOMEM : 0;
-}
-
-static int dump_chunk(const char *data, size_t len, void *ctx)
-{
-	strbuf_add(ctx, data, len);
-	return 0;
-}
-
-/* Newest revision of each report, oldest onset first, one a line. */
-static int read_reports(const char *dir, struct strbuf *out)
-{
-	const struct incident_filter all = { .limit = 100000 };
-	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
-	json_t *reports = json_array();
-	struct reader *r = NULL;
-	int64_t n = reader_open(dir, &r, &err);
-
-	if (!n)
-		n = reader_select(r, 0, INT64_MAX);
-	if (n >= 0)
-		n = reports_each(r, &all, add_report, reports);
-	for (size_t i = json_array_size(reports); i-- > 0;) {
-		json_dump_callback(json_array_get(reports, i), dump_chunk, out, JSON_COMPACT);
-		strbuf_addch(out, '\n');
-	}
-	json_decref(reports);
-	reader_free(r);
-	if (n < 0)
-		log_error("cannot read the reports: %s", err.len ? strbuf_str(&err) : strerror((int)-n));
-	return n < 0 ? CLI_STORE : CLI_OK;
-}
-
 /* A line around the first byte that differs. */
 static void say_line(char sign, size_t number, const char *line, size_t len, size_t from)
 {
@@ -163,19 +95,29 @@ static int compare(const char *expected, const char *actual)
 	return shown ? CLI_FINDING : CLI_OK;
 }
 
-static int verify(const struct cli *cli, const struct strbuf *reports)
+/* What to compare with: the file named, the one beside the capture, or the diagnosis that a bundle carries. */
+static void expected_path(const struct cli *cli, const char *dir, bool bundle, struct strbuf *path)
+{
+	if (cli->arg_count > 1)
+		strbuf_addstr(path, cli->args[1]);
+	else if (*cli->verify)
+		strbuf_addstr(path, cli->verify);
+	else if (bundle)
+		strbuf_addf(path, "%s/" BUNDLE_DIAGNOSIS, dir);
+	else
+		strbuf_addf(path, "%s.reports.jsonl", cli->args[0]);
+}
+
+static int verify(const struct cli *cli, const char *dir, bool bundle, const struct strbuf *reports)
 {
 	AUTO(strbuf) struct strbuf path = STRBUF_INIT;
 	AUTO_FREE char *expected = NULL;
+	const char *what;
 	size_t len;
 	int r;
 
-	if (cli->arg_count > 1)
-		strbuf_addstr(&path, cli->args[1]);
-	else if (*cli->verify)
-		strbuf_addstr(&path, cli->verify);
-	else
-		strbuf_addf(&path, "%s.reports.jsonl", cli->args[0]);
+	expected_path(cli, dir, bundle, &path);
+	what = bundle && cli->arg_count == 1 && !*cli->verify ? "the one in the bundle" : strbuf_str(&path);
 	r = file_read_alloc(AT_FDCWD, strbuf_str(&path), EXPECTED_MAX, &expected, &len);
 	if (r) {
 		log_error("cannot read what to compare with, %s: %s", strbuf_str(&path), strerror(-r));
@@ -183,38 +125,50 @@ static int verify(const struct cli *cli, const struct strbuf *reports)
 	}
 	r = compare(expected, strbuf_str(reports));
 	if (r)
-		log_error("the diagnosis differs from %s", strbuf_str(&path));
+		log_error("the diagnosis differs from %s", what);
 	else
-		log_info("the diagnosis is that of %s", strbuf_str(&path));
+		log_info("the diagnosis is that of %s", what);
 	return r;
+}
+
+static int fill_from_bundle(const struct cli *cli, const char *dir)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	json_t *manifest = NULL;
+	int r = bundle_unpack(cli->args[0], dir, false, &manifest, &err);
+
+	json_decref(manifest);
+	if (r)
+		log_error("%s", strbuf_str(&err));
+	return r ? CLI_STORE : CLI_OK;
 }
 
 int verb_replay(struct cli *cli)
 {
-	AUTO(strbuf) struct strbuf reports = STRBUF_INIT;
-	const char *tmp = getenv("TMPDIR");
-	char dir[256];
-	int code, filled;
+	AUTO(strbuf) struct strbuf reports = STRBUF_INIT, err = STRBUF_INIT;
+	bool bundle = bundle_is(cli->args[0]);
+	char dir[PATH_MAX];
+	int code, filled, r;
 
 	if (cli->arg_count > 1 && !cli->verify) {
 		log_error("a second file is what --verify compares with");
 		return CLI_USAGE;
 	}
-	snprintf(dir, sizeof(dir), "%.200s/kwhy-replay-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-	if (!mkdtemp(dir)) {
-		log_error("cannot make %s: %s", dir, strerror(errno));
+	r = dir_make_temporary(dir, sizeof(dir), "kwhy-replay");
+	if (r) {
+		log_error("cannot make a temporary directory: %s", strerror(-r));
 		return CLI_STORE;
 	}
-	filled = fill_store(cli, dir);
+	filled = bundle ? fill_from_bundle(cli, dir) : fill_store(cli, dir);
 	code = filled == CLI_PARTIAL ? CLI_OK : filled;
-	if (!code)
-		code = analyze_store(cli, dir);
-	if (!code)
-		code = read_reports(dir, &reports);
+	if (!code && diagnose_store(dir, cli->config, bundle, &reports, &err)) {
+		log_error("%s", strbuf_str(&err));
+		code = CLI_STORE;
+	}
 	if (!code && cli->verify)
-		code = verify(cli, &reports);
+		code = verify(cli, dir, bundle, &reports);
 	else if (!code)
 		term_print(strbuf_str(&reports));
-	remove_tree(dir);
+	dir_remove(dir);
 	return code ? code : filled;
 }

@@ -47,8 +47,7 @@ static int match_prefix(void *ctx, const json_t *report)
 	return 0;
 }
 
-/* An id, or the beginning of exactly one. */
-static int find_report(struct reader *r, const char *text, json_t **ret_report)
+int cli_find_report(struct reader *r, const char *text, json_t **ret_report)
 {
 	const struct incident_filter all = { .limit = 100000 };
 	struct prefix p = { .text = text };
@@ -69,7 +68,7 @@ int verb_report(struct cli *cli)
 
 	if (code)
 		return code;
-	error = find_report(r, cli->args[0], &report);
+	error = cli_find_report(r, cli->args[0], &report);
 	if (!error)
 		code = print_report(cli, report);
 	else if (error == -ENOENT || error == -ENOTUNIQ)

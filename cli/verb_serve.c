@@ -121,7 +121,7 @@ static int drop_privileges(const struct cli *cli)
 		log_warning(
 			"the account \"%s\" does not exist; the server runs as nobody (useradd --system %s makes it)",
 			config_string(cli->config, "serve.user"), config_string(cli->config, "serve.user"));
-	r = make_directories(cli->state, &account);
+	r = cli->bundle ? dir_give(cli->state, account.uid, account.gid) : make_directories(cli->state, &account);
 	if (r) {
 		log_error("cannot make %s/reports: %s", cli->state, strerror(-r));
 		return CLI_STORE;
@@ -210,7 +210,10 @@ static void serve_until_stopped(const struct cli *cli, int signals)
 	int64_t noted_ns = 0;
 	int r, wait;
 
-	for (;;) {
+	/* A bundle is as it was: nothing comes that could be analysed. */
+	while (cli->bundle && !signals_wait(signals, RETRY_MS))
+		;
+	while (!cli->bundle) {
 		if (a && analyzer_outdated(a)) {
 			log_info("the site's rules changed; they are loaded again");
 			analyzer_free(a);
@@ -257,7 +260,7 @@ int verb_serve(struct cli *cli)
 		return code;
 	}
 	config_dump(cli->config, &settings);
-	options = (struct web_options){ cli->state, listen.host, listen.url, strbuf_str(&settings) };
+	options = (struct web_options){ cli->state, listen.host, listen.url, strbuf_str(&settings), cli->config };
 	web = web_new(&options);
 	code = web ? server_start(web, fd, &server) : -ENOMEM;
 	if (code) {

@@ -134,7 +134,12 @@ tier() {
 		KWHY=$BUILD/asan/kwhy run_script asan 600 tests/replay/run.sh
 		run_script asan 900 tests/asan.sh
 		;;
-	program) build program all && run_script program 600 tests/e2e/program.sh ;;
+	program)
+		if build program all; then
+			run_script program 600 tests/e2e/program.sh
+			run_script program 300 tests/e2e/bundle.sh
+		fi
+		;;
 	web) build web all tests-faults && run_script web 900 tests/web/run.sh ;;
 	*)
 		echo "run-all.sh: there is no tier $1 (lint unit fuzz replay bpf program faults asan web)" >&2

@@ -881,7 +881,10 @@ static void foot(struct strbuf *b, const json_t *report, bool links)
 		text(b, "<p>This report as <a href=\"/incidents/", value_text(report, "id"),
 		     "?format=json\">JSON</a>, ");
 		text(b, "<a href=\"/incidents/", value_text(report, "id"), "?format=md\">Markdown</a>, ");
-		text(b, "<a href=\"/incidents/", value_text(report, "id"), "?format=html\">HTML file</a></p>\n");
+		text(b, "<a href=\"/incidents/", value_text(report, "id"), "?format=html\">HTML file</a>,\n");
+		text(b, "<a href=\"/api/v1/bundles?incident=", value_text(report, "id"), "\">bundle</a>");
+		text(b, " (<a href=\"/api/v1/bundles?redact=names&amp;incident=", value_text(report, "id"),
+		     "\">without names</a>)</p>\n");
 	}
 	text(b, "<p class=\"note\">kwhy ", value_text(generator, "version"), " · rules ");
 	text(b, "<code>", value_text(generator, "rules_sha256"), "</code> · settings ");

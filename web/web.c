@@ -32,6 +32,7 @@ struct web *web_new(const struct web_options *options)
 	w->options.host = strdup(options->host);
 	w->options.listen = strdup(options->listen);
 	w->options.config = strdup(options->config);
+	w->options.settings = options->settings;
 	if (!w->options.state_dir || !w->options.host || !w->options.listen || !w->options.config) {
 		web_free(w);
 		return NULL;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "analyze/reader.h"
+#include "base/config.h"
 #include "base/strbuf.h"
 
 #define WEB_READERS_MAX 4
@@ -20,6 +21,7 @@ struct web_options {
 	const char *host;   /* the address listened on, as a Host header has it; "" none */
 	const char *listen; /* as people write it, for the agent page */
 	const char *config; /* "key = value" lines, for the agent page */
+	const struct config *settings; /* the same, for what analyses on demand; must outlive the server */
 };
 
 struct web *web_new(const struct web_options *options); /* copies the texts; NULL when out of memory */

@@ -119,7 +119,6 @@ static void refuses(void **state)
 		{ "events", { "--since", "soon" }, "a time" },
 		{ "events", { "--since", "now", "--until=-1h" }, "later than" },
 		{ "events", { "--json=yes" }, "no value" },
-		{ "events", { "--bundle", "x" }, "bundle" },
 		{ "events", { "-j" }, "two dashes" },
 		{ "up", { "--set", "novalue" }, "KEY=VALUE" },
 		{ "up", { "--set", "no.such=1" }, "no.such" },
@@ -164,7 +163,6 @@ static void suggests_verbs(void **state)
 
 		cli_describe(verb_at(i), &text);
 		assert_non_null(strstr(strbuf_str(&text), verb_at(i)->name));
-		assert_null(strstr(strbuf_str(&text), "--bundle"));
 	}
 }
 
