@@ -78,7 +78,7 @@ FUSE_LIBS = $(shell $(PKG_CONFIG) --libs fuse3)
 .SECONDARY:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
-.PHONY: all run demo test check check-bpf check-faults check-web asan fuzz lint bench install clean format FORCE \
+.PHONY: all run demo test accuracy check check-bpf check-faults check-web asan fuzz lint bench install clean format FORCE \
 	deps-run deps-test service-user tests-unit tests-fuzz tests-replay tests-bpf tests-faults \
 	lint-cppcheck lint-tidy asan-build
 
@@ -242,6 +242,10 @@ fuzz:
 			-verbosity=0 -print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$harness- \
 			$(BUILD)/fuzz/corpus/$$harness tests/fuzz/corpus/$${harness#fuzz_} || exit 1; \
 	done
+
+# How often the diagnosis is right, over all faults for real: tests/accuracy/run.sh says with what ARGS.
+accuracy: all tests-faults
+	$(Q)BUILD='$(BUILD)' exec tests/accuracy/run.sh $(ARGS)
 
 bench: all
 	$(Q)BUILD='$(BUILD)' exec tests/bench/run.sh

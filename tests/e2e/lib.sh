@@ -66,29 +66,32 @@ attached_probes() {
 	"$KWHY" probes --json --state "$STATE_DIR" | jq -s '[.[] | select((.state == "attached" or .state == "degraded") and (.attach | test("^(tp_btf|raw_tp|tracepoint|tp|fentry|kprobe|iter)/")))] | length'
 }
 
-# Prints "" when a report matches the ground truth, else what came nearest.  The jq program is the definition of "right".
+# The definition of "right": a report against the ground truth of an injector.
+readonly RIGHT='
+	def hit_cause($truth): .cause == $truth.cause or (.cause | startswith($truth.cause + "."));
+	def hit_victim($truth): any(.victims[]; .container.cgroup == $truth.victim);
+	def hit_culprit($truth):
+		# The v1 freezer has no tracepoint: nobody can be named, and nobody may be.
+		if $truth.params.freezer == "v1" then (.culprits | length) == 0
+		elif $truth.culprit != null then (.culprits[0].container.cgroup // "") == $truth.culprit
+		elif $truth.culprit_what != null then
+			(.culprits | length) == 0 or (.culprits[0].container == null and
+				((.culprits[0].what // "") | ascii_downcase | contains($truth.culprit_what | ascii_downcase | split(":")[0])))
+		else true end;
+	def is_sure: .confidence.level == "confirmed" or .confidence.level == "probable";
+	def blames_bystander($truth): $truth.bystander != null and is_sure
+		and any(.culprits[]; (.container.cgroup // "") == $truth.bystander);'
+
+# Prints "" when a report matches the ground truth, else what came nearest.
 judge() { # setup, reports
-	jq -rn --argjson truth "$1" --argjson reports "$2" '
-		def hit_cause: .cause == $truth.cause or (.cause | startswith($truth.cause + "."));
-		def hit_victim: any(.victims[]; .container.cgroup == $truth.victim);
-		def hit_culprit:
-			# The v1 freezer has no tracepoint: nobody can be named, and nobody may be.
-			if $truth.params.freezer == "v1" then (.culprits | length) == 0
-			elif $truth.culprit != null then (.culprits[0].container.cgroup // "") == $truth.culprit
-			elif $truth.culprit_what != null then
-				(.culprits | length) == 0 or (.culprits[0].container == null and
-					((.culprits[0].what // "") | ascii_downcase | contains($truth.culprit_what | ascii_downcase | split(":")[0])))
-			else true end;
-		[$reports[] | {cause, confidence: .confidence.level, headline, c: hit_cause, v: hit_victim, p: hit_culprit}] as $found
+	jq -rn --argjson truth "$1" --argjson reports "$2" "$RIGHT"'
+		[$reports[] | {cause, confidence: .confidence.level, headline, c: hit_cause($truth), v: hit_victim($truth), p: hit_culprit($truth)}] as $found
 		| if any($found[]; .c and .v and .p) then ""
 		elif ($found | length) == 0 then "no incident"
 		else ($found | map("\(.cause) [\(.confidence)] cause \(.c) victim \(.v) culprit \(.p): \(.headline)") | join(" | ")) end'
 }
 
 blamed_bystander() { # setup, reports
-	jq -rn --argjson truth "$1" --argjson reports "$2" '
-		if $truth.bystander == null then "" else
-		[$reports[] | select(.confidence.level == "confirmed" or .confidence.level == "probable")
-			| select(any(.culprits[]; (.container.cgroup // "") == $truth.bystander))
-			| "\(.cause): \(.headline)"] | join(" | ") end'
+	jq -rn --argjson truth "$1" --argjson reports "$2" "$RIGHT"'
+		[$reports[] | select(blames_bystander($truth)) | "\(.cause): \(.headline)"] | join(" | ")'
 }
