@@ -239,7 +239,7 @@ static void take_occurrence(struct track *t, struct series *series, const struct
 	}
 	if (!*value || onset_ns < series->single_onset_ns)
 		series->single_onset_ns = onset_ns;
-	++*value;
+	*value += MAX(1, sqlite3_column_int64(stmt, 3));
 }
 
 static int read_occurrences(struct detector *d, struct sql *sql, const struct symptom *symptom, int64_t from_ns,

@@ -28,7 +28,7 @@ struct symptom {
 	char *reason; /* of v_wait, whose sums feed it; SYMPTOM_WAIT only, NULL: only its single waits count */
 	char *effect; /* "waited for the CPU": what the victim suffered, for sentences */
 	/*
-	 * Columns container, onset_ns, end_ns, value (ns for waits, else 1), over :from < ts_ns <= :to; waits only from
+	 * Columns container, onset_ns, end_ns, value (ns for waits, else how many), over :from < ts_ns <= :to; waits only from
 	 * :single on.  Rows without container do not count.
 	 */
 	char *sql;

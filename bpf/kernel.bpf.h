@@ -400,7 +400,13 @@ struct sock_cgroup_data {
 
 struct sock {
 	struct sock_common __sk_common;
+	u16 sk_protocol;
+	int sk_err;
 	struct sock_cgroup_data sk_cgrp_data;
+};
+
+struct inet_sock {
+	__be16 inet_sport;
 };
 
 struct inet_connection_sock {
@@ -576,7 +582,9 @@ struct bpf_iter__task {
 #define AF_INET6 10
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
+#define TCP_SYN_SENT 2
 #define TCP_TIME_WAIT 6
+#define TCP_CLOSE 7
 #define TCP_NEW_SYN_RECV 12
 
 #endif

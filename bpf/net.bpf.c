@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Drops and retransmits: one object because they share who owns which network namespace and address. */
+/* Drops, retransmits, failures: one object because they share who owns which network namespace and address. */
 #include "bpf/drop.bpf.h"
+#include "bpf/netfail.bpf.h"
 #include "bpf/retransmit.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -42,4 +43,16 @@ int BPF_PROG(net_owner, struct sock *sk)
 	kw_cg_of_sock(sk, &cg);
 	kw_learn_owner(sk, &cg);
 	return 0;
+}
+
+SEC("tp_btf/inet_sk_error_report")
+int BPF_PROG(netfail_error, struct sock *sk)
+{
+	return netfail_handle(sk, BPF_CORE_READ(sk, sk_err), BPF_CORE_READ(sk, __sk_common.skc_state));
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(netfail_port, struct sock *sk, int from, int to)
+{
+	return netfail_state(sk, from, to);
 }

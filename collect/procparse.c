@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "collect/procparse.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -256,6 +257,15 @@ static const struct net_counter net_counters[] = {
 	{ "Udp", "RcvbufErrors", NETSTAT(udp_rcvbuf_errors) },
 	{ "Udp", "NoPorts", NETSTAT(udp_no_ports) },
 	{ "Ip", "OutNoRoutes", NETSTAT(ip_out_no_routes) },
+	{ "Tcp", "ActiveOpens", NETSTAT(tcp_active_opens) },
+	{ "Tcp", "PassiveOpens", NETSTAT(tcp_passive_opens) },
+	{ "TcpExt", "TCPReqQFullDrop", NETSTAT(request_queue_drops) },
+	{ "TcpExt", "TCPReqQFullDoCookies", NETSTAT(request_queue_cookies) },
+	{ "TcpExt", "TCPWinProbe", NETSTAT(zero_window_probes) },
+	{ "Udp", "InDatagrams", NETSTAT(udp_in_datagrams) },
+	{ "Udp", "OutDatagrams", NETSTAT(udp_out_datagrams) },
+	{ "TcpExt", "TCPMemoryPressures", NETSTAT(tcp_memory_pressures) },
+	{ "TcpExt", "TCPAbortOnMemory", NETSTAT(tcp_memory_aborts) },
 };
 
 static bool same(const char *text, size_t len, const char *name)
@@ -308,6 +318,28 @@ void net_counters_parse(const char *text, struct kw_netstat *ret)
 		}
 		text = second;
 	}
+}
+
+/* "   |-- 10.0.0.1" and, in a line of its own, what is known of it: "      /32 host LOCAL". */
+bool fib_trie_parse(const char *text, uint8_t ret_address[16])
+{
+	unsigned char last[4] = { 127 };
+
+	for (const char *line = text; *line; line = next_line(line)) {
+		const char *at = line + strspn(line, " ");
+		char dotted[INET_ADDRSTRLEN];
+
+		if (sscanf(at, "|-- %15[0-9.]", dotted) == 1) {
+			if (inet_pton(AF_INET, dotted, last) != 1)
+				last[0] = 127;
+		} else if (!strncmp(at, "/32 host LOCAL", 14) && last[0] != 127) {
+			memset(ret_address, 0, 10);
+			memset(ret_address + 10, 0xff, 2);
+			memcpy(ret_address + 12, last, sizeof(last));
+			return true;
+		}
+	}
+	return false;
 }
 
 /* ---- host --------------------------------------------------------------------------------------- */

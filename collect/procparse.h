@@ -33,6 +33,8 @@ bool blkio_parse(const char *text, __s64 *ret_reads, __s64 *ret_writes);
 
 /* /proc/net/snmp and netstat: pairs of a line of names and a line of values. */
 void net_counters_parse(const char *text, struct kw_netstat *ret);
+/* /proc/net/fib_trie: the first local IPv4 address that is not loopback, v4 mapped.  False: none. */
+bool fib_trie_parse(const char *text, uint8_t ret_address[16]);
 
 /* /proc/stat: totals since boot; ticks_per_s is sysconf(_SC_CLK_TCK). */
 void proc_stat_parse(const char *text, int64_t ticks_per_s, struct kw_host *ret);

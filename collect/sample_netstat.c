@@ -9,6 +9,7 @@
 
 #include "base/fileutil.h"
 #include "collect/cgroups.h"
+#include "collect/netlook.h"
 #include "collect/procparse.h"
 #include "collect/roster.h"
 #include "collect/sampler.h"
@@ -17,6 +18,8 @@
 #define PROC "/proc"
 #define NETNS_MAX 4096
 #define NET_TEXT_MAX 16384
+#define ADDRESS_READS 16 /* an address is looked up again after so many reads */
+#define STUCK_LOOKS 5    /* window probes come ever more rarely: after one, look so many times */
 
 struct netns_entry {
 	uint64_t netns;
@@ -24,6 +27,8 @@ struct netns_entry {
 	uint64_t id;
 	int pid;                /* of that process, 0: to be looked for */
 	uint64_t read_ns;
+	unsigned int reads, stuck_looks;
+	uint8_t address[16];
 	struct kw_netstat totals;
 };
 
@@ -57,25 +62,61 @@ static bool read_totals(int pid, struct kw_netstat *ret)
 	return any;
 }
 
-static int emit(const struct sampler_ctx *ctx, const struct netns_entry *entry, struct kw_netstat now)
+static void read_address(struct netns_entry *entry, int pid)
+{
+	char path[64], text[NET_TEXT_MAX];
+
+	if (entry->reads++ % ADDRESS_READS)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/net/fib_trie", pid);
+	if (file_read(AT_FDCWD, path, text, sizeof(text)) < 0 || !fib_trie_parse(text, entry->address))
+		memset(entry->address, 0, sizeof(entry->address));
+}
+
+static struct kw_netstat difference(const struct netns_entry *entry, const struct kw_netstat *now, uint64_t now_ns)
+{
+	const size_t first = offsetof(struct kw_netstat, tcp_out_segs), end = offsetof(struct kw_netstat, address);
+	struct kw_netstat d = { .span_ns = now_ns - entry->read_ns, .netns = entry->netns };
+
+	for (size_t at = first; at < end; at += sizeof(__s64))
+		*(__s64 *)((char *)&d + at) = counter_delta(*(const __s64 *)((const char *)now + at),
+							    *(const __s64 *)((const char *)&entry->totals + at));
+	memcpy(d.address, entry->address, sizeof(d.address));
+	return d;
+}
+
+static struct kw_cg owner_of(const struct netns_entry *entry)
+{
+	if (entry->id && entry->hierarchy)
+		return (struct kw_cg){ .v1 = (uint64_t)entry->hierarchy << KW_CG_V1_SHIFT | entry->id };
+	return (struct kw_cg){ .v2 = entry->id };
+}
+
+/* Sockets are only asked for where a counter moved that moves only when something is wrong. */
+static void look_closer(const struct sampler_ctx *ctx, struct netns_entry *entry, int pid, const struct kw_netstat *d)
+{
+	const struct netlook look = { .ctx = ctx, .pid = pid, .netns = entry->netns, .owner = owner_of(entry) };
+
+	if (d->listen_drops > 0 || d->request_queue_cookies > 0)
+		netlook_listeners(&look, d);
+	if (d->zero_window_probes > 0)
+		entry->stuck_looks = STUCK_LOOKS;
+	else if (entry->stuck_looks)
+		entry->stuck_looks--;
+	if (entry->stuck_looks && netlook_stuck(&look) == 0)
+		entry->stuck_looks = 0;
+}
+
+static int emit(const struct sampler_ctx *ctx, struct netns_entry *entry, int pid, const struct kw_netstat *now)
 {
 	struct netstat_record r = { .e = { .kind = KW_KIND_netstat, .payload_size = sizeof(r.p),
-					   .flags = KW_FLAG_POLLED, .ts_ns = ctx->now_ns } };
-	const size_t first = offsetof(struct kw_netstat, tcp_out_segs);
+					   .flags = KW_FLAG_POLLED, .ts_ns = ctx->now_ns,
+					   .subject.cg = owner_of(entry) },
+				    .p = difference(entry, now, ctx->now_ns) };
+	int err = ctx->emit(ctx->emit_ctx, &r.e);
 
-	for (size_t at = first; at < sizeof(now); at += sizeof(__s64)) {
-		__s64 *value = (__s64 *)((char *)&now + at);
-
-		*value = counter_delta(*value, *(const __s64 *)((const char *)&entry->totals + at));
-	}
-	r.p = now;
-	r.p.span_ns = ctx->now_ns - entry->read_ns;
-	r.p.netns = entry->netns;
-	if (entry->id && entry->hierarchy)
-		r.e.subject.cg.v1 = (uint64_t)entry->hierarchy << KW_CG_V1_SHIFT | entry->id;
-	else
-		r.e.subject.cg.v2 = entry->id;
-	return ctx->emit(ctx->emit_ctx, &r.e);
+	look_closer(ctx, entry, pid, &r.p);
+	return err;
 }
 
 static int sample_netns(const struct sampler_ctx *ctx, struct netns_entry *entry, int pid)
@@ -85,8 +126,10 @@ static int sample_netns(const struct sampler_ctx *ctx, struct netns_entry *entry
 
 	if (!read_totals(pid, &now))
 		return -ENOENT;
+	if (entry->id)
+		read_address(entry, pid); /* the host's would be one of many */
 	if (entry->read_ns && ctx->now_ns > entry->read_ns)
-		r = emit(ctx, entry, now);
+		r = emit(ctx, entry, pid, &now);
 	entry->totals = now;
 	entry->read_ns = ctx->now_ns;
 	return r;
@@ -176,14 +219,14 @@ static int netstat_open(const struct sampler_ctx *ctx, void **ret_state)
 	return 0;
 }
 
-static const uint16_t kinds[] = { KW_KIND_netstat, 0 };
+static const uint16_t kinds[] = { KW_KIND_netstat, KW_KIND_listen, KW_KIND_stuck, 0 };
 
 const struct sampler sampler_netstat = {
 	.name = "netstat",
-	.title = "TCP, UDP and IP counters of every network namespace",
+	.title = "TCP, UDP and IP counters of every network namespace; its full listeners and stuck connections",
 	.cost = "two files per network namespace and tick, about 100 us; at most 4 ms a tick, then in turns",
-	.causes = "net.loss,net.listen_overflow,net.syn_backlog,net.refused,net.unreachable,net.drop.rcvbuf",
-	.source = "/proc/PID/net/snmp, netstat",
+	.causes = "net.loss,net.listen_overflow,net.syn_backlog,net.zero_window,net.unreachable,net.drop.rcvbuf",
+	.source = "/proc/PID/net/snmp, netstat, fib_trie; sock_diag",
 	.kinds = kinds,
 	.open = netstat_open,
 	.sample = netstat_sample,

@@ -49,6 +49,7 @@ struct container {
 	char path[96]; /* the same in every hierarchy, with a leading slash */
 	char comm[16];
 	int netns_fd;  /* -1: the host's */
+	int wires;     /* devices it has got so far (wire.h) */
 };
 
 /* Members of one JSON object, without braces. */

@@ -110,6 +110,7 @@ int wire_forwarder(struct sandbox *sb, struct container *client, struct containe
 
 	if (r < 0)
 		return r;
+	snprintf(ret_wire->device, sizeof(ret_wire->device), "eth0");
 	f.fds[0] = open_tun(sb, client, "eth0");
 	f.fds[1] = f.fds[0] < 0 ? f.fds[0] : open_tun(sb, server, "eth0");
 	r = MIN(f.fds[1], 0);
@@ -134,7 +135,10 @@ int wire_veth(struct sandbox *sb, struct container *client, struct container *se
 		return r;
 	/* ip(8) takes a namespace by path. */
 	snprintf(target, sizeof(target), "/proc/%d/fd/%d", getpid(), server->netns_fd);
-	snprintf(dev, sizeof(dev), "eth%d", sandbox_random(sb, 0, 3));
+	snprintf(dev, sizeof(dev), "eth%d", sandbox_random(sb, 0, 3) + 4 * MAX(client->wires, server->wires));
+	client->wires++;
+	server->wires++;
+	snprintf(ret_wire->device, sizeof(ret_wire->device), "%s", dev);
 	r = sandbox_exec(sb, client->netns_fd, (const char *const[]){ "ip", "link", "add", dev, "type", "veth", "peer",
 			 "name", dev, "netns", target, NULL });
 	if (r == 0)

@@ -8,6 +8,7 @@
 /* One client and one server, each with an address; the client's is .1, the server's .2 of a random 10.x.y.0/30. */
 struct wire {
 	char client[20], server[20];
+	char device[12]; /* at both ends */
 };
 
 /*
@@ -16,7 +17,7 @@ struct wire {
  */
 int wire_forwarder(struct sandbox *sb, struct container *client, struct container *server, int lost_per_1000,
 		   _Atomic uint64_t *ret_lost, struct wire *ret_wire);
-/* The two ends of a veth pair. */
+/* The two ends of a veth pair; one container may have several. */
 int wire_veth(struct sandbox *sb, struct container *client, struct container *server, struct wire *ret_wire);
 
 /* Traffic: requests and answers of such sizes, over one connection or one for each. */

@@ -47,6 +47,7 @@ static void try_host(const char *text)
 	memset(&n, 0xff, sizeof(n));
 	memset(&h, 0xff, sizeof(h));
 	net_counters_parse(text, &n);
+	fib_trie_parse(text, n.address);
 	proc_stat_parse(text, 100, &h);
 	vmstat_parse(text, &h);
 	meminfo_parse(text, &h);

@@ -38,6 +38,7 @@ struct stage {
 	void (*setup)(struct synth *s); /* makes the containers VICTIM, CULPRIT, OTHER and more */
 	const char *victim;
 	int seconds; /* length of the fault */
+	void (*calm)(struct synth *s); /* in every second outside the fault; NULL: nothing */
 };
 
 /* One of the three tests of a story. */
@@ -53,7 +54,7 @@ static void usual_containers(struct synth *s)
 	synth_container(s, "other");
 }
 
-static const struct stage usual_stage = { usual_containers, "/test/web", 5 };
+static const struct stage usual_stage = { usual_containers, "/test/web", 5, NULL };
 
 static void tell(struct host *h, const struct telling *t, enum variant variant)
 {
@@ -68,6 +69,8 @@ static void tell(struct host *h, const struct telling *t, enum variant variant)
 			synth_usage(h->s, c)->cpu_ns = 100 * MS;
 		if (i >= 5 && i < 5 + t->stage->seconds)
 			story->second(h->s, variant, i - 5);
+		else if (t->stage->calm)
+			t->stage->calm(h->s);
 		synth_tick(h->s);
 	}
 	analyse(h);

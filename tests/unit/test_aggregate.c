@@ -156,6 +156,9 @@ static void malformed_records_are_refused(void **state)
 	make_record(&r, KW_KIND_runq, SEC(1));
 	r.event.payload_size--;
 	assert_int_equal(aggregate_event(f.a, &r.event), -EBADMSG);
+	make_record(&r, KW_KIND_netstat, SEC(1));
+	r.event.payload_size -= 4;
+	assert_int_equal(aggregate_event(f.a, &r.event), -EBADMSG);
 	make_record(&r, KW_KIND_runq, SEC(1));
 	r.event.frames = 1;
 	assert_int_equal(aggregate_event(f.a, &r.event), -EBADMSG);
@@ -167,7 +170,7 @@ static void malformed_records_are_refused(void **state)
 	make_record(&r, KW_KIND_cgroup, SEC(2));
 	PAYLOAD(&r, cgroup)->hierarchy = 256;
 	assert_int_equal(aggregate_event(f.a, &r.event), -EBADMSG);
-	assert_int_equal(stats_of(&f).refused, 6);
+	assert_int_equal(stats_of(&f).refused, 7);
 	put_tick(&f, SEC(3), 2);
 	assert_string_equal(ask(&f, "SELECT count(*) FROM event"), "2");
 	fixture_free(&f);

@@ -22,7 +22,7 @@ static void pod_of_three(struct synth *s)
 	synth_container(s, "pod/side");
 }
 
-static const struct stage pod_stage = { pod_of_three, "/test/pod/web", 5 };
+static const struct stage pod_stage = { pod_of_three, "/test/pod/web", 5, NULL };
 
 /* The batch container grows beside two that do not. */
 static void batch_grows(struct synth *s, int second)

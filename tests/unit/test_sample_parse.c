@@ -159,6 +159,22 @@ static void net_counters_by_name_not_by_column(void **state)
 	assert_int_equal(n.ip_out_no_routes, 3);
 }
 
+static void first_address_of_a_trie(void **state)
+{
+	static const char text[] = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 127.0.0.1\n        /32 host LOCAL\n"
+				   "     |-- 10.1.2.0\n        /24 link UNICAST\n     |-- 10.1.2.3\n        /32 host LOCAL\n"
+				   "     |-- 10.9.9.9\n        /32 host LOCAL\n";
+	static const uint8_t expected[16] = { [10] = 0xff, 0xff, 10, 1, 2, 3 };
+	uint8_t address[16] = { 0 };
+
+	(void)state;
+	assert_true(fib_trie_parse(text, address));
+	assert_memory_equal(address, expected, sizeof(address));
+	assert_false(fib_trie_parse("Main:\n     |-- 127.0.0.1\n        /32 host LOCAL\n", address));
+	assert_false(fib_trie_parse("        /32 host LOCAL\n     |-- 10.1.2.3.4.5\n        /32 host LOCAL\n", address));
+	assert_false(fib_trie_parse("", address));
+}
+
 static void net_counters_of_cut_text(void **state)
 {
 	struct kw_netstat n;
@@ -283,6 +299,7 @@ int main(void)
 		cmocka_unit_test(memory_v2),
 		cmocka_unit_test(io_sums_over_devices),
 		cmocka_unit_test(net_counters_by_name_not_by_column),
+		cmocka_unit_test(first_address_of_a_trie),
 		cmocka_unit_test(net_counters_of_cut_text),
 		cmocka_unit_test(host_totals),
 		cmocka_unit_test(kmsg_prefix_and_text),

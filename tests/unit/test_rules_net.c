@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rules of the network, each with a fault, a look-alike, and without a probe. */
+#include "aggregate/aggregate.h" /* what the made-up host writes through */
+#include "analyze/analyzer.h"
+#include "tests/synth/host.h"
+#include "tests/synth/story.h"
+#include "tests/synth/synth.c" /* NOLINT(bugprone-suspicious-include): unit tests have no library of their own */
+
+#define NETNS(c) (4026532000u + (c))
+
+static void address_of(int container, uint8_t ret[16])
+{
+	const uint8_t mapped[16] = { [10] = 0xff, 0xff, 10, 0, 0, (uint8_t)(10 + container) };
+
+	memcpy(ret, mapped, sizeof(mapped));
+}
+
+static struct kw_netstat *netstat(struct synth *s, int container)
+{
+	struct kw_netstat *n = synth_netstat(s, container);
+
+	n->span_ns = SEC;
+	n->netns = NETNS(container);
+	address_of(container, n->address);
+	return n;
+}
+
+static void calm(struct synth *s)
+{
+	netstat(s, VICTIM)->tcp_passive_opens = 50;
+	netstat(s, VICTIM)->udp_in_datagrams = 50;
+	netstat(s, CULPRIT)->tcp_active_opens = 50;
+}
+
+static void listener(struct synth *s, uint64_t overflows, uint64_t request_drops)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_listen, VICTIM, SYNTH_NOBODY, SEC, 0);
+	struct kw_listen *l = synth_payload(e);
+
+	*l = (struct kw_listen){ .span_ns = SEC,
+				 .netns = NETNS(VICTIM),
+				 .overflows = overflows,
+				 .request_drops = request_drops,
+				 .port = 80,
+				 .queue = overflows ? 17 : 0,
+				 .backlog = 16,
+				 .half_open = request_drops ? 17 : 0,
+				 .peers = 2,
+				 .peer_connections = 15 };
+	address_of(CULPRIT, l->peer_address);
+	synth_send(s, e);
+}
+
+static void listen_stalled(struct synth *s, enum variant v, int second)
+{
+	netstat(s, VICTIM)->tcp_passive_opens = second ? 0 : 30;
+	netstat(s, CULPRIT)->tcp_active_opens = 50;
+	if (v == FAULT)
+		listener(s, 20, 0);
+	else if (v == ALIKE)
+		listener(s, 0, 20);
+}
+
+static void listen_flooded(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	netstat(s, VICTIM)->tcp_passive_opens = 300;
+	netstat(s, CULPRIT)->tcp_active_opens = 1500;
+	if (v == FAULT)
+		listener(s, 1200, 0);
+}
+
+static void half_open(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	netstat(s, VICTIM)->tcp_passive_opens = v == ALIKE ? 5 : 20;
+	netstat(s, CULPRIT)->tcp_active_opens = 0;
+	if (v == FAULT)
+		listener(s, 0, 300);
+	else if (v == ALIKE)
+		listener(s, 300, 3);
+}
+
+static void fails(struct synth *s, const char *what, int error, int count)
+{
+	for (int i = 0; i < count; i++) {
+		struct kw_event *e = synth_event(s, KW_KIND_netfail, VICTIM, SYNTH_NOBODY, (100 + 100 * i) * MS, 0);
+		struct kw_netfail *f = synth_payload(e);
+
+		e->subject.pid = e->subject.tid = 0;
+		e->error = error;
+		*f = (struct kw_netfail){ .netns = NETNS(VICTIM), .family = 2, .protocol = 6, .sport = 40000, .dport = 80 };
+		address_of(VICTIM, f->saddr);
+		address_of(CULPRIT, f->daddr);
+		snprintf(f->what, sizeof(f->what), "%s", what);
+		synth_send(s, e);
+	}
+}
+
+static void refused(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	calm(s);
+	if (v != MISSING)
+		fails(s, v == FAULT ? "refused" : "noport", v == FAULT ? 111 : 99, 6);
+}
+
+static void reset(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	calm(s);
+	if (v != MISSING)
+		fails(s, v == FAULT ? "reset" : "other", v == FAULT ? 104 : 32, 6);
+}
+
+static void unreachable(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	calm(s);
+	if (v != MISSING)
+		fails(s, v == FAULT ? "unreachable" : "refused", v == FAULT ? 113 : 111, 6);
+}
+
+static void no_port(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	calm(s);
+	if (v != MISSING)
+		fails(s, v == FAULT ? "noport" : "unreachable", v == FAULT ? 99 : 113, 6);
+}
+
+static const struct story stories[] = {
+	{ "net.listen_overflow", listen_stalled, "netstat", "/test/web", NULL, "warning", "confirmed",
+	  "net.syn_backlog", NULL },
+	{ "net.listen_overflow", listen_flooded, "netstat", "/test/batch", NULL, "warning", "probable", NULL, NULL },
+	{ "net.syn_backlog", half_open, "netstat", "/test/batch", NULL, "warning", "confirmed", "net.listen_overflow",
+	  NULL },
+	{ "net.refused", refused, "netfail", "/test/batch", NULL, "warning", "confirmed", "net.port_exhaustion", NULL },
+	{ "net.reset", reset, "netfail", "/test/batch", NULL, "warning", "confirmed", NULL, NULL },
+	{ "net.unreachable", unreachable, "netfail", NULL, "neighbour:10.0.0.12", "warning", "confirmed", "net.refused",
+	  NULL },
+	{ "net.port_exhaustion", no_port, "netfail", "/test/web", NULL, "warning", "confirmed", "net.unreachable",
+	  NULL },
+};
+
+int main(void)
+{
+	static const struct stage stage = { usual_containers, "/test/web", 5, calm };
+
+	return stories_run(stories, ARRAY_SIZE(stories), &stage);
+}
