@@ -139,6 +139,13 @@ static bool names_others(const struct trim *t, const char *text, size_t size)
 	return false;
 }
 
+static bool has_address(const struct kw_event *event, const struct kw_field *f)
+{
+	static const unsigned char none[16];
+
+	return memcmp((const char *)record_payload(event) + f->offset, none, sizeof(none)) != 0;
+}
+
 static bool event_kept(const struct trim *t, const struct kw_event *event)
 {
 	const struct kw_kind_info *info = kw_kind_by_number(event->kind);
@@ -151,7 +158,9 @@ static bool event_kept(const struct trim *t, const struct kw_event *event)
 	if (!cg_kept(t, &event->subject.cg))
 		return false;
 	for (const struct kw_field *f = info->fields; f->name; f++) {
-		if (f->type == KW_TYPE_ADDR && is_host(&event->subject.cg))
+		if (f->offset >= event->payload_size)
+			break; /* of an older version */
+		if (f->type == KW_TYPE_ADDR && is_host(&event->subject.cg) && has_address(event, f))
 			return false;
 		if (f->type == KW_TYPE_STR && names_others(t, (const char *)record_payload(event) + f->offset, f->size))
 			return false;
