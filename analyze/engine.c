@@ -335,14 +335,16 @@ static struct tally count_tests(const struct hypothesis *h)
 /* Each reason why the level is not higher, in the order of the tests. */
 static enum confidence cap(const struct hypothesis *h, enum confidence level)
 {
+	/* An edge that was seen is not undone by what else may be true. */
+	const enum confidence untested = level == CONFIDENCE_CONFIRMED ? CONFIDENCE_PROBABLE : CONFIDENCE_POSSIBLE;
+
 	for (size_t i = 0; i < h->test_count; i++) {
 		const struct test *t = &h->tests[i];
 
 		if (t->def->role == EVIDENCE_REFUTE && t->holds < 0) {
 			say(h->capped_by, "look-alike %s could not be tested: %s",
 			    t->def->rules_out ? t->def->rules_out : t->def->id, t->why);
-			/* The edge itself was seen: what else may be true does not undo it. */
-			level = MIN(level, level == CONFIDENCE_CONFIRMED ? CONFIDENCE_PROBABLE : CONFIDENCE_POSSIBLE);
+			level = MIN(level, untested);
 		} else if ((t->def->role == EVIDENCE_REQUIRE || t->def->confirms) && t->def->from_events &&
 			   t->lost > 0 && t->holds == 1) {
 			char count[32];

@@ -11,6 +11,7 @@
 #define TIMELINE_MAX 50
 #define BYSTANDERS_MAX 5
 #define TASKS_MAX 5
+#define PARENTS_MAX 32
 
 static sqlite3_stmt *between(struct sql *sql, const char *query, int64_t container, int64_t from_ns, int64_t to_ns)
 {
@@ -292,18 +293,31 @@ static const struct bystander_query bystander_queries[] = {
 	  " HAVING used > 1048576 ORDER BY used DESC, u.container LIMIT 16", "moved", true },
 };
 
-static bool is_involved(const struct incident *incident, int64_t container)
+/* A group's use is that of what is below it: whose group it is did not run itself. */
+static bool is_or_above(struct sql *sql, int64_t group, int64_t container)
+{
+	static const char query[] = "SELECT parent FROM v_container WHERE container = :victim";
+
+	for (int depth = 0; depth < PARENTS_MAX && container > 0; depth++) {
+		if (container == group)
+			return true;
+		container = one_number(between(sql, query, container, 0, 0));
+	}
+	return false;
+}
+
+static bool is_involved(struct sql *sql, const struct incident *incident, int64_t container)
 {
 	const struct diagnosis *d = &incident->diagnosis;
 
 	for (size_t i = 0; i < incident->victim_count; i++)
-		if (incident->victims[i].episode.container == container)
+		if (is_or_above(sql, container, incident->victims[i].episode.container))
 			return true;
 	for (size_t k = 0; k <= d->depth; k++) {
 		const struct hypothesis *h = k ? d->chain[k - 1] : d->best;
 
 		for (size_t i = 0; i < h->culprit_count; i++)
-			if (h->culprits[i].is_container && h->culprits[i].container == container)
+			if (h->culprits[i].is_container && is_or_above(sql, container, h->culprits[i].container))
 				return true;
 	}
 	return false;
@@ -338,7 +352,7 @@ static void add_bystanders(struct sql *sql, const struct bystander_query *q, con
 	}
 	sql_done(stmt);
 	for (size_t i = 0; i < count && json_array_size(list) < BYSTANDERS_MAX; i++)
-		if (found[i].share < 0.1 && !is_involved(incident, found[i].container))
+		if (found[i].share < 0.1 && !is_involved(sql, incident, found[i].container))
 			json_array_append_new(list,
 					      bystander(sql, q, found[i].container, found[i].used, found[i].share));
 }

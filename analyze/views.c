@@ -209,6 +209,7 @@ static const struct special {
 	  " e.ptid AS culprit_tid, (SELECT t.text FROM $.str AS t WHERE t.id = e.pcomm) AS culprit_comm,"
 	  " e.pstart_ns AS culprit_start_time_ns, {object} AS object, {ns} AS ns, {count} AS count",
 	  KW_KIND_blame, false },
+	{ "tally", "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", KW_KIND_tally, true },
 	{ "usage", "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", KW_KIND_usage, true },
 	{ "pressure", "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", KW_KIND_pressure, true },
 	{ "host", "e.ts_ns AS ts_ns, {span_ns} AS span_ns", KW_KIND_host, true },

@@ -9,10 +9,14 @@
  * What interrupts this CPU, from the entry and exit tracepoints.  The preemption count would say whether, but it is a
  * per-CPU variable, and those have no address on kernels without KALLSYMS_ALL.
  */
-struct kw_irq {
+struct kw_irq_now {
 	u64 action;  /* struct irqaction of the handler that runs; 0 none */
 	u32 softirq; /* vector + 1; 0 none */
 	u32 vector;  /* enum kw_vector: interrupts without a handler of that kind */
+	/* Only with the irq probe; monotonic clock */
+	u64 hard_since, soft_since;
+	u64 hard_ns;    /* hard interrupts on this CPU so far */
+	u64 soft_hard_ns; /* the same when the soft interrupt began */
 };
 
 enum kw_vector { KW_VECTOR_NONE, KW_VECTOR_TIMER, KW_VECTOR_IPI };
@@ -21,10 +25,10 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct kw_irq);
+	__type(value, struct kw_irq_now);
 } kw_irqs SEC(".maps");
 
-static __always_inline struct kw_irq *kw_irq_here(void)
+static __always_inline struct kw_irq_now *kw_irq_here(void)
 {
 	u32 zero = 0;
 

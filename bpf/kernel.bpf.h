@@ -167,6 +167,10 @@ struct irqaction {
 	const char *name;
 };
 
+struct cpumask {
+	unsigned long bits[1];
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int __state;
@@ -177,6 +181,7 @@ struct task_struct {
 	int static_prio;
 	unsigned int policy;
 	int nr_cpus_allowed;
+	const struct cpumask *cpus_ptr;
 	int exit_code;
 	pid_t pid;
 	pid_t tgid;
@@ -574,6 +579,8 @@ struct bpf_iter__task {
 #define PF_MEMALLOC 0x00000800
 #define PF_KTHREAD 0x00200000
 #define PF_WQ_WORKER 0x00000020
+/* include/linux/sched/prio.h; deadline tasks have -1 */
+#define MAX_RT_PRIO 100
 /* include/uapi/linux/if_ether.h, in.h, socket.h; include/net/tcp_states.h */
 #define ETH_P_IP 0x0800
 #define ETH_P_ARP 0x0806

@@ -72,6 +72,14 @@ struct {
 } kw_blame_sums SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KW_TALLY_SUMS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct kw_tally_key);
+	__type(value, struct kw_tally_sum);
+} kw_tally_sums SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, KW_BUCKETS_MAX);
 	__type(key, struct kw_bucket_key);
@@ -343,11 +351,11 @@ static __always_inline void kw_count_lost_other(u16 kind)
 		__sync_fetch_and_add(&book->lost_other, 1);
 }
 
-/* Adds one wait to the sums of this tick. */
-static __always_inline void kw_sum_wait(const struct kw_cg *cg, u32 reason, u64 ns)
+/* Adds waits of ns in all to the sums of this tick. */
+static __always_inline void kw_sum_waits(const struct kw_cg *cg, u32 reason, u64 count, u64 ns, u64 max_ns)
 {
 	struct kw_wait_key key = { .cg = *cg, .reason = reason, .epoch = kw_epoch() };
-	struct kw_wait_sum one = { .count = 1, .sum_ns = ns, .max_ns = ns };
+	struct kw_wait_sum one = { .count = count, .sum_ns = ns, .max_ns = max_ns };
 	struct kw_wait_sum *s = bpf_map_lookup_elem(&kw_wait_sums, &key);
 
 	if (!s) {
@@ -359,10 +367,15 @@ static __always_inline void kw_sum_wait(const struct kw_cg *cg, u32 reason, u64 
 			return;
 		}
 	}
-	__sync_fetch_and_add(&s->count, 1);
+	__sync_fetch_and_add(&s->count, count);
 	__sync_fetch_and_add(&s->sum_ns, ns);
-	if (ns > s->max_ns)
-		s->max_ns = ns; /* may lose a race by a hair; the sums do not */
+	if (max_ns > s->max_ns)
+		s->max_ns = max_ns; /* may lose a race by a hair; the sums do not */
+}
+
+static __always_inline void kw_sum_wait(const struct kw_cg *cg, u32 reason, u64 ns)
+{
+	kw_sum_waits(cg, reason, 1, ns, ns);
 }
 
 /* Adds blame of one wait; culprit NULL with a sink other than KW_SINK_CONTAINER. */
@@ -390,6 +403,29 @@ static __always_inline void kw_sum_blame(u32 resource, const struct kw_cg *victi
 	}
 	__sync_fetch_and_add(&s->count, 1);
 	__sync_fetch_and_add(&s->ns, ns);
+}
+
+/* Adds to what is counted under k->cg and k->name; the epoch is filled in here. */
+static __always_inline void kw_sum_tally(struct kw_tally_key *k, const struct kw_tally_sum *add)
+{
+	struct kw_tally_sum *s;
+
+	k->epoch = kw_epoch();
+	s = bpf_map_lookup_elem(&kw_tally_sums, k);
+	if (!s) {
+		if (!bpf_map_update_elem(&kw_tally_sums, k, add, BPF_NOEXIST))
+			return;
+		s = bpf_map_lookup_elem(&kw_tally_sums, k);
+		if (!s) {
+			kw_count_lost_other(KW_KIND_tally);
+			return;
+		}
+	}
+	__sync_fetch_and_add(&s->count, add->count);
+	__sync_fetch_and_add(&s->ns, add->ns);
+	__sync_fetch_and_add(&s->part_ns, add->part_ns);
+	if (add->max_ns > s->max_ns)
+		s->max_ns = add->max_ns;
 }
 
 #endif

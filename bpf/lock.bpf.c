@@ -124,7 +124,7 @@ int BPF_PROG(lock_wait_begin, void *lock, unsigned int flags)
 static __noinline int spin_long(struct spin_wait *spin, u64 now)
 {
 	struct task_struct *self = bpf_get_current_task_btf();
-	struct kw_irq *irq = kw_irq_here();
+	struct kw_irq_now *irq = kw_irq_here();
 	struct kw_lock_wait *w;
 	struct kw_party party;
 	u64 ns;

@@ -69,7 +69,7 @@ static __always_inline u32 offcpu_reason(struct task_struct *task, const struct 
 
 static __always_inline void offcpu_waker(struct kw_offcpu_record *r)
 {
-	struct kw_irq *irq = kw_irq_here();
+	struct kw_irq_now *irq = kw_irq_here();
 	struct irqaction *action = irq ? (struct irqaction *)irq->action : NULL;
 
 	if (action) {

@@ -17,22 +17,30 @@
 #define KW_SLICES 64
 #define KW_OCCUPANTS 8       /* kept apart during a walk; what is more goes to unknown */
 #define KW_OCCUPANTS_SHOWN 6 /* in the record */
+#define KW_CPUS_ASKED 16     /* of those a waiter may not use, whether they idled */
 
-/* From t0 to the t0 of the next slice. */
+/*
+ * From t0 to the t0 of the next slice; one cache line.  What a wait must know for sure is stored, the rest is read from
+ * the task when a wait was long: one that is gone by then keeps its container and numbers, not its name.
+ */
 struct kw_slice {
 	u64 t0; /* run-queue clock */
 	u64 steal;	/* kw_rq_steal() at t0 */
 	u64 set; /* address of its css_set, for the v1 part of its identity */
 	u64 v2;
-	u64 start_ns;
+	u64 task; /* its address */
 	u32 pid;
 	u32 tid;
-	u64 comm[2];
+	u32 realtime;
+	u32 _pad[3];
 };
+_Static_assert(sizeof(struct kw_slice) == 64, "kw_slice");
 
 struct kw_slices {
 	u32 head; /* the slice that runs now */
 	u32 _pad;
+	u64 resched_since; /* run-queue clock: the scheduler asked for a switch; 0 it did not */
+	u64 reserved[6];
 	struct kw_slice slot[KW_SLICES];
 };
 
@@ -48,7 +56,9 @@ struct kw_occupant {
 	u64 fresh_ns;  /* of what no scan has counted yet */
 	u64 longest_ns;
 	u64 set;
-	struct kw_party party; /* cg.v1 is filled in after the walk */
+	u64 task; /* of the longest slice */
+	u64 realtime;
+	struct kw_party party; /* cg.v1, and what is read from the task, are filled in after the walk */
 };
 
 /* Too large for the stack: one for the switch path, one for the scan. */
@@ -121,17 +131,11 @@ _Static_assert(__builtin_offsetof(struct kw_runq, occ2) - __builtin_offsetof(str
 		       sizeof(struct kw_runq_occ), "kw_runq_occ");
 
 /* At every switch: about 10 ns, all direct reads of a trusted pointer. */
-static __always_inline void kw_slice_begin(struct task_struct *next, u64 now)
+static __always_inline void kw_slice_begin(struct kw_slices *s, struct task_struct *next, u64 now)
 {
-	u32 zero = 0;
-	struct kw_slices *s = bpf_map_lookup_elem(&kw_cpu_slices, &zero);
-	struct kw_slice *slot;
-	u32 head;
+	u32 head = s->head + 1;
+	struct kw_slice *slot = &s->slot[head % KW_SLICES];
 
-	if (!s)
-		return;
-	head = s->head + 1;
-	slot = &s->slot[head % KW_SLICES];
 	slot->t0 = now;
 	slot->steal = kw_rq_steal(next);
 	slot->pid = next->tgid;
@@ -141,9 +145,8 @@ static __always_inline void kw_slice_begin(struct task_struct *next, u64 now)
 
 		slot->set = (u64)set;
 		slot->v2 = set->dfl_cgrp->kn->id;
-		slot->start_ns = next->start_boottime;
-		slot->comm[0] = *(u64 *)&next->comm[0];
-		slot->comm[1] = *(u64 *)&next->comm[8];
+		slot->task = (u64)next;
+		slot->realtime = next->prio < MAX_RT_PRIO;
 	}
 	s->head = head;
 }
@@ -162,10 +165,9 @@ static __always_inline void occupant_add(struct kw_occupant *o, const struct kw_
 	if (ns <= o->longest_ns)
 		return;
 	o->longest_ns = ns;
-	o->party.start_ns = slice->start_ns;
+	o->task = slice->task;
 	o->party.pid = slice->pid;
 	o->party.tid = slice->tid;
-	__builtin_memcpy(o->party.comm, slice->comm, KW_COMM_LEN);
 }
 
 struct walk_ctx {
@@ -183,10 +185,11 @@ static __noinline struct kw_occupant *occupant_of(struct kw_walk *w, const struc
 		if (i >= w->count) {
 			w->count = i + 1;
 			o->set = slice->set;
+			o->realtime = slice->realtime;
 			o->party.cg.v2 = slice->v2;
 			return o;
 		}
-		if (o->set == slice->set && o->party.cg.v2 == slice->v2)
+		if (o->set == slice->set && o->party.cg.v2 == slice->v2 && o->realtime == slice->realtime)
 			return o;
 	}
 	return NULL;
@@ -237,6 +240,17 @@ static int walk_step(u32 i, void *data)
 	return 0;
 }
 
+/* A task that has gone since may have left its memory to another one: believe it only while the numbers fit. */
+static __always_inline void occupant_name(struct kw_occupant *o)
+{
+	struct task_struct *task = (struct task_struct *)o->task;
+
+	if (BPF_CORE_READ(task, pid) != o->party.tid || BPF_CORE_READ(task, tgid) != o->party.pid)
+		return;
+	o->party.start_ns = BPF_CORE_READ(task, start_boottime);
+	BPF_CORE_READ_STR_INTO(&o->party.comm, task, comm);
+}
+
 /* One occupant's full identity and its share in the sums. */
 static __noinline int occupant_finish(struct kw_walk *w, u32 i)
 {
@@ -252,12 +266,14 @@ static __noinline int occupant_finish(struct kw_walk *w, u32 i)
 	/* The css_set may be gone by now and its memory used again: believe it only while it still fits. */
 	if (BPF_CORE_READ(set, dfl_cgrp, kn, id) == v2)
 		kw_cg_of_set(set, &o->party.cg);
+	occupant_name(o);
 	if (kw_cg_same(&o->party.cg, &w->victim.cg))
 		w->self_ns += o->ns;
 	else
 		w->other_ns += o->ns;
 	if (o->fresh_ns)
-		kw_sum_blame(KW_RES_CPU, &w->victim.cg, &o->party, KW_SINK_CONTAINER, 0, o->fresh_ns);
+		kw_sum_blame(KW_RES_CPU, &w->victim.cg, &o->party, KW_SINK_CONTAINER,
+			     o->realtime ? KW_CPU_REALTIME : KW_CPU_FAIR, o->fresh_ns);
 	return 0;
 }
 
@@ -320,6 +336,71 @@ static __always_inline void runq_blame(struct kw_walk *w, struct kw_slices *s)
 		kw_sum_blame(KW_RES_CPU, &w->victim.cg, NULL, KW_SINK_STEAL, 0, w->stolen_fresh_ns);
 }
 
+struct elsewhere {
+	struct kw_slices *s;
+	u64 from, end, idle_ns;
+};
+
+/* bpf_loop() callback: one slice of another CPU further back. */
+static int elsewhere_step(u32 i, void *data)
+{
+	struct elsewhere *x = data;
+	struct kw_slice *slice = &x->s->slot[(x->s->head - i) % KW_SLICES];
+	u64 t0 = slice->t0;
+
+	if (!t0 || x->end <= x->from)
+		return 1;
+	if (t0 > x->end)
+		return 0; /* began after the wait */
+	if (!slice->tid)
+		x->idle_ns += overlap(t0, x->end, x->from);
+	x->end = t0;
+	return 0;
+}
+
+struct outside {
+	const unsigned long *mask;
+	u64 from, end, idle_ns;
+	u32 cpu;
+};
+
+/* bpf_loop() callback: the i-th CPU after the one waited for.  Keeps the longest idle time of one it may not use. */
+static int outside_step(u32 i, void *data)
+{
+	struct outside *o = data;
+	u32 cpu = (o->cpu + 1 + i) % kw_settings.cpus, zero = 0;
+	struct elsewhere x = { .from = o->from, .end = o->end };
+	unsigned long word = 0;
+
+	if (bpf_probe_read_kernel(&word, sizeof(word), o->mask + cpu / 64) || word >> (cpu % 64) & 1)
+		return 0;
+	x.s = bpf_map_lookup_percpu_elem(&kw_cpu_slices, &zero, cpu);
+	if (!x.s)
+		return 0;
+	bpf_loop(KW_SLICES, elsewhere_step, &x, 0);
+	if (x.idle_ns > o->idle_ns)
+		o->idle_ns = x.idle_ns;
+	return 0;
+}
+
+/* A task that may not use every CPU waited from .. end: did one that it may not use idle meanwhile? */
+static __noinline int runq_elsewhere(struct task_struct *task, struct kw_walk *w, u32 cpu, u64 end)
+{
+	struct outside o = { .from = w->fresh_from, .end = end, .cpu = cpu };
+	struct kw_tally_key k = { .name = "affinity" };
+	struct kw_tally_sum add = { .count = 1 };
+
+	if (!kw_settings.cpus || BPF_CORE_READ(task, nr_cpus_allowed) >= kw_settings.cpus || end <= w->fresh_from)
+		return 0;
+	o.mask = (const unsigned long *)BPF_CORE_READ(task, cpus_ptr);
+	bpf_loop(kw_settings.cpus < KW_CPUS_ASKED ? kw_settings.cpus : KW_CPUS_ASKED, outside_step, &o, 0);
+	k.cg = w->victim.cg;
+	add.ns = add.max_ns = end - w->fresh_from;
+	add.part_ns = o.idle_ns;
+	kw_sum_tally(&k, &add);
+	return 0;
+}
+
 static __noinline int runq_record(struct task_struct *task, struct kw_walk *w, u64 ns, u32 flags)
 {
 	struct { struct kw_walk *w; struct kw_runq_record *r; } c = { .w = w };
@@ -378,6 +459,7 @@ static __noinline int runq_wait(struct task_struct *task, struct kw_task_state *
 		st->runq_accounted = flags & KW_FLAG_PENDING ? now : 0;
 	}
 	runq_blame(w, s);
+	runq_elsewhere(task, w, kw_cpu_of(task), now);
 	if (now - from >= kw_settings.runq_threshold_ns)
 		runq_record(task, w, now - from, flags);
 	return 0;

@@ -3,8 +3,10 @@
  * The hot scheduler hooks: one program each, which calls what every probe has to do there.  Handlers live in the
  * probes' headers; one that is off is removed by the verifier.
  */
+#include "bpf/nosched.bpf.h"
 #include "bpf/offcpu.bpf.h"
 #include "bpf/runq.bpf.h"
+#include "bpf/stolen.bpf.h"
 #include "bpf/throttle.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -26,6 +28,24 @@ static __noinline int wait_ended(struct task_struct *next, u64 queued, u64 now)
 	return runq_wait(next, st, bpf_map_lookup_elem(&kw_cpu_slices, &zero), KW_WALK_SWITCH, queued, now, 0);
 }
 
+/* The slice of prev ends here. */
+static __always_inline void slice_switch(struct task_struct *prev, struct task_struct *next, u64 now)
+{
+	u32 zero = 0;
+	struct kw_slices *s = bpf_map_lookup_elem(&kw_cpu_slices, &zero);
+	u64 since;
+
+	if (!s)
+		return;
+	since = s->resched_since;
+	if (kw_settings.nosched_on && since) {
+		s->resched_since = 0;
+		if ((s64)(now - since) >= (s64)kw_settings.nosched_threshold_ns)
+			nosched_over(prev, next, since, now - since);
+	}
+	kw_slice_begin(s, next, now);
+}
+
 SEC("tp_btf/sched_switch")
 int BPF_PROG(sched_switched, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
 {
@@ -35,7 +55,7 @@ int BPF_PROG(sched_switched, bool preempt, struct task_struct *prev, struct task
 		return 0;
 	if (kw_settings.offcpu_on)
 		offcpu_switch_out(prev, preempt, prev_state);
-	if (!kw_settings.runq_on && !kw_settings.throttle_on)
+	if (!kw_settings.runq_on && !kw_settings.throttle_on && !kw_settings.nosched_on)
 		return 0;
 	now = kw_rq_clock(next);
 	if (kw_settings.throttle_on && !prev_state && kw_throttled(prev))
@@ -43,8 +63,30 @@ int BPF_PROG(sched_switched, bool preempt, struct task_struct *prev, struct task
 	queued = next->sched_info.last_queued;
 	if (queued && (s64)(now - queued) >= (s64)kw_settings.runq_blame_ns)
 		wait_ended(next, queued, now);
-	if (kw_settings.runq_on)
-		kw_slice_begin(next, now);
+	if (kw_settings.runq_on || kw_settings.nosched_on)
+		slice_switch(prev, next, now);
+	return 0;
+}
+
+SEC("tp_btf/sched_set_need_resched_tp")
+int BPF_PROG(sched_wanted, struct task_struct *curr, int cpu, int tif)
+{
+	if (kw_settings.nosched_on && !kw_is_off())
+		nosched_wanted(curr, cpu);
+	return 0;
+}
+
+/* One more task or thread of the container that forks. */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(sched_forked, struct task_struct *parent, struct task_struct *child)
+{
+	struct kw_tally_key k = { .name = "fork" };
+	struct kw_tally_sum add = { .count = 1 };
+
+	if (kw_is_off() || kw_is_own(parent->tgid))
+		return 0;
+	kw_cg_of_task(parent, &k.cg);
+	kw_sum_tally(&k, &add);
 	return 0;
 }
 
@@ -64,31 +106,46 @@ int BPF_PROG(sched_moved, struct task_struct *task, int cpu)
 	return 0;
 }
 
-/* Which interrupt wakes somebody: seldom against switches, two stores each. */
+/* Which interrupt wakes somebody, and how long it keeps the task it interrupted from running. */
 static __always_inline int irq_is(u64 action)
 {
-	struct kw_irq *irq = kw_irq_here();
+	struct kw_irq_now *irq = kw_irq_here();
 
-	if (irq)
-		irq->action = action;
+	if (!irq)
+		return 0;
+	if (kw_settings.irq_on && action)
+		stolen_hard_begin(irq);
+	else if (kw_settings.irq_on)
+		stolen_hard_end(irq, KW_STOLEN_DEVICE, irq->action);
+	irq->action = action;
 	return 0;
 }
 
 static __always_inline int softirq_is(u32 vector)
 {
-	struct kw_irq *irq = kw_irq_here();
+	struct kw_irq_now *irq = kw_irq_here();
 
-	if (irq)
-		irq->softirq = vector;
+	if (!irq)
+		return 0;
+	if (kw_settings.irq_on && vector)
+		stolen_soft_begin(irq);
+	else if (kw_settings.irq_on)
+		stolen_soft_end(irq, irq->softirq - 1);
+	irq->softirq = vector;
 	return 0;
 }
 
 static __always_inline int vector_is(u32 vector)
 {
-	struct kw_irq *irq = kw_irq_here();
+	struct kw_irq_now *irq = kw_irq_here();
 
-	if (irq)
-		irq->vector = vector;
+	if (!irq)
+		return 0;
+	if (kw_settings.irq_on && vector)
+		stolen_hard_begin(irq);
+	else if (kw_settings.irq_on)
+		stolen_hard_end(irq, irq->vector == KW_VECTOR_TIMER ? KW_STOLEN_TIMER : KW_STOLEN_IPI, 0);
+	irq->vector = vector;
 	return 0;
 }
 
@@ -119,6 +176,8 @@ int BPF_PROG(softirq_left, unsigned int vector)
 SEC("tp_btf/local_timer_entry")
 int BPF_PROG(timer_entered, int vector)
 {
+	if (kw_settings.nosched_on)
+		nosched_tick(ctx);
 	return vector_is(KW_VECTOR_TIMER);
 }
 
@@ -136,6 +195,18 @@ int BPF_PROG(ipi_entered, int vector)
 
 SEC("tp_btf/call_function_single_exit")
 int BPF_PROG(ipi_left, int vector)
+{
+	return vector_is(KW_VECTOR_NONE);
+}
+
+SEC("tp_btf/call_function_entry")
+int BPF_PROG(ipi_many_entered, int vector)
+{
+	return vector_is(KW_VECTOR_IPI);
+}
+
+SEC("tp_btf/call_function_exit")
+int BPF_PROG(ipi_many_left, int vector)
 {
 	return vector_is(KW_VECTOR_NONE);
 }

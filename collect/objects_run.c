@@ -158,6 +158,8 @@ static const struct map_spec map_specs[SHARED_MAPS] = {
 			       sizeof(struct kw_wait_sum), KW_WAIT_SUMS_MAX, BPF_F_NO_PREALLOC },
 	[SHARED_BLAME_SUMS] = { "kw_blame_sums", BPF_MAP_TYPE_HASH, sizeof(struct kw_blame_key),
 				sizeof(struct kw_blame_sum), KW_BLAME_SUMS_MAX, BPF_F_NO_PREALLOC },
+	[SHARED_TALLY_SUMS] = { "kw_tally_sums", BPF_MAP_TYPE_HASH, sizeof(struct kw_tally_key),
+				sizeof(struct kw_tally_sum), KW_TALLY_SUMS_MAX, BPF_F_NO_PREALLOC },
 	[SHARED_BUCKETS] = { "kw_buckets", BPF_MAP_TYPE_LRU_HASH, sizeof(struct kw_bucket_key),
 			     sizeof(struct kw_bucket), KW_BUCKETS_MAX, 0 },
 	[SHARED_OWN_PIDS] = { "kw_own_pids", BPF_MAP_TYPE_HASH, 4, 1, 16, 0 },
@@ -256,6 +258,11 @@ static void fill_settings(const struct objects *o, struct kw_settings *s)
 	s->lock_threshold_ns = config_ns(c, "probe.lock.threshold");
 	s->reclaim_threshold_ns = config_ns(c, "probe.reclaim.threshold");
 	s->block_threshold_ns = config_ns(c, "probe.block.threshold");
+	s->irq_threshold_ns = config_ns(c, "probe.irq.threshold");
+	s->nosched_threshold_ns = config_ns(c, "probe.nosched.threshold");
+	s->cpus = o->cpus;
+	s->irq_on = wanted(o, "irq");
+	s->nosched_on = wanted(o, "nosched");
 	s->runq_on = wanted(o, "runq");
 	s->throttle_on = wanted(o, "throttle");
 	s->offcpu_on = wanted(o, "offcpu");

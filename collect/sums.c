@@ -22,6 +22,15 @@ struct sums {
 	void (*emit)(struct collect *c, const void *key, const void *value, uint64_t now_ns, uint64_t span_ns);
 };
 
+/*
+ * Rows that say nothing are left out: the timer takes its moment from every container that runs, and every container
+ * starts a process now and then.
+ */
+static bool worth_a_row(uint64_t ns, uint64_t count, uint64_t span_ns)
+{
+	return ns ? ns * 200 >= span_ns : count >= 10;
+}
+
 static void emit_wait(struct collect *c, const void *key, const void *value, uint64_t now_ns, uint64_t span_ns)
 {
 	const struct kw_wait_key *k = key;
@@ -38,6 +47,8 @@ static void emit_wait(struct collect *c, const void *key, const void *value, uin
 		       .max_ns = v->max_ns },
 	};
 
+	if (k->reason == KW_WAIT_STOLEN && !worth_a_row(v->sum_ns, v->count, span_ns))
+		return;
 	if (c->cgroups)
 		cgroups_ensure(c->cgroups, &k->cg, now_ns);
 	collect_make(c, &r.e);
@@ -69,11 +80,33 @@ static void emit_blame(struct collect *c, const void *key, const void *value, ui
 	collect_make(c, &r.e);
 }
 
+static void emit_tally(struct collect *c, const void *key, const void *value, uint64_t now_ns, uint64_t span_ns)
+{
+	const struct kw_tally_key *k = key;
+	const struct kw_tally_sum *v = value;
+	struct {
+		struct kw_event e;
+		struct kw_tally p;
+	} r = {
+		.e = { .kind = KW_KIND_tally, .payload_size = sizeof(r.p), .ts_ns = now_ns, .subject.cg = k->cg },
+		.p = { .span_ns = span_ns, .count = v->count, .ns = v->ns, .part_ns = v->part_ns, .max_ns = v->max_ns },
+	};
+
+	if (!worth_a_row(v->ns, v->count, span_ns))
+		return;
+	memcpy(r.p.name, k->name, sizeof(r.p.name));
+	if (c->cgroups)
+		cgroups_ensure(c->cgroups, &k->cg, now_ns);
+	collect_make(c, &r.e);
+}
+
 static const struct sums kinds[] = {
 	{ SHARED_WAIT_SUMS, sizeof(struct kw_wait_key), sizeof(struct kw_wait_sum), offsetof(struct kw_wait_key, epoch),
 	  KW_WAIT_SUMS_MAX, emit_wait },
 	{ SHARED_BLAME_SUMS, sizeof(struct kw_blame_key), sizeof(struct kw_blame_sum),
 	  offsetof(struct kw_blame_key, epoch), KW_BLAME_SUMS_MAX, emit_blame },
+	{ SHARED_TALLY_SUMS, sizeof(struct kw_tally_key), sizeof(struct kw_tally_sum),
+	  offsetof(struct kw_tally_key, epoch), KW_TALLY_SUMS_MAX, emit_tally },
 };
 
 void sums_flip(struct collect *c)

@@ -26,6 +26,6 @@ _Static_assert(sizeof(struct kw_blame) == 40, "kw_blame");
 	F(sink, U32, NONE, "enum kw_sink") \
 	F(count, U64, COUNT, "waits") \
 	F(ns, U64, NS, "their blamed time") \
-	F(object, U64, NONE, "device number or lock address, 0 none")
+	F(object, U64, NONE, "device number or lock address; CPU: 1 held by a real-time task; else 0")
 
 #endif

@@ -88,7 +88,8 @@ enum kw_wait_reason {
 	KW_WAIT_FSFROZEN = 7,  /* writer held back by a frozen file system */
 	KW_WAIT_OTHER = 8,     /* uninterruptible, none of the above */
 	KW_WAIT_REMOTE = 9,    /* for the server of a network or FUSE file system */
-	KW_WAIT_MAX = 10,
+	KW_WAIT_STOLEN = 10,   /* on the CPU, but interrupts ran instead */
+	KW_WAIT_MAX = 11,
 };
 
 enum kw_resource {
@@ -99,6 +100,12 @@ enum kw_resource {
 	KW_RES_FS = 5,
 	KW_RES_JOURNAL = 6, /* of a file system */
 	KW_RES_MAX = 7,
+};
+
+/* Object of blame for the CPU: how the culprit was scheduled. */
+enum kw_cpu_class {
+	KW_CPU_FAIR = 0,
+	KW_CPU_REALTIME = 1, /* before all others, or with a deadline */
 };
 
 /* Who is blamed when it is no container. */

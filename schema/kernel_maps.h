@@ -8,6 +8,7 @@
 #define KW_KINDS_MAX 192
 #define KW_WAIT_SUMS_MAX 16384
 #define KW_BLAME_SUMS_MAX 16384
+#define KW_TALLY_SUMS_MAX 16384
 #define KW_BUCKETS_MAX 8192
 
 /* rodata of every object; all spans in ns. */
@@ -22,13 +23,19 @@ struct kw_settings {
 	__u64 lock_threshold_ns;
 	__u64 reclaim_threshold_ns;
 	__u64 block_threshold_ns;
+	__u64 irq_threshold_ns;
+	__u64 nosched_threshold_ns;
 	/* probes that share a hot hook; the others are simply not loaded */
 	__u8 runq_on;
 	__u8 throttle_on;
 	__u8 offcpu_on;
 	__u8 lock_on;
 	__u8 freeze_on;
-	__u8 reserved[3];
+	__u8 irq_on;
+	__u8 nosched_on;
+	__u8 reserved;
+	__u32 cpus; /* possible ones */
+	__u32 reserved2;
 };
 
 struct kw_book {
@@ -69,6 +76,21 @@ struct kw_blame_sum {
 	__u64 count;
 	__u64 ns;
 	struct kw_party culprit; /* the task seen first in this tick */
+};
+
+/* What schema/ev_tally.h counts. */
+struct kw_tally_key {
+	struct kw_cg cg;
+	char name[24];
+	__u32 epoch;
+	__u32 reserved;
+};
+
+struct kw_tally_sum {
+	__u64 count;
+	__u64 ns;
+	__u64 part_ns;
+	__u64 max_ns;
 };
 
 struct kw_bucket_key {

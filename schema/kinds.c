@@ -17,6 +17,9 @@
 #define FIELD_log(m, t, u, x) FIELD(log, m, t, u, x)
 #define FIELD_runq(m, t, u, x) FIELD(runq, m, t, u, x)
 #define FIELD_throttle(m, t, u, x) FIELD(throttle, m, t, u, x)
+#define FIELD_tally(m, t, u, x) FIELD(tally, m, t, u, x)
+#define FIELD_irq(m, t, u, x) FIELD(irq, m, t, u, x)
+#define FIELD_nosched(m, t, u, x) FIELD(nosched, m, t, u, x)
 #define FIELD_offcpu(m, t, u, x) FIELD(offcpu, m, t, u, x)
 #define FIELD_lock(m, t, u, x) FIELD(lock, m, t, u, x)
 #define FIELD_reclaim(m, t, u, x) FIELD(reclaim, m, t, u, x)
@@ -95,6 +98,7 @@ const char *kw_wait_reason_name(unsigned int reason)
 		[KW_WAIT_CPU] = "cpu",         [KW_WAIT_THROTTLED] = "throttled", [KW_WAIT_BLOCK] = "block",
 		[KW_WAIT_LOCK] = "lock",       [KW_WAIT_RECLAIM] = "reclaim",     [KW_WAIT_FROZEN] = "frozen",
 		[KW_WAIT_FSFROZEN] = "fs_frozen", [KW_WAIT_OTHER] = "other",     [KW_WAIT_REMOTE] = "remote",
+		[KW_WAIT_STOLEN] = "stolen",
 	};
 	return name_at(names, KW_WAIT_MAX, reason);
 }

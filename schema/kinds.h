@@ -59,7 +59,7 @@ size_t kw_payload_min(const struct kw_kind_info *info);
 const struct kw_kind_info *kw_kind_at(size_t index);
 
 const char *kw_wait_reason_name(unsigned int reason); /* "cpu", "throttled", "block", "lock", "reclaim", "frozen",
-							 "fs_frozen", "other"; "unknown" */
+							 "fs_frozen", "other", "stolen"; "unknown" */
 const char *kw_resource_name(unsigned int resource);  /* "cpu", "block", "lock", "memory", "filesystem"; "unknown" */
 const char *kw_sink_name(unsigned int sink);          /* "container", "idle", "unknown", "device", "irq", "steal" */
 

@@ -69,7 +69,9 @@ attached_probes() {
 # The definition of "right": a report against the ground truth of an injector.
 readonly RIGHT='
 	def hit_cause($truth): .cause == $truth.cause or (.cause | startswith($truth.cause + "."));
-	def hit_victim($truth): any(.victims[]; .container.cgroup == $truth.victim);
+	def suffers($path): any(.victims[]; .container.cgroup == $path);
+	def hit_victim($truth): suffers($truth.victim)
+		and ($truth.params.other_victim == null or suffers($truth.params.other_victim));
 	def hit_culprit($truth):
 		# The v1 freezer has no tracepoint: nobody can be named, and nobody may be.
 		if $truth.params.freezer == "v1" then (.culprits | length) == 0

@@ -2,53 +2,78 @@
 /* Waiting for a CPU: a neighbour's, one's own threads', one's own quota's. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 
+#include "tests/faults/cpu.h"
 #include "tests/faults/faults.h"
-#include "tests/faults/work.h"
 
 #define THREADS_MAX 12
 
-struct cpu_state {
-	struct tally requests[PHASES];
-	int64_t work_ns;
-	int64_t throttled_count, throttled_ns; /* driver only: at the onset */
-};
-
-struct pack {
-	struct sandbox *sb;
-	int threads;
-	struct requests rq;
-};
-
-/* Does nothing until the fault begins, then takes all the CPU it gets. */
-static void hog(struct sandbox *sb, void *arg)
+static void stay_on(int cpu)
 {
-	(void)arg;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (cpu >= 0)
+		sched_setaffinity(0, sizeof(set), &set);
+}
+
+int draw_cpus(struct sandbox *sb, int *ret_one, int *ret_other)
+{
+	int cpus[CPU_SETSIZE], n = 0, first, second;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	sched_getaffinity(0, sizeof(set), &set);
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &set))
+			cpus[n++] = i;
+	if (n < 2)
+		return sandbox_fail(sb, -EOPNOTSUPP, "needs two CPUs");
+	first = sandbox_random(sb, 0, n - 1);
+	second = sandbox_random(sb, 0, n - 2);
+	*ret_one = cpus[first];
+	*ret_other = cpus[second + (second >= first)];
+	return 0;
+}
+
+/* Does nothing until the fault begins. */
+void hog_body(struct sandbox *sb, void *arg)
+{
+	const struct hog *h = arg;
+	int64_t burst_ns = h->percent < 100 ? h->burst_ns : MS;
+
+	stay_on(h->cpu);
 	while (sandbox_phase(sb) < PHASE_FAULT)
 		nap_ns(5 * MS);
-	while (sandbox_phase(sb) == PHASE_FAULT)
-		burn_cpu(MS);
+	while (sandbox_phase(sb) == PHASE_FAULT) {
+		burn_cpu(burst_ns);
+		if (h->percent < 100)
+			nap_ns(burst_ns * (100 - h->percent) / h->percent);
+	}
 	while (sandbox_phase(sb) < PHASE_STOP)
 		nap_ns(20 * MS);
 }
 
 static void *hog_thread(void *arg)
 {
-	struct pack *p = arg;
+	const struct pack *p = arg;
+	struct hog h = { .cpu = p->cpu, .percent = 100 };
 
-	hog(p->sb, NULL);
+	hog_body(p->sb, &h);
 	return NULL;
 }
 
-/* One process: a thread that serves measured requests beside threads that hog. */
-static void pack_body(struct sandbox *sb, void *arg)
+void pack_body(struct sandbox *sb, void *arg)
 {
 	struct pack *p = arg;
 	pthread_t ids[THREADS_MAX];
 	int n = 0;
 
 	p->sb = sb;
+	stay_on(p->cpu);
 	while (n < p->threads && pthread_create(&ids[n], NULL, hog_thread, p) == 0)
 		n++;
 	serve_requests(sb, &p->rq);
@@ -56,7 +81,7 @@ static void pack_body(struct sandbox *sb, void *arg)
 		pthread_join(ids[n], NULL);
 }
 
-static struct requests draw_requests(struct sandbox *sb, int work_ms, int percent_low, int percent_high)
+struct requests draw_requests(struct sandbox *sb, int work_ms, int percent_low, int percent_high)
 {
 	struct cpu_state *st = sb->state;
 	struct requests rq = { .work_ns = sandbox_random(sb, work_ms, 2 * work_ms) * MS,
@@ -69,7 +94,7 @@ static struct requests draw_requests(struct sandbox *sb, int work_ms, int percen
 }
 
 /* v2 weights run from 1 to 10000 around 100, v1 shares around 1024. */
-static int set_shares(struct sandbox *sb, const struct container *c, const char *fact, int shares)
+int set_shares(struct sandbox *sb, const struct container *c, const char *fact, int shares)
 {
 	char value[16];
 
@@ -80,6 +105,7 @@ static int set_shares(struct sandbox *sb, const struct container *c, const char 
 
 static int spawn_hogs(struct sandbox *sb, int hogs, int shares)
 {
+	struct hog h = { .cpu = -1, .percent = 100 };
 	int r = container_new(sb, &sb->culprit);
 
 	if (r < 0)
@@ -87,7 +113,7 @@ static int spawn_hogs(struct sandbox *sb, int hogs, int shares)
 	r = set_shares(sb, sb->culprit, "hog_shares", shares);
 	facts_int(&sb->params, "hogs", hogs);
 	for (int i = 0; i < hogs && r >= 0; i++)
-		r = sandbox_spawn(sb, sb->culprit, hog, NULL);
+		r = sandbox_spawn(sb, sb->culprit, hog_body, &h);
 	return r < 0 ? r : 0;
 }
 
@@ -121,7 +147,7 @@ static int demo_setup(struct sandbox *sb)
 	return neighbor_with(sb, 4, 4096, 600);
 }
 
-static int requests_proof(struct sandbox *sb)
+int requests_proof(struct sandbox *sb)
 {
 	struct cpu_state *st = sb->state;
 	const struct tally *t = st->requests;
@@ -134,7 +160,7 @@ static int requests_proof(struct sandbox *sb)
 
 static int self_setup(struct sandbox *sb)
 {
-	struct pack p = { .threads = sandbox_random(sb, 6, THREADS_MAX) };
+	struct pack p = { .threads = sandbox_random(sb, 6, THREADS_MAX), .cpu = -1 };
 	int r = container_new(sb, &sb->victim);
 
 	if (r < 0)
@@ -146,27 +172,27 @@ static int self_setup(struct sandbox *sb)
 	return r < 0 ? r : busy_container(sb, &sb->bystander);
 }
 
-static int set_quota(struct sandbox *sb, int quota_us)
+int set_quota(struct sandbox *sb, const struct container *c, int quota_us)
 {
 	char value[32];
 	int r;
 
 	snprintf(value, sizeof(value), controller_is_v2(sb, "cpu") ? "%d 100000" : "%d", quota_us);
 	r = controller_is_v2(sb, "cpu") ? 0 :
-	    container_write(sb, sb->victim, "cpu", "cpu.cfs_period_us", "cpu.max", "100000");
+	    container_write(sb, c, "cpu", "cpu.cfs_period_us", "cpu.max", "100000");
 	facts_int(&sb->params, "quota_us", quota_us);
 	facts_int(&sb->params, "period_us", 100000);
-	return r < 0 ? r : container_write(sb, sb->victim, "cpu", "cpu.cfs_quota_us", "cpu.max", value);
+	return r < 0 ? r : container_write(sb, c, "cpu", "cpu.cfs_quota_us", "cpu.max", value);
 }
 
-static int throttled_setup(struct sandbox *sb)
+int throttled_victim(struct sandbox *sb)
 {
 	struct cpu_state *st = sb->state;
-	struct pack p = { .threads = sandbox_random(sb, 2, 3) };
+	struct pack p = { .threads = sandbox_random(sb, 2, 3), .cpu = -1 };
 	int r = container_new(sb, &sb->victim);
 
 	if (r == 0)
-		r = set_quota(sb, 1000 * sandbox_random(sb, 20, 40));
+		r = set_quota(sb, sb->victim, 1000 * sandbox_random(sb, 20, 40));
 	if (r < 0)
 		return r;
 	sb->culprit = sb->victim;
@@ -174,7 +200,14 @@ static int throttled_setup(struct sandbox *sb)
 				  .tally = st->requests };
 	facts_int(&sb->params, "threads", p.threads);
 	r = sandbox_spawn(sb, sb->victim, pack_body, &p);
-	return r < 0 ? r : busy_container(sb, &sb->bystander);
+	return r < 0 ? r : 0;
+}
+
+static int throttled_setup(struct sandbox *sb)
+{
+	int r = throttled_victim(sb);
+
+	return r ? r : busy_container(sb, &sb->bystander);
 }
 
 static void read_throttled(struct sandbox *sb, int64_t *ret_count, int64_t *ret_ns)
@@ -188,7 +221,7 @@ static void read_throttled(struct sandbox *sb, int64_t *ret_count, int64_t *ret_
 		*ret_ns *= 1000;
 }
 
-static int throttled_onset(struct sandbox *sb)
+int throttled_onset(struct sandbox *sb)
 {
 	struct cpu_state *st = sb->state;
 
@@ -196,7 +229,7 @@ static int throttled_onset(struct sandbox *sb)
 	return 0;
 }
 
-static int throttled_proof(struct sandbox *sb)
+int throttled_proof(struct sandbox *sb)
 {
 	struct cpu_state *st = sb->state;
 	int64_t count, ns;

@@ -31,6 +31,7 @@ struct synth {
 	struct kw_usage usage[CONTAINERS_MAX];
 	struct kw_netstat netstat[CONTAINERS_MAX];
 	bool has_netstat[CONTAINERS_MAX];
+	struct kw_host host;
 	struct {
 		struct kw_event event;
 		char payload[4096];
@@ -54,6 +55,9 @@ static void reset_samples(struct synth *s)
 		memset(&s->netstat[i], 0, sizeof(s->netstat[i]));
 		s->has_netstat[i] = false;
 	}
+	memset(&s->host, 0xff, sizeof(s->host));
+	s->host.span_ns = SYNTH_SEC;
+	s->host.cpus = s->cpus;
 }
 
 struct synth *synth_new(const char *dir, int cpus)
@@ -196,6 +200,21 @@ struct kw_netstat *synth_netstat(struct synth *s, int container)
 	return &s->netstat[container];
 }
 
+struct kw_host *synth_host(struct synth *s)
+{
+	return &s->host;
+}
+
+void synth_tally(struct synth *s, int container, const char *name, uint64_t count, int64_t ns, int64_t part_ns)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_tally, container, SYNTH_NOBODY, SYNTH_SEC, 0);
+	struct kw_tally *t = synth_payload(e);
+
+	*t = (struct kw_tally){ .span_ns = SYNTH_SEC, .count = count, .ns = (uint64_t)ns, .part_ns = (uint64_t)part_ns };
+	snprintf(t->name, sizeof(t->name), "%s", name);
+	synth_send(s, e);
+}
+
 static void send_sample(struct synth *s, enum kw_kind kind, int container, const void *payload)
 {
 	struct kw_event *e = synth_event(s, kind, container, SYNTH_NOBODY, SYNTH_SEC, 0);
@@ -207,17 +226,12 @@ static void send_sample(struct synth *s, enum kw_kind kind, int container, const
 
 static void send_samples(struct synth *s)
 {
-	struct kw_host host;
-
 	for (int i = 1; i <= s->containers; i++) {
 		send_sample(s, KW_KIND_usage, i, &s->usage[i]);
 		if (s->has_netstat[i])
 			send_sample(s, KW_KIND_netstat, i, &s->netstat[i]);
 	}
-	memset(&host, 0xff, sizeof(host));
-	host.span_ns = SYNTH_SEC;
-	host.cpus = s->cpus;
-	send_sample(s, KW_KIND_host, SYNTH_HOST, &host);
+	send_sample(s, KW_KIND_host, SYNTH_HOST, &s->host);
 }
 
 static void send_probes(struct synth *s)

@@ -46,6 +46,8 @@ void synth_blame(struct synth *s, enum kw_resource resource, int victim, int cul
 		 uint64_t object);
 struct kw_usage *synth_usage(struct synth *s, int container); /* sent at the next tick; everything -1 but cpu_ns 0 */
 struct kw_netstat *synth_netstat(struct synth *s, int container);
+struct kw_host *synth_host(struct synth *s); /* the same for the host's counters; cpus is set */
+void synth_tally(struct synth *s, int container, const char *name, uint64_t count, int64_t ns, int64_t part_ns);
 struct kw_cg synth_cg(int container);
 /* Sends usage, host, coverage and the heartbeat, and moves on by one second. */
 void synth_tick(struct synth *s);

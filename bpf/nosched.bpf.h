@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Long kernel sections: the scheduler asked a CPU to switch (sched_set_need_resched_tp) and the switch came late.  A
+ * task in user mode leaves at once, so the time between was spent in the kernel where it cannot be preempted.  Its
+ * stack is taken at a timer tick meanwhile.
+ */
+#ifndef KWHY_BPF_NOSCHED_H
+#define KWHY_BPF_NOSCHED_H
+
+#include "bpf/runq.bpf.h"
+
+KW_RECORD_STACKS(nosched);
+
+struct kw_nosched_stack {
+	u64 since; /* the request it belongs to */
+	u64 frames;
+	u64 stack[KW_STACK_FRAMES_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct kw_nosched_stack);
+} kw_nosched_stacks SEC(".maps");
+
+/* The scheduler wants curr, the task that runs on that CPU, to leave it. */
+static __always_inline void nosched_wanted(struct task_struct *curr, int cpu)
+{
+	u32 zero = 0;
+	struct kw_slices *s;
+
+	if (!curr->pid)
+		return; /* idle */
+	s = bpf_map_lookup_percpu_elem(&kw_cpu_slices, &zero, cpu);
+	if (s && !s->resched_since)
+		s->resched_since = kw_rq_clock(curr);
+}
+
+/* At each timer tick: where is the task that should have left for a while? */
+static __always_inline void nosched_tick(void *ctx)
+{
+	u32 zero = 0;
+	struct kw_slices *s = bpf_map_lookup_elem(&kw_cpu_slices, &zero);
+	struct kw_nosched_stack *k;
+	u64 since = s ? s->resched_since : 0;
+
+	if (!since || (s64)(kw_rq_clock(bpf_get_current_task_btf()) - since) < (s64)(kw_settings.nosched_threshold_ns / 2))
+		return;
+	k = bpf_map_lookup_elem(&kw_nosched_stacks, &zero);
+	if (!k || k->since == since)
+		return;
+	k->frames = kw_stack(ctx, k->stack);
+	k->since = since;
+}
+
+/* The switch has come, ns after it was asked for at since. */
+static __noinline int nosched_over(struct task_struct *prev, struct task_struct *next, u64 since, u64 ns)
+{
+	u32 zero = 0;
+	struct kw_nosched_stack *k = bpf_map_lookup_elem(&kw_nosched_stacks, &zero);
+	struct kw_slices *s = bpf_map_lookup_elem(&kw_cpu_slices, &zero);
+	struct kw_nosched_record *r;
+	struct kw_party self;
+
+	if (!k || !s)
+		return 0;
+	/* The hypervisor held the CPU, not the task. */
+	if ((kw_rq_steal(next) - s->slot[s->head % KW_SLICES].steal) * 2 > ns)
+		return 0;
+	kw_party_of(next, &self);
+	r = kw_begin(KW_KIND_nosched, &self.cg, sizeof(*r), sizeof(r->p));
+	if (!r)
+		return 0;
+	__builtin_memset(&r->p, 0, sizeof(r->p));
+	r->e.duration_ns = ns;
+	r->e.subject = self;
+	kw_party_of(prev, &r->e.peer);
+	if (kw_cg_same(&r->e.peer.cg, &self.cg))
+		r->e.flags |= KW_FLAG_PEER_SELF;
+	if (k->since == since && k->frames) {
+		__builtin_memcpy(r->peer_stack, k->stack, sizeof(r->peer_stack));
+		r->e.peer_frames = k->frames;
+	}
+	kw_submit(r, false);
+	return 0;
+}
+
+#endif

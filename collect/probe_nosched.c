@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "collect/probe.h"
+#include "collect/waitclass.h"
+
+static const struct attach_choice hooks[] = {
+	{ "switch", "sched_switched", true, "kernel sections that hold the CPU" },
+	{ "wanted", "sched_wanted", true, "kernel sections that hold the CPU" },
+	{ "timer", "timer_entered", false, "where in the kernel a long section is" },
+	{ 0 },
+};
+
+static const uint16_t kinds[] = { KW_KIND_nosched, 0 };
+
+/* The stack was taken in the timer interrupt: what was interrupted stands behind the interrupt's entry code. */
+static unsigned int interrupted(const char *const *symbols, unsigned int count)
+{
+	unsigned int first = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		if (strstr(symbols[i], "sysvec_") || strstr(symbols[i], "el1_interrupt") ||
+		    strstr(symbols[i], "el1h_64_irq"))
+			first = i + 1;
+	return first;
+}
+
+static int refine(const struct kernel *kernel, struct kw_event *event, void *payload, const uint64_t *stack,
+		  const uint64_t *peer_stack)
+{
+	const char *symbols[WAIT_FRAMES_MAX];
+	struct kw_nosched *p = payload;
+	unsigned int n = wait_symbols(kernel, peer_stack, symbols), first = interrupted(symbols, n);
+
+	(void)event;
+	(void)stack;
+	wait_name(first < n ? symbols[first] : "", p->place, sizeof(p->place));
+	return 0;
+}
+
+const struct probe probe_nosched = {
+	.name = "nosched",
+	.title = "Kernel sections that kept the CPU although the scheduler wanted a switch",
+	.cost = "sched_switch, shared with runq: one load a hit; sched_set_need_resched_tp: 20 ns a preemption",
+	.causes = "cpu.kernel_section",
+	.object = "sched",
+	.attach = hooks,
+	.kinds = kinds,
+	.refine = refine,
+};

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stories for the rules about waits for a CPU: what each is taken for must be another one of them. */
+#include "tests/unit/unit.h"
+
+#include "aggregate/aggregate.h" /* what the made-up host writes through */
+#include "analyze/analyzer.h"
+#include "tests/synth/story.h"
+#include "tests/synth/synth.c" /* NOLINT(bugprone-suspicious-include): unit tests have no library of their own */
+
+/* Second of a container that waits for the CPUs two others want. */
+static void contention(struct synth *s, int64_t waited_ms, int64_t culprit_cpu_ms)
+{
+	synth_wait(s, VICTIM, KW_WAIT_CPU, waited_ms * MS, 60 * MS, 30);
+	synth_usage(s, VICTIM)->cpu_ns = 200 * MS;
+	synth_usage(s, CULPRIT)->cpu_ns = culprit_cpu_ms * MS;
+}
+
+static void neighbor(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	contention(s, 900, 1700);
+	synth_blame(s, KW_RES_CPU, VICTIM, CULPRIT, KW_SINK_CONTAINER, 800 * MS,
+		    v == ALIKE ? KW_CPU_REALTIME : KW_CPU_FAIR);
+	synth_blame(s, KW_RES_CPU, VICTIM, OTHER, KW_SINK_CONTAINER, 60 * MS, KW_CPU_FAIR);
+}
+
+static void realtime(struct synth *s, enum variant v, int second)
+{
+	neighbor(s, v == ALIKE ? FAULT : ALIKE, second);
+}
+
+static void affinity(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	contention(s, 2500, 100);
+	synth_usage(s, VICTIM)->cpu_ns = 990 * MS;
+	synth_blame(s, KW_RES_CPU, VICTIM, VICTIM, KW_SINK_CONTAINER, 2400 * MS, KW_CPU_FAIR);
+	synth_tally(s, VICTIM, "affinity", 400, 2500 * MS, v == ALIKE ? 300 * MS : 2300 * MS);
+}
+
+static void fork_storm(struct synth *s, enum variant v, int second)
+{
+	neighbor(s, FAULT, second);
+	if (v != MISSING)
+		synth_tally(s, CULPRIT, "fork", v == ALIKE ? 90 : 2500, 0, 0);
+}
+
+static const struct story stories[] = {
+	{ "cpu.neighbor", neighbor, "runq", "/test/batch", NULL, "warning", "confirmed", "cpu.rt_starvation",
+	  "probable" },
+	{ "cpu.rt_starvation", realtime, "runq", "/test/batch", "real-time", "warning", "confirmed", "cpu.neighbor",
+	  "probable" },
+	{ "cpu.affinity", affinity, "runq", "/test/web", NULL, "info", "confirmed", "cpu.self", "probable" },
+	{ "cpu.fork_storm", fork_storm, "fork", "/test/batch", "processes", "warning", "confirmed", "cpu.neighbor",
+	  NULL },
+};
+
+/* ---- a full node --------------------------------------------------------------------------------------------------- */
+
+enum { CROWD = 6 };
+
+static void crowd_containers(struct synth *s)
+{
+	static const char *const names[CROWD] = { "web", "one", "two", "three", "four", "five" };
+
+	for (int i = 0; i < CROWD; i++)
+		synth_container(s, names[i]);
+}
+
+static void saturation(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	contention(s, 1000, 350);
+	synth_host(s)->idle_ns = synth_host(s)->iowait_ns = 5 * MS;
+	for (int c = VICTIM + 1; c <= CROWD; c++) {
+		bool dominates = v == ALIKE && c == CULPRIT;
+
+		synth_usage(s, c)->cpu_ns = dominates ? 1500 * MS : 100 * MS;
+		synth_blame(s, KW_RES_CPU, VICTIM, c, KW_SINK_CONTAINER,
+			    v != ALIKE ? 180 * MS : dominates ? 700 * MS : 50 * MS, KW_CPU_FAIR);
+	}
+}
+
+static const struct stage crowd = { crowd_containers, "/test/web", 5 };
+
+static const struct story crowd_stories[] = {
+	{ "cpu.saturation", saturation, "runq", NULL, NULL, "info", "confirmed", "cpu.neighbor", "probable" },
+};
+
+/* ---- a quota above ------------------------------------------------------------------------------------------------- */
+
+enum { POD = 1, WEB, BATCH };
+
+static void pod_containers(struct synth *s)
+{
+	synth_container(s, "pod");
+	synth_container(s, "pod/web");
+	synth_container(s, "pod/batch");
+}
+
+static void ancestor(struct synth *s, enum variant v, int second)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_throttle, WEB, v == ALIKE ? WEB : POD, 800 * MS, 60 * MS);
+
+	(void)second;
+	*(struct kw_throttle *)synth_payload(e) = (struct kw_throttle){ .quota_ns = 50 * MS, .period_ns = 100 * MS,
+									.source = 1 };
+	if (v != MISSING)
+		synth_send(s, e);
+	synth_usage(s, v == ALIKE ? WEB : POD)->cpu_throttled_periods = 10;
+	synth_usage(s, POD)->cpu_ns = 500 * MS;
+	synth_usage(s, WEB)->cpu_ns = 60 * MS;
+	synth_usage(s, BATCH)->cpu_ns = 440 * MS;
+	synth_wait(s, WEB, KW_WAIT_THROTTLED, 500 * MS, 60 * MS, 10);
+}
+
+static const struct stage pod = { pod_containers, "/test/pod/web", 5 };
+
+static const struct story pod_stories[] = {
+	{ "cpu.throttled.ancestor", ancestor, "throttle", "/test/pod/batch", "quota", "warning", "confirmed",
+	  "cpu.throttled", NULL },
+};
+
+int main(void)
+{
+	int failed = stories_run(stories, ARRAY_SIZE(stories), NULL);
+
+	failed += stories_run(crowd_stories, ARRAY_SIZE(crowd_stories), &crowd);
+	return failed + stories_run(pod_stories, ARRAY_SIZE(pod_stories), &pod);
+}
