@@ -81,7 +81,7 @@ static void saturation(struct synth *s, enum variant v, int second)
 	}
 }
 
-static const struct stage crowd = { crowd_containers, "/test/web", 5 };
+static const struct stage crowd = { crowd_containers, "/test/web", 5, NULL };
 
 static const struct story crowd_stories[] = {
 	{ "cpu.saturation", saturation, "runq", NULL, NULL, "info", "confirmed", "cpu.neighbor", "probable" },
@@ -114,7 +114,7 @@ static void ancestor(struct synth *s, enum variant v, int second)
 	synth_wait(s, WEB, KW_WAIT_THROTTLED, 500 * MS, 60 * MS, 10);
 }
 
-static const struct stage pod = { pod_containers, "/test/pod/web", 5 };
+static const struct stage pod = { pod_containers, "/test/pod/web", 5, NULL };
 
 static const struct story pod_stories[] = {
 	{ "cpu.throttled.ancestor", ancestor, "throttle", "/test/pod/batch", "quota", "warning", "confirmed",
