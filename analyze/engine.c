@@ -480,18 +480,24 @@ int64_t engine_waited(struct sql *sql, int64_t container, const char *reason, in
 /* ---- the walk backwards ------------------------------------------------------------------------------------------ */
 
 /*
- * What the waiter waited for, and what stopped the very tasks it waited for meanwhile.  One wait has several rows while
- * it is pending: they begin in the same moment.  Only the longest are looked at, so that the join stays small.
+ * What the waiter waited for, and what stopped the very tasks it waited for meanwhile: such a stop ends before the wait
+ * does, because the task has to run to end it.  The longest waits will do.  A wait that is pending has several rows,
+ * which begin in the same moment, and so has a stop.
  */
 #define HELD                                                                                                    \
 	"WITH w AS MATERIALIZED (SELECT min(ts_ns - duration_ns) AS a, max(ts_ns) AS b, peer_tid AS tid FROM v_stop" \
 	" WHERE container = :waiter AND reason = :waits AND peer = :victim AND peer_tid > 0 AND ts_ns > :onset AND"   \
-	" ts_ns <= :to GROUP BY peer_tid, (ts_ns - duration_ns) / 10000000 ORDER BY max(duration_ns) DESC LIMIT 200)," \
-	" s AS MATERIALIZED (SELECT reason, min(ts_ns - duration_ns) AS a, max(ts_ns) AS b, tid FROM v_stop WHERE"    \
-	" container = :victim AND ts_ns > :onset AND ts_ns <= :to AND tid IN (SELECT tid FROM w) GROUP BY reason,"   \
-	" tid, (ts_ns - duration_ns) / 10000000 ORDER BY max(duration_ns) DESC LIMIT 400),"                          \
-	" o AS (SELECT reason, min(w.b, s.b) - max(w.a, s.a) AS ns, max(w.a - s.a, 0) AS lag_ns FROM w JOIN s ON"   \
-	" s.tid = w.tid AND s.a < w.b AND s.b > w.a)"
+	" ts_ns <= :to GROUP BY peer_tid, (ts_ns - duration_ns) / 10000000 ORDER BY b - a DESC LIMIT 50),"          \
+	" s AS MATERIALIZED (SELECT s.reason, w.tid, w.a, w.b, s.ts_ns - s.duration_ns AS begin_ns, s.ts_ns AS end_ns" \
+	" FROM w CROSS JOIN v_stop s WHERE s.container = :victim AND s.ts_ns > w.a AND s.ts_ns <= w.b + 1000000"    \
+	" AND s.tid = w.tid),"                                                                                      \
+	" o AS MATERIALIZED (SELECT reason, tid, a, b, min(begin_ns) AS begin_ns, max(end_ns) AS end_ns FROM s GROUP" \
+	" BY reason, tid, a, begin_ns / 10000000)"
+#define HELD_NS "min(b, end_ns) - max(a, begin_ns)"
+
+/* Time held up by reason; a last row has the time waited, NULL when no wait names a task. */
+static const char held_by_reason[] =
+	HELD " SELECT reason, sum(" HELD_NS ") FROM o GROUP BY reason UNION ALL SELECT NULL, sum(b - a) FROM w";
 
 static const struct evidence_def held_up = {
 	.role = EVIDENCE_REQUIRE,
@@ -500,12 +506,11 @@ static const struct evidence_def held_up = {
 		 " {expected} is half of it",
 	.unit = UNIT_NS,
 	.from_events = true,
-	.sql = HELD " SELECT coalesce(sum(ns), 0) * 2 >= (SELECT sum(b - a) FROM w) AS holds, coalesce(sum(ns), 0) AS"
-		    " observed, (SELECT sum(b - a) FROM w) / 2 AS expected, min(lag_ns) AS lag_ns FROM o WHERE reason ="
-		    " :reason",
-	.rows_sql = HELD " SELECT w.tid AS tid, w.a AS wait_begin_ns, w.b AS wait_end_ns, s.a AS stop_begin_ns, s.b AS"
-			 " stop_end_ns FROM w JOIN s ON s.tid = w.tid AND s.a < w.b AND s.b > w.a AND s.reason ="
-			 " :reason ORDER BY w.b - w.a DESC LIMIT 20",
+	.sql = HELD " SELECT coalesce(sum(" HELD_NS "), 0) * 2 >= (SELECT sum(b - a) FROM w) AS holds, coalesce(sum("
+		    HELD_NS "), 0) AS observed, (SELECT sum(b - a) FROM w) / 2 AS expected, min(max(a - begin_ns, 0)) AS"
+		    " lag_ns FROM o WHERE reason = :reason",
+	.rows_sql = HELD " SELECT tid, a AS wait_begin_ns, b AS wait_end_ns, begin_ns AS stop_begin_ns, end_ns AS"
+			 " stop_end_ns FROM o WHERE reason = :reason ORDER BY b - a DESC, a, begin_ns LIMIT 20",
 };
 
 /* Where the waits do not name a task. */
@@ -528,17 +533,54 @@ const struct test *hypothesis_link(const struct hypothesis *h)
 	return last && (last->def == &held_up || last->def == &stopped_meanwhile) ? last : NULL;
 }
 
-/* Whether the waits name the tasks that were waited for; then only what stopped those counts. */
-static bool names_tasks(struct sql *sql, const struct hypothesis *link)
+#define HELD_REASONS_MAX 16
+
+/* How long the tasks that the waiter waited for were held up themselves. */
+struct held {
+	int64_t waited_ns; /* 0: the waits name no task, and only sums can tell */
+	size_t count;
+	struct {
+		char reason[16];
+		int64_t ns;
+	} by[HELD_REASONS_MAX];
+};
+
+static void load_held(struct sql *sql, const struct hypothesis *link, struct held *ret)
 {
-	static const char query[] =
-		"SELECT 1 FROM v_stop WHERE container = :waiter AND reason = :waits AND peer = :victim AND peer_tid > 0"
-		" AND ts_ns > :onset AND ts_ns <= :to LIMIT 1";
-	sqlite3_stmt *stmt = bound(sql, query, link);
-	bool found = stmt && sqlite3_step(stmt) == SQLITE_ROW;
+	sqlite3_stmt *stmt = bound(sql, held_by_reason, link);
+
+	*ret = (struct held){ 0 };
+	while (stmt && sqlite3_step(stmt) == SQLITE_ROW) {
+		if (sqlite3_column_type(stmt, 0) == SQLITE_NULL) {
+			ret->waited_ns = sqlite3_column_int64(stmt, 1);
+		} else if (ret->count < HELD_REASONS_MAX) {
+			snprintf(ret->by[ret->count].reason, sizeof(ret->by[0].reason), "%s", sql_text(stmt, 0));
+			ret->by[ret->count++].ns = sqlite3_column_int64(stmt, 1);
+		}
+	}
+	sql_done(stmt);
+}
+
+/* Whether the container was stopped for that reason for half of the time; only asked when no wait names a task. */
+static bool was_stopped(struct sql *sql, const struct hypothesis *link)
+{
+	sqlite3_stmt *stmt = bound(sql, stopped_meanwhile.sql, link);
+	bool holds = stmt && sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int(stmt, 0);
 
 	sql_done(stmt);
-	return found;
+	return holds;
+}
+
+static bool may_link(struct sql *sql, const struct hypothesis *link, const struct held *held)
+{
+	if (!link->reason)
+		return true;
+	if (!held->waited_ns)
+		return was_stopped(sql, link);
+	for (size_t i = 0; i < held->count; i++)
+		if (!strcmp(held->by[i].reason, link->reason))
+			return held->by[i].ns * 2 >= held->waited_ns;
+	return false;
 }
 
 static bool in_chain(const struct diagnosis *d, const struct rule *rule, int64_t victim)
@@ -549,38 +591,6 @@ static bool in_chain(const struct diagnosis *d, const struct rule *rule, int64_t
 		if (d->chain[i]->rule == rule && d->chain[i]->victim == victim)
 			return true;
 	return false;
-}
-
-/* Tests the link first: most candidates end there. */
-static struct hypothesis *try_link(struct sql *sql, const struct rule *rule, const struct hypothesis *link,
-				   const struct coverage *coverage)
-{
-	struct hypothesis probe = *link, *h;
-	const struct test *test;
-
-	if (link->reason) {
-		run_test(sql, &probe, names_tasks(sql, link) ? &held_up : &stopped_meanwhile, coverage);
-		test = &probe.tests[0];
-		json_decref(test->row);
-		json_decref(test->rows);
-		if (test->holds != 1)
-			return NULL;
-	}
-	h = engine_evaluate(sql, rule, link->victim, link->reason, &link->window, coverage);
-	if (!h || h->verdict != VERDICT_SUPPORTED || !link->reason) {
-		if (h && h->verdict == VERDICT_SUPPORTED)
-			return h;
-		hypothesis_free(h);
-		return NULL;
-	}
-	h->waiter = link->waiter;
-	h->waiter_reason = link->waiter_reason;
-	run_test(sql, h, probe.tests[0].def, coverage);
-	if (probe.tests[0].def == &stopped_meanwhile) {
-		say(h->capped_by, "what stopped %s was not seen task by task%s", "the culprit", "");
-		h->level = MIN(h->level, CONFIDENCE_PROBABLE);
-	}
-	return h;
 }
 
 /* A rule may be what stopped the culprit when the one before names it, or names any wait and this one explains waits. */
@@ -595,39 +605,55 @@ static bool leads_to(const struct hypothesis *from, const struct rule *rule, con
 	return false;
 }
 
-static void offer_link(struct sql *sql, const struct rule *rule, const struct hypothesis *link,
-		       const struct coverage *coverage, struct hypothesis **found)
+/* Writes down what makes it a link. */
+static void prove_link(struct sql *sql, struct hypothesis *h, const struct hypothesis *link, const struct held *held,
+		       const struct coverage *coverage)
 {
-	struct hypothesis *h = try_link(sql, rule, link, coverage);
-
-	if (h && better(h, *found)) {
-		hypothesis_free(*found);
-		*found = TAKE_PTR(h);
+	h->waiter = link->waiter;
+	h->waiter_reason = link->waiter_reason;
+	if (!link->reason)
+		return;
+	run_test(sql, h, held->waited_ns ? &held_up : &stopped_meanwhile, coverage);
+	if (!held->waited_ns) {
+		say(h->capped_by, "what stopped %s was not seen task by task%s", "the culprit", "");
+		h->level = MIN(h->level, CONFIDENCE_PROBABLE);
 	}
-	hypothesis_free(h);
 }
 
 /* What stopped the first culprit, while its victim waited for it. */
 static struct hypothesis *next_link(struct sql *sql, const struct rules *rules, const struct hypothesis *from,
 				    const char *from_reason, const struct coverage *coverage, const struct diagnosis *d)
 {
+	struct hypothesis link = { .window = from->window, .waiter = from->victim,
+				   .waiter_reason = from_reason ? from_reason : "" };
 	struct hypothesis *found = NULL;
 	const struct rule *rule;
+	struct held held;
 
-	if (!from->culprit_count || !from->culprits[0].is_container)
+	if (!from->rule->chain_to.count || !from->culprit_count || !from->culprits[0].is_container)
 		return NULL;
+	link.victim = from->culprits[0].container;
+	load_held(sql, &link, &held);
 	for (size_t i = 0; (rule = rules_at(rules, i)); i++) {
 		for (size_t s = 0; s < rule->symptoms.count; s++) {
 			const struct symptom *symptom = symptom_find(rules_symptoms(rules), rule->symptoms.items[s]);
-			const struct hypothesis link = { .victim = from->culprits[0].container, .window = from->window,
-							 .waiter = from->victim,
-							 .waiter_reason = from_reason ? from_reason : "",
-							 .reason = symptom ? symptom->reason : NULL };
+			struct hypothesis *h;
 
-			if (leads_to(from, rule, symptom) && !in_chain(d, rule, link.victim) &&
-			    !(found && found->rule == rule))
-				offer_link(sql, rule, &link, coverage, &found);
+			link.reason = symptom ? symptom->reason : NULL;
+			if (!leads_to(from, rule, symptom) || in_chain(d, rule, link.victim) ||
+			    (found && found->rule == rule) || !may_link(sql, &link, &held))
+				continue;
+			h = engine_evaluate(sql, rule, link.victim, link.reason, &link.window, coverage);
+			if (h && h->verdict == VERDICT_SUPPORTED && better(h, found)) {
+				hypothesis_free(found);
+				found = TAKE_PTR(h);
+			}
+			hypothesis_free(h);
 		}
+	}
+	if (found) {
+		link.reason = found->reason;
+		prove_link(sql, found, &link, &held, coverage);
 	}
 	return found;
 }

@@ -81,7 +81,8 @@ readonly RIGHT='
 				((.culprits[0].what // "") | ascii_downcase | contains($truth.culprit_what | ascii_downcase | split(":")[0])))
 		else true end;
 	def is_sure: .confidence.level == "confirmed" or .confidence.level == "probable";
-	def blames_bystander($truth): $truth.bystander != null and is_sure
+	# For what the victim suffered: on a host with work of its own a bystander is somebody else'"'"'s culprit now and then.
+	def blames_bystander($truth): $truth.bystander != null and is_sure and hit_victim($truth)
 		and any(.culprits[]; (.container.cgroup // "") == $truth.bystander);'
 
 # Prints "" when a report matches the ground truth, else what came nearest.

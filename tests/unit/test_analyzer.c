@@ -243,7 +243,7 @@ static void test_merged(void **state)
 		synth_usage(h.s, parties[1])->cpu_ns = 100 * MS;
 		if (i >= 5 && i < 18)
 			lock_second(&h, parties[0], parties[1]);
-		if (i >= 8 && i < 18)
+		if (i >= 7 && i < 18)
 			throttled_second(&h, parties[1], true);
 		synth_tick(h.s);
 	}
