@@ -99,7 +99,144 @@ static const struct story in_a_pod[] = {
 	{ "mem.compaction", compaction, "reclaim", NULL, "fragmented", "warning", "confirmed", "mem.reclaim.global", NULL },
 };
 
+/* ---- page cache -------------------------------------------------------------------------------------------------- */
+
+static void waits_for_disk(struct synth *s)
+{
+	struct kw_event *e;
+
+	synth_wait(s, VICTIM, KW_WAIT_BLOCK, 600 * MS, 200 * MS, 6);
+	e = synth_event(s, KW_KIND_block, VICTIM, SYNTH_NOBODY, 600 * MS, 200 * MS);
+	*(struct kw_block *)synth_payload(e) = (struct kw_block){ .dev = 7 << 20,
+								  .bytes = 65536,
+								  .device_ns = 200 * MS,
+								  .alone_ns = 200 * MS,
+								  .inflight = 1,
+								  .disk = "loop0" };
+	synth_send(s, e);
+	synth_usage(s, VICTIM)->io_read_bytes = 16 * MIB;
+	synth_usage(s, VICTIM)->memory_bytes = 15 * MIB;
+	synth_usage(s, VICTIM)->memory_limit_bytes = 16 * MIB;
+	synth_usage(s, VICTIM)->refaults_anon = 0;
+}
+
+/* A slow disk is not enough: a cold cache that is read looks the same but for the refaults. */
+static void refault(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	waits_for_disk(s);
+	if (v != MISSING)
+		synth_usage(s, VICTIM)->refaults = v == ALIKE ? 20 : 3000;
+}
+
+static void evicted(struct synth *s, enum variant v, int second)
+{
+	struct kw_event *e;
+
+	(void)second;
+	waits_for_disk(s);
+	synth_usage(s, VICTIM)->refaults = v == ALIKE ? 3000 : 0;
+	if (v != FAULT)
+		return;
+	e = synth_event(s, KW_KIND_evict, VICTIM, CULPRIT, 100 * MS, 0);
+	*(struct kw_evict *)synth_payload(e) = (struct kw_evict){ .bytes = 10 * MIB, .inode = 12, .dev = 77 };
+	synth_send(s, e);
+}
+
+static void dirty_pause(struct synth *s, int container, int64_t dirtied, int at_ms)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_dirty, container, SYNTH_NOBODY, at_ms * MS, 0);
+
+	*(struct kw_dirty *)synth_payload(e) = (struct kw_dirty){ .bdi = "7:0",
+								  .dirtied_bytes = (uint64_t)dirtied,
+								  .device_dirty_bytes = 9 * MIB,
+								  .device_limit_bytes = 8 * MIB,
+								  .rate_bytes = 1 * MIB };
+	synth_send(s, e);
+}
+
+/* The same waits elsewhere in the kernel are those of a slow disk. */
+static void dirty_throttle(struct synth *s, enum variant v, int second)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_offcpu, VICTIM, SYNTH_NOBODY, 500 * MS, 200 * MS);
+	struct kw_offcpu *o = synth_payload(e);
+
+	(void)second;
+	*o = (struct kw_offcpu){ .state = 2, .reason = KW_WAIT_BLOCK, .iowait = 1, .wait_class = "io" };
+	snprintf(o->wait_place, sizeof(o->wait_place), "%s", v == ALIKE ? "folio_wait_bit" : "balance_dirty_pages");
+	synth_send(s, e);
+	waits_for_disk(s);
+	synth_usage(s, VICTIM)->refaults = 0;
+	if (v == MISSING)
+		return;
+	dirty_pause(s, VICTIM, 64 << 10, 300);
+	dirty_pause(s, CULPRIT, 3 * MIB, 400);
+	dirty_pause(s, CULPRIT, 3 * MIB, 700);
+}
+
+static const struct story page_cache[] = {
+	{ "mem.refault", refault, "usage", "/test/web", "more than", "warning", "confirmed", "io.device_slow", NULL },
+	{ "mem.evicted", evicted, "evict", "/test/batch", "threw out", "warning", "confirmed", "mem.refault", NULL },
+	{ "mem.dirty_throttle", dirty_throttle, "dirty", "/test/batch", "dirtied", "warning", "confirmed",
+	  "io.device_slow", NULL },
+};
+
+/* ---- what a container does to itself ------------------------------------------------------------------------------ */
+
+/* A program that grows faults once for each page, too. */
+static void fault_storm(struct synth *s, enum variant v, int second)
+{
+	struct kw_usage *u = synth_usage(s, VICTIM);
+
+	u->cpu_ns = 950 * MS;
+	u->cpu_system_ns = 700 * MS;
+	u->major_faults = 0;
+	if (v == MISSING)
+		return;
+	u->faults = 200000;
+	u->memory_bytes = v == ALIKE ? (100 + 780 * second) * MIB : 100 * MIB;
+}
+
+/* Processes that grow fill a limit as well. */
+static void slab(struct synth *s, enum variant v, int second)
+{
+	struct kw_usage *u = synth_usage(s, VICTIM);
+
+	u->memory_limit_bytes = 64 * MIB;
+	u->memory_bytes = (12 + 10 * second) * MIB;
+	if (v == MISSING)
+		return;
+	u->memory_kernel_bytes = (v == ALIKE ? 2 : 10 + 10 * second) * MIB;
+	u->memory_anon_bytes = (v == ALIKE ? 10 + 10 * second : 2) * MIB;
+}
+
+static const struct story alone[] = {
+	{ "mem.fault_storm", fault_storm, "usage", "/test/web", NULL, "info", "confirmed", NULL, NULL },
+	{ "mem.slab", slab, "usage", "/test/web", NULL, "info", "probable", NULL, NULL },
+};
+
+/* ---- minutes -------------------------------------------------------------------------------------------------------- */
+
+/* A step up, and then no more: a cache was filled, a worker was added. */
+static void leak(struct synth *s, enum variant v, int second)
+{
+	struct kw_usage *u = synth_usage(s, VICTIM);
+	int64_t grown = v == ALIKE ? (second >= 100) * 40 * MIB : second * MIB / 5;
+
+	u->memory_limit_bytes = 256 * MIB;
+	if (v != MISSING)
+		u->memory_anon_bytes = u->memory_bytes = 64 * MIB + grown;
+}
+
+static const struct stage minutes_stage = { usual_containers, "/test/web", 260, NULL };
+
+static const struct story minutes[] = {
+	{ "mem.leak", leak, "usage", "/test/web", NULL, "warning", "probable", NULL, NULL },
+};
+
 int main(void)
 {
-	return stories_run(in_a_pod, ARRAY_SIZE(in_a_pod), &pod_stage);
+	return stories_run(in_a_pod, ARRAY_SIZE(in_a_pod), &pod_stage) +
+	       stories_run(page_cache, ARRAY_SIZE(page_cache), NULL) + stories_run(alone, ARRAY_SIZE(alone), NULL) +
+	       stories_run(minutes, ARRAY_SIZE(minutes), &minutes_stage);
 }
