@@ -9,7 +9,7 @@
 
 #include "analyze/sql.h"
 
-#define COVERAGE_PROBES_MAX 64
+#define COVERAGE_PROBES_MAX 128
 
 struct probe_coverage {
 	char name[32];

@@ -311,7 +311,7 @@ int rules_load(const char *dir, struct rules **ret_rules, struct strbuf *ret_mes
 	return 0;
 }
 
-int rules_check_files(const char *const *paths, size_t count, struct strbuf *ret_messages)
+int rules_load_files(const char *const *paths, size_t count, struct rules **ret_rules, struct strbuf *ret_messages)
 {
 	struct rules *rules = calloc(1, sizeof(*rules));
 	int result, r;
@@ -324,8 +324,24 @@ int rules_check_files(const char *const *paths, size_t count, struct strbuf *ret
 		result = r < 0 ? r : result;
 	}
 	r = check_set(rules, true, ret_messages);
-	rules_free(rules);
-	return result < 0 || r < 0 ? -EINVAL : 0;
+	if (result < 0 || r < 0) {
+		rules_free(rules);
+		return -EINVAL;
+	}
+	sort_set(rules);
+	hash_rules(rules);
+	*ret_rules = rules;
+	return 0;
+}
+
+int rules_check_files(const char *const *paths, size_t count, struct strbuf *ret_messages)
+{
+	struct rules *rules;
+	int r = rules_load_files(paths, count, &rules, ret_messages);
+
+	if (r == 0)
+		rules_free(rules);
+	return r;
 }
 
 void rules_free(struct rules *rules)

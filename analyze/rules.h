@@ -90,6 +90,8 @@ bool rules_changed(const struct rules *rules);
  * symptoms.yaml holds symptoms only.
  */
 int rules_check_files(const char *const *paths, size_t count, struct strbuf *ret_messages);
+/* The same, and hands the set over. */
+int rules_load_files(const char *const *paths, size_t count, struct rules **ret_rules, struct strbuf *ret_messages);
 /* One file's text alone; symptoms and causes it names need not exist. */
 int rules_parse(const char *file, const char *text, size_t len, struct rule **ret_rule, struct strbuf *ret_messages);
 /* A list of symptoms; each that is right is added to *ret_symptoms. */

@@ -15,12 +15,14 @@
 struct statement {
 	const char *text;
 	sqlite3_stmt *stmt;
+	uint64_t used;
 };
 
 struct sql {
 	sqlite3 *db;
 	struct statement *statements;
 	size_t count;
+	uint64_t uses;
 	char error[256];
 };
 
@@ -55,17 +57,37 @@ void sql_use(struct sql *s, sqlite3 *db)
 	s->db = db;
 }
 
+/* The one not used for longest makes room: never one that somebody holds. */
+static struct statement *oldest(struct sql *s)
+{
+	struct statement *found = NULL;
+
+	for (size_t i = 0; i < s->count; i++) {
+		struct statement *slot = &s->statements[i];
+
+		if ((!found || slot->used < found->used) && !(slot->stmt && sqlite3_stmt_busy(slot->stmt)))
+			found = slot;
+	}
+	return found ? found : &s->statements[0];
+}
+
 static struct statement *slot_of(struct sql *s, const char *text)
 {
-	for (size_t i = 0; i < s->count; i++)
+	struct statement *slot = NULL;
+
+	for (size_t i = 0; i < s->count && !slot; i++)
 		if (s->statements[i].text == text)
-			return &s->statements[i];
-	if (s->count == STATEMENTS_MAX) {
-		sqlite3_finalize(s->statements[--s->count].stmt);
-		s->statements[s->count].stmt = NULL;
+			slot = &s->statements[i];
+	if (!slot && s->count < STATEMENTS_MAX) {
+		slot = &s->statements[s->count++];
+		*slot = (struct statement){ .text = text };
+	} else if (!slot) {
+		slot = oldest(s);
+		sqlite3_finalize(slot->stmt);
+		*slot = (struct statement){ .text = text };
 	}
-	s->statements[s->count] = (struct statement){ .text = text };
-	return &s->statements[s->count++];
+	slot->used = ++s->uses;
+	return slot;
 }
 
 sqlite3_stmt *sql_get(struct sql *s, const char *text)
