@@ -416,18 +416,29 @@ static __always_inline void gain(const struct slot *s, const struct request_stat
 /* Rounding of k/n leaves a few ns a step; below 1 us nobody is named. */
 #define WORTH_NS 1000
 
+static __noinline int blame_share(const struct request_state *st, const struct share *of)
+{
+	struct kw_cg victim;
+
+	if (!st || !of || of->ns < WORTH_NS)
+		return 0;
+	victim = occupant_key(&st->owner.cg);
+	kw_sum_blame(KW_RES_BLOCK, &victim, &of->party, of->writeback ? KW_SINK_WRITEBACK : KW_SINK_CONTAINER, st->dev,
+		     of->ns);
+	return 0;
+}
+
 static __always_inline void blame(const struct request_state *st, struct shares *sh)
 {
 	struct kw_cg victim = occupant_key(&st->owner.cg);
 	struct kw_party self = st->owner;
 
 	self.cg = victim;
-	for (u32 i = 0; i < OVERFLOW; i++) {
-		if (i != st->slot && sh->of[i].ns >= WORTH_NS)
-			kw_sum_blame(KW_RES_BLOCK, &victim, &sh->of[i].party,
-				     sh->of[i].writeback ? KW_SINK_WRITEBACK : KW_SINK_CONTAINER, st->dev,
-				     sh->of[i].ns);
-	}
+	/* Unrolled: before 6.4 the verifier takes some layouts of a loop that ends with a call for endless. */
+#pragma clang loop unroll(full)
+	for (u32 i = 0; i < OVERFLOW; i++)
+		if (i != st->slot)
+			blame_share(st, &sh->of[i]);
 	if (sh->self_ns >= WORTH_NS)
 		kw_sum_blame(KW_RES_BLOCK, &victim, &self, KW_SINK_CONTAINER, st->dev, sh->self_ns);
 	if (sh->alone_ns >= WORTH_NS)

@@ -45,6 +45,7 @@
 #define FIELD_listen(m, t, u, x) FIELD(listen, m, t, u, x)
 #define FIELD_netfail(m, t, u, x) FIELD(netfail, m, t, u, x)
 #define FIELD_stuck(m, t, u, x) FIELD(stuck, m, t, u, x)
+#define FIELD_klog(m, t, u, x) FIELD(klog, m, t, u, x)
 #include "schema/events.def"
 #undef KW_EVENT
 

@@ -40,5 +40,6 @@
 #include "schema/ev_listen.h"
 #include "schema/ev_netfail.h"
 #include "schema/ev_stuck.h"
+#include "schema/ev_klog.h"
 
 #endif

@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# guest.sh FOLDER [FAULT...]: what runs inside a guest (tests/vm/run.sh, which also judges what is left in FOLDER).
+# Under emulation a fork costs forty times as much, so this starts few programs and decides nothing.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+out=$1
+shift
+state=/var/lib/kwhy-guest url=http://127.0.0.1:7070
+mkdir -p "$state"
+chmod 755 "$state"
+
+"$KWHY" doctor --state "$state" >"$out/doctor.txt" 2>&1
+"$KWHY" doctor --state "$state" --json >"$out/doctor.json" 2>/dev/null
+[[ ! -s $out/kwhy_fault.ko ]] || insmod "$out/kwhy_fault.ko"
+
+"$KWHY" up --state "$state" --listen 127.0.0.1:7070 >"$out/up.log" 2>&1 &
+up=$!
+for ((i = 0; i < 60; i++)); do
+	curl -fsS -m 2 -o /dev/null "$url/readyz" 2>/dev/null && break
+	sleep 0.5
+done
+((i < 60)) && echo "$SECONDS" >"$out/ready"
+"$KWHY" probes --state "$state" >"$out/probes.txt" 2>&1
+"$KWHY" probes --state "$state" --json >"$out/probes.json" 2>/dev/null
+
+for fault; do
+	"$FAULTS" run "$fault" --json >"$out/$fault.log" 2>"$out/$fault.err"
+	echo $? >"$out/$fault.status"
+done
+sleep 4
+"$KWHY" incidents --state "$state" --json >"$out/incidents.json" 2>"$out/incidents.err"
+"$KWHY" query --state "$state" --csv 'SELECT * FROM v_coverage GROUP BY probe HAVING ts_ns = max(ts_ns)' \
+	>"$out/coverage.csv" 2>&1
+kill -TERM $up
+wait $up
+echo $? >"$out/up.status"
+dmesg >"$out/dmesg" 2>/dev/null
+cp -r "$state" "$out/state" 2>/dev/null
+true

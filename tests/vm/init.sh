@@ -1,0 +1,60 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# /init of a guest's initramfs: its / is the host's, read-only, below a tmpfs.  kwhy.run= of the kernel command line
+# names a folder of the host that is writable in the guest; its file "command" is run, its status left in "status".
+/bin/busybox --install -s /bin
+export PATH=/bin
+
+fail() {
+	echo "guest: $*" >/dev/console
+	sleep 1
+	echo b >/proc/sysrq-trigger
+	sleep 60
+}
+
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+for module in $(cat /modules/order 2>/dev/null); do
+	insmod "/modules/$module" || echo "guest: cannot load $module" >/dev/console
+done
+mount -t tmpfs -o size=75% tmpfs /overlay
+mkdir /overlay/lower /overlay/upper /overlay/work /overlay/root
+mount -t virtiofs -o ro root /overlay/lower || fail "cannot mount the host's root"
+root=/overlay/root
+mount -t overlay -o lowerdir=/overlay/lower,upperdir=/overlay/upper,workdir=/overlay/work overlay $root ||
+	fail "cannot mount an overlay"
+for word in $(cat /proc/cmdline); do
+	case $word in
+	kwhy.run=*) run=${word#*=} ;;
+	kwhy.modules=*) modules=${word#*=} ;;
+	esac
+done
+
+mkdir -p $root/proc $root/sys $root/dev $root/run $root/tmp
+mount -t proc proc $root/proc
+mount -t sysfs sys $root/sys
+mount -t devtmpfs dev $root/dev
+mkdir -p $root/dev/pts $root/dev/shm
+mount -t devpts devpts $root/dev/pts
+for where in /dev/shm /run; do
+	mount -t tmpfs -o mode=1777 tmpfs "$root$where"
+done
+ln -sf /proc/self/fd $root/dev/fd
+mount -t cgroup2 cgroup2 $root/sys/fs/cgroup
+mount -t tracefs tracefs $root/sys/kernel/tracing
+mount -t debugfs debugfs $root/sys/kernel/debug
+mount -t bpf -o mode=700 bpf $root/sys/fs/bpf
+mount -t securityfs securityfs $root/sys/kernel/security
+mkdir -p "$root$run" "$root/lib/modules"
+mount -t virtiofs run "$root$run" || fail "cannot mount $run"
+mount --bind "$root$modules/lib/modules" $root/lib/modules || fail "cannot see $modules"
+hostname guest
+ip link set lo up
+
+chroot $root /bin/bash "$run/command" >"$root$run/output" 2>&1 </dev/null
+echo $? >"$root$run/status"
+sync
+echo b >/proc/sysrq-trigger # QEMU runs with -no-reboot
+sleep 60

@@ -1,0 +1,135 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# run.sh [VERSION...]: boots stock Debian kernels under emulation (6.1 when none is named) and runs in each what a user
+# would: doctor, up, probes, and real faults, those that only a guest may have included.  "newest" is the newest kernel
+# line Debian offers.  FAULTS_IN_GUEST names the faults.  A kernel the mirror does not carry any more is skipped.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+BUILD=${BUILD:-build}
+. tests/e2e/lib.sh
+. tests/vm/kernels.sh
+
+versions=("$@")
+((${#versions[@]})) || versions=(6.1)
+read -ra faults <<<"${FAULTS_IN_GUEST:-cpu_neighbor cpu_throttled oom_memcg reclaim_memcg lock_kernel net_drop_policy \
+	fs_frozen freeze_cgroup kernel_softlockup kernel_rcu_stall kernel_hung kernel_workqueue kernel_oops}"
+
+missing() { # why nothing of this can run here
+	local program
+	[[ $EUID -eq 0 ]] || { echo "needs root"; return; }
+	[[ $(uname -m) == x86_64 ]] || { echo "the guests are x86_64 machines"; return; }
+	for program in qemu-system-x86_64 busybox cpio depmod modprobe unshare findmnt jq; do
+		command -v "$program" >/dev/null || { echo "$program is not installed"; return; }
+	done
+	[[ -x /usr/lib/qemu/virtiofsd || -x /usr/libexec/virtiofsd ]] || { echo "virtiofsd is not installed"; return; }
+	unshare --mount true 2>/dev/null || echo "no mount namespaces here"
+}
+
+# The module for faults of the kernel itself.  Debian's headers hold absolute paths below /usr, so they are laid over it
+# in a mount namespace of our own.
+build_module() { # folder of the kernel, RUN folder
+	local release headers=$1/headers work=$1/module
+	release=$(cat "$1/release")
+	if [[ ! -s $work/kwhy_fault.ko || tests/vm/module/kwhy_fault.c -nt $work/kwhy_fault.ko ]]; then
+		[[ -d $headers/usr ]] || { vm_apt_init && vm_unpack "$release" headers "$headers"; } || return 1
+		mkdir -p "$work"
+		cp tests/vm/module/* "$work/"
+		# A kernel of a newer Debian was built with a newer compiler: leave out what ours does not know.
+		# shellcheck disable=SC2016
+		printf '%s\n' '#!/bin/bash' 'args=()' 'for a; do [[ $a == -fmin-function-alignment=* ]] || args+=("$a"); done' \
+			'exec gcc "${args[@]}"' >"$work/cc"
+		chmod 755 "$work/cc"
+		# shellcheck disable=SC2016
+		unshare --mount --propagation private bash -c 'mount -t overlay -o "lowerdir=$1/usr:/usr" none /usr &&
+			exec make -s -C "/usr/src/linux-headers-$2" M="$3" CC="$3/cc" CONFIG_DEBUG_INFO_BTF_MODULES= modules' \
+			_ "$headers" "$release" "$work" >"$work/build.log" 2>&1 || return 1
+	fi
+	cp "$work/kwhy_fault.ko" "$2/"
+}
+
+judge_doctor() { # name, folder
+	local fails
+	fails=$(jq -r 'select(.result == "FAIL") | "\(.name): \(.text)"' "$2/doctor.json" | paste -sd '|')
+	if [[ ! -s $2/doctor.json ]]; then not_ok "$1: doctor" "said nothing"
+	elif [[ -n $fails ]]; then not_ok "$1: doctor" "$fails"
+	else ok "$1: doctor finds nothing that fails"; fi
+}
+
+# Which probes may be missing on a kernel is written down beside the test; anything else is news.
+judge_probes() { # name, folder, version
+	local missing known
+	missing=$(jq -r 'select(.state == "failed") | .probe' "$2/probes.json" | sort | paste -sd ' ')
+	known=$(sed -n "s/^$3: *//p" tests/vm/missing-probes | tr ' ' '\n' | sort | paste -sd ' ')
+	if [[ ! -s $2/probes.json ]]; then not_ok "$1: probes" "said nothing"
+	elif [[ $missing != "$known" ]]; then
+		not_ok "$1: probes" "missing: ${missing:-none}, known to be missing: ${known:-none}$(jq -r \
+			'select(.state == "failed") | "; \(.probe): \(.why)"' "$2/probes.json" | paste -sd ' ')"
+	elif ! jq -es 'all(.[]; .state == "attached" or .state == "off" or (.why | length) > 0)' "$2/probes.json" >/dev/null; then
+		not_ok "$1: probes" "a probe is degraded and does not say why"
+	else ok "$1: every probe is attached, or says why not (${missing:-none missing})"; fi
+}
+
+judge_fault() { # name, folder, fault
+	local log=$2/$3.log status setup onset end reports verdict blamed
+	status=$(cat "$2/$3.status" 2>/dev/null)
+	if [[ ${status:-none} == 77 ]]; then
+		skip "$1: $3" "$(tail -n 1 "$2/$3.err")"
+		return
+	elif [[ ${status:-none} != 0 ]]; then
+		# Time runs differently under emulation; a fault that had no effect proves nothing either way.
+		skip "$1: $3" "status ${status:-none} in the guest: $(tail -n 1 "$2/$3.err" 2>/dev/null)"
+		return
+	fi
+	setup=$(jq -c 'select(.event == "setup")' "$log")
+	onset=$(jq -r 'select(.event == "onset") | .wall_ns' "$log")
+	end=$(jq -r 'select(.event == "end") | .wall_ns' "$log")
+	reports=$(jq -s --argjson from $((onset - 1000000000)) --argjson to $((end + 4000000000)) '[.[]
+		| select((.window.onset_ns | tonumber) <= $to and ((.window.end_ns // "9e18") | tonumber) >= $from)]' "$2/incidents.json")
+	verdict=$(judge "$setup" "$reports")
+	blamed=$(blamed_bystander "$setup" "$reports")
+	jq -r '.[] | "#   \(.cause) [\(.confidence.level), \(.severity)] \(.headline)"' <<<"$reports"
+	if [[ -n $verdict ]]; then not_ok "$1: $3" "expected $(jq -r '"\(.cause) victim \(.victim) culprit \(.culprit // .culprit_what // "none")"' <<<"$setup"); got $verdict"
+	elif [[ -n $blamed ]]; then not_ok "$1: $3" "bystander blamed: $blamed"
+	else ok "$1: $3"; fi
+}
+
+one_kernel() { # version
+	local folder run name fault status why
+	if ! folder=$(vm_kernel "$1" 2>"$VM_CACHE/why"); then
+		why=$(tail -n 1 "$VM_CACHE/why")
+		echo "# KERNEL $1 IS NOT TESTED: $why"
+		skip "kernel $1" "$why"
+		return
+	fi
+	name="kernel $(sed 's/-cloud-amd64$//' "$folder/release")"
+	run=$VM_CACHE/run.$1
+	rm -rf "$run"
+	mkdir -p "$run"
+	build_module "$folder" "$run" || echo "# no module for $name: $(tail -n 1 "$folder/module/build.log" 2>/dev/null)"
+	printf 'cd %q\nexport KWHY=%q FAULTS=%q\nexec tests/vm/guest.sh %q %s\n' "$PWD" "$(realpath "$KWHY")" \
+		"$(realpath "$FAULTS")" "$run" "${faults[*]}" >"$run/command"
+	tests/vm/boot.sh --seconds "${VM_SECONDS:-420}" "$folder" "$run" >"$run/boot.log" 2>&1
+	status=$?
+	if [[ ! -s $run/status ]]; then
+		not_ok "$name: boots and answers" "status $status: $(tail -n 1 "$run/boot.log")"
+		return
+	fi
+	ok "$name: boots and answers"
+	if [[ -s $run/ready ]]; then ok "$name: up becomes ready"; else not_ok "$name: up becomes ready" "$(tail -n 2 "$run/up.log" | paste -sd ' ')"; fi
+	judge_doctor "$name" "$run"
+	judge_probes "$name" "$run" "$1"
+	for fault in "${faults[@]}"; do
+		judge_fault "$name" "$run" "$fault"
+	done
+	if [[ $(cat "$run/up.status" 2>/dev/null) == 0 ]]; then ok "$name: up stops cleanly"; else not_ok "$name: up stops cleanly" "status $(cat "$run/up.status" 2>/dev/null)"; fi
+}
+
+why=$(missing)
+if [[ -n $why ]]; then
+	skip "other kernels" "$why"
+	exit 0
+fi
+for version in "${versions[@]}"; do
+	one_kernel "$version"
+done
