@@ -120,34 +120,52 @@ static void check_lockdown(struct doctor *d)
 	    mode);
 }
 
+/* One probe that is not whole: what the kernel refused, and what that costs. */
+static void add_probe(struct doctor *d, const struct probe_run *run)
+{
+	char name[48];
+
+	snprintf(name, sizeof(name), "probe %.40s", run->probe->name);
+	add(d, DOCTOR_WARN, name,
+	    "a newer kernel; until then diagnoses say that this evidence is missing", "%.120s; lost: %.120s", run->why,
+	    run->lost[0] ? run->lost : run->probe->causes);
+}
+
+/* Loads and attaches every probe as `kwhy up` would, and lets it go at once. */
+static void try_probes(struct doctor *d, struct objects *o)
+{
+	unsigned int attached = objects_start(o), whole = 0, all = 0;
+	const struct probe_run *run;
+
+	for (; (run = objects_probe(o, all)); all++)
+		whole += run->state == PROBE_ATTACHED;
+	add(d,
+	    whole == all ? DOCTOR_PASS
+	    : attached	 ? DOCTOR_WARN
+			 : DOCTOR_FAIL,
+	    "bpf programs", "see the probes below", "%u programs attached; %u of %u probes see all they are made for",
+	    attached, whole, all);
+	for (unsigned int i = 0; (run = objects_probe(o, i)); i++)
+		if (run->state != PROBE_ATTACHED)
+			add_probe(d, run);
+}
+
 static void check_bpf(struct doctor *d)
 {
 	static const char fix[] = "run as root with CAP_BPF and CAP_PERFMON, on a kernel with CONFIG_BPF_SYSCALL";
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
 	struct config *config = config_new();
 	struct objects *o = NULL;
-	const struct probe *trial[2] = { NULL, NULL };
 
-	for (unsigned int i = 0; probes[i]; i++)
-		if (!strcmp(probes[i]->name, "cgroup"))
-			trial[0] = probes[i];
-	if (!config || !trial[0] || config_set(config, "collect.ring_size", "64K", &error) < 0) {
+	if (!config || config_set(config, "collect.ring_size", "64K", &error) < 0) {
 		config_free(config);
 		return;
 	}
-	if (objects_new(config, trial, bpf_object_images, bpf_object_images_count, &o, &error) < 0) {
+	if (objects_new(config, probes, bpf_object_images, bpf_object_images_count, &o, &error) < 0) {
 		add(d, DOCTOR_FAIL, "bpf ring buffer", fix, "%s; only samplers work", strbuf_str(&error));
 	} else {
-		const struct probe_run *run;
-
-		objects_start(o);
-		run = objects_probe(o, 0);
 		add(d, DOCTOR_PASS, "bpf ring buffer", "", "can be made");
-		add(d,
-		    run->state == PROBE_ATTACHED   ? DOCTOR_PASS
-		    : run->state == PROBE_DEGRADED ? DOCTOR_WARN
-						   : DOCTOR_FAIL,
-		    "bpf programs", fix, "%s%s%s", run->attach[0] ? "attached " : "", run->attach, run->why);
+		try_probes(d, o);
 	}
 	objects_free(o);
 	config_free(config);

@@ -543,29 +543,34 @@ static void add_attach(struct probe_run *run, const char *section)
 	       used + 1 + strlen(section) + 4 < sizeof(run->attach) ? section : "...");
 }
 
+static void lose(struct probe_run *run, const struct hook *h, const char *lost)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), "%s: %s", h->choice[0]->hook, h->why);
+	append(run->why, sizeof(run->why), "; ", text);
+	if (lost)
+		append(run->lost, sizeof(run->lost), "; ", lost);
+	if (run->state == PROBE_ATTACHED)
+		run->state = PROBE_DEGRADED;
+}
+
 static void judge_hook(const struct objects *o, const struct hook *h, struct probe_run *run)
 {
 	const struct link_slot *slot = find_link(o, h);
-	char text[160];
+	const struct attach_choice *first = h->choice[0];
 
 	if (slot && slot->link) {
 		add_attach(run, bpf_program__section_name(slot->program));
-		if (h->current > 0 && run->state == PROBE_ATTACHED)
-			run->state = PROBE_DEGRADED;
+		if (h->current > 0 && h->choice[h->current]->lost)
+			lose(run, h, h->choice[h->current]->lost);
 		return;
 	}
-	if (!h->choice[0]->required && !h->choice[0]->lost)
-		return; /* nobody misses it */
-	if (!h->choice[0]->required && !h->choice[0]->lost)
+	if (!first->required && !first->lost)
 		return; /* nothing to watch where the kernel has no such thing */
-	snprintf(text, sizeof(text), "%s: %s", h->choice[0]->hook, h->why);
-	append(run->why, sizeof(run->why), "; ", text);
-	if (h->choice[0]->lost)
-		append(run->lost, sizeof(run->lost), "; ", h->choice[0]->lost);
-	if (h->choice[0]->required)
+	lose(run, h, first->lost);
+	if (first->required)
 		run->state = PROBE_FAILED;
-	else if (run->state == PROBE_ATTACHED)
-		run->state = PROBE_DEGRADED;
 }
 
 static void judge_probes(struct objects *o)

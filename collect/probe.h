@@ -28,9 +28,11 @@ struct attach_choice {
 	const char *hook;
 	const char *program; /* function name in the object; its SEC() says the type */
 	bool required;
-	/* What is missing when no choice of this hook works; NULL for all but the first choice.  A hook that is not
-	 * required and has none may be absent without the probe being degraded (a file system that this host does not
-	 * have). */
+	/*
+	 * With the first choice: what is missing when none of this hook works.  A hook that is not required and has
+	 * NULL there may be absent without the probe being degraded (a file system that this host does not have).
+	 * With the others: what is missing when it comes down to this one; NULL: nothing.
+	 */
 	const char *lost;
 };
 

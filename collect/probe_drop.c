@@ -9,7 +9,7 @@
 static const struct attach_choice hooks[] = {
 	{ "free", "drop_rx_sk", true, "packets dropped on this host" },
 	{ "free", "drop_reason", true, NULL },
-	{ "free", "drop_plain", true, NULL },
+	{ "free", "drop_plain", true, "the kernel's reason for a drop: only the place tells what it was" },
 	{ "owner", "net_owner", false, "whose packets without a socket are" },
 	{ 0 },
 };

@@ -3,7 +3,7 @@
 
 static const struct attach_choice hooks[] = {
 	{ "victim", "oom_victim", true, "who was killed for want of memory, and under whose limit" },
-	{ "victim", "oom_victim_pid", true, NULL },
+	{ "victim", "oom_victim_pid", true, "the victim's container when another one asked for the memory" },
 	{ "table", "oom_table", false, "which other tasks had the memory when the OOM killer chose" },
 	{ "table", "oom_table_pid", false, NULL },
 	{ 0 },

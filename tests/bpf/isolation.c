@@ -11,12 +11,14 @@
 static const struct attach_choice good_hooks[] = {
 	{ "mkdir", "works", true, NULL },
 	{ "not missed", "no_tracepoint", false, NULL },
+	{ "as good", "no_tracepoint", false, "all" },
+	{ "as good", "works_raw", false, NULL },
 	{ 0 },
 };
 static const struct attach_choice second_hooks[] = {
 	{ "mkdir", "no_tracepoint", true, "never" },
 	{ "mkdir", "refused", true, NULL },
-	{ "mkdir", "works_raw", true, NULL },
+	{ "mkdir", "works_raw", true, "speed" },
 	{ 0 },
 };
 static const struct attach_choice part_hooks[] = {
@@ -61,7 +63,9 @@ static void run(struct checks *c, struct objects *o)
 	unsigned int attached = objects_start(o);
 
 	expect(c, o, 0, PROBE_ATTACHED, "tp_btf/cgroup_mkdir", NULL);
-	expect(c, o, 1, PROBE_DEGRADED, "raw_tp/cgroup_mkdir", NULL);
+	expect(c, o, 1, PROBE_DEGRADED, "raw_tp/cgroup_mkdir", "mkdir: this kernel has no such tracepoint");
+	check(c, !strcmp(objects_probe(o, 1)->lost, "speed"), "what the last choice costs is named", "%s",
+	      objects_probe(o, 1)->lost);
 	expect(c, o, 2, PROBE_DEGRADED, "tp_btf/cgroup_mkdir", "rmdir: verifier:");
 	check(c, strstr(objects_probe(o, 2)->why, "more: this kernel lacks struct kernfs_node") != NULL,
 	      "every missing hook is named", "%s", objects_probe(o, 2)->why);

@@ -72,7 +72,7 @@ timeout --kill-after=5 "$seconds" nice -n 5 qemu-system-x86_64 \
 	-chardev "socket,id=run,path=$sockets/run" -device vhost-user-fs-pci,chardev=run,tag=run \
 	-chardev "file,id=console,path=$run/console" -serial chardev:console \
 	-kernel "$image" -initrd "$kernel/initrd" \
-	-append "console=ttyS0 loglevel=5 panic=-1 tsc=reliable no_timer_check mitigations=off psi=1 lsm=lockdown,yama,bpf \
+	-append "console=ttyS0 loglevel=5 panic=-1 tsc=reliable no_timer_check mitigations=off init_on_alloc=0 psi=1 lsm=lockdown,yama,bpf \
 kwhy.run=$run kwhy.modules=$kernel $append" >"$run/qemu.log" 2>&1 </dev/null
 status=$?
 if [[ -s $run/status ]]; then
