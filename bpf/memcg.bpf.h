@@ -54,34 +54,71 @@ static __always_inline bool kw_memcg_full(u64 usage, u64 limit, u64 gap)
 	return gap <= KW_MEMCG_SLACK_PAGES || usage >= limit - limit / 50;
 }
 
+/* Of the walk below. */
+struct kw_memcg_walk {
+	u64 css;
+	u64 best;
+	struct kw_memcg_limit found;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct kw_memcg_walk);
+} memcg_walk SEC(".maps");
+
+/*
+ * One memcg of the walk; 1 ends it.  A global function is verified once for all calls; inside the loop the branches
+ * would multiply, for minutes before 6.4.
+ */
+__noinline int kw_memcg_step(u32 depth)
+{
+	u32 zero = 0;
+	struct kw_memcg_walk *w = bpf_map_lookup_elem(&memcg_walk, &zero);
+	struct cgroup_subsys_state *css;
+	struct mem_cgroup *memcg;
+	u64 usage, limit, gap;
+
+	if (!w || !w->css)
+		return 1;
+	css = (struct cgroup_subsys_state *)w->css;
+	memcg = (void *)css - bpf_core_field_offset(struct mem_cgroup, css);
+	usage = BPF_CORE_READ(memcg, memory.usage.counter);
+	limit = kw_memcg_limit_pages(memcg);
+	gap = limit > usage ? limit - usage : 0;
+	if (gap < w->best && kw_memcg_full(usage, limit, gap)) {
+		w->best = gap;
+		kw_cg_of_cgroup(BPF_CORE_READ(css, cgroup), &w->found.cg);
+		w->found.usage_bytes = usage * KW_PAGE_SIZE;
+		w->found.limit_bytes = limit * KW_PAGE_SIZE;
+		w->found.css = w->css;
+		w->found.own = depth == 0;
+		w->found.depth = depth;
+	}
+	w->css = (u64)BPF_CORE_READ(css, parent);
+	return 0;
+}
+
 /*
  * From the memcg of the task upwards: the one closest to its limit (in pages) among those within 2 % of it or within
- * one batch; the most specific of equals.  The kernel does not hand the memcg to these tracepoints.
+ * one batch; the most specific of equals.  The kernel does not hand the memcg to these tracepoints, which run with
+ * preemption off (include/linux/tracepoint.h), so that the walk has its CPU's place to itself.
  */
 static __noinline __attribute__((unused)) int kw_memcg_find(struct task_struct *task, struct kw_memcg_limit *ret)
 {
-	struct cgroup_subsys_state *css = kw_memory_css(task);
-	u64 best = ~0ULL;
+	u32 zero = 0;
+	struct kw_memcg_walk *w = bpf_map_lookup_elem(&memcg_walk, &zero);
 
-	if (!ret)
+	if (!ret || !w)
 		return 0;
-	for (u32 i = 0; i < KW_MEMCG_DEPTH_MAX && css; i++) {
-		struct mem_cgroup *memcg = (void *)css - bpf_core_field_offset(struct mem_cgroup, css);
-		u64 usage = BPF_CORE_READ(memcg, memory.usage.counter);
-		u64 limit = kw_memcg_limit_pages(memcg);
-		u64 gap = limit > usage ? limit - usage : 0;
-
-		if (gap < best && kw_memcg_full(usage, limit, gap)) {
-			best = gap;
-			kw_cg_of_cgroup(BPF_CORE_READ(css, cgroup), &ret->cg);
-			ret->usage_bytes = usage * KW_PAGE_SIZE;
-			ret->limit_bytes = limit * KW_PAGE_SIZE;
-			ret->css = (u64)css;
-			ret->own = i == 0;
-			ret->depth = i;
-		}
-		css = BPF_CORE_READ(css, parent);
-	}
+	__builtin_memset(w, 0, sizeof(*w));
+	w->css = (u64)kw_memory_css(task);
+	w->best = ~0ULL;
+	for (u32 i = 0; i < KW_MEMCG_DEPTH_MAX; i++)
+		if (kw_memcg_step(i))
+			break;
+	*ret = w->found;
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 # Under emulation a fork costs forty times as much, so this starts few programs and decides nothing.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 out=$1
 shift
 state=/var/lib/kwhy-guest url=http://127.0.0.1:7070
