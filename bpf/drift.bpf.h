@@ -30,6 +30,15 @@ static __always_inline u32 kw_state_direct(struct task_struct *task)
 	return ((struct task_struct___before_5_14 *)task)->state;
 }
 
+/* An int before 7.x, a byte since; of both the lowest byte tells (little-endian machines only). */
+static __always_inline bool kw_on_cpu(struct task_struct *task)
+{
+	u8 on_cpu = 0;
+
+	bpf_core_read(&on_cpu, sizeof(on_cpu), &task->on_cpu);
+	return on_cpu != 0;
+}
+
 /* cgroup_enter_frozen() sets the bit: in the v2 freezer's trap, but also in a stop, under ptrace and after vfork(). */
 static __always_inline bool kw_frozen_bit(struct task_struct *task)
 {

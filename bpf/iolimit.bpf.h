@@ -48,7 +48,7 @@ static __always_inline u64 limit_bps(struct throtl_grp *tg, u32 write)
 	if (bpf_core_field_size(tg->bps) == sizeof(tg->bps))
 		bpf_core_read(&bps, sizeof(bps), &tg->bps[write]);
 	else
-		bpf_core_read(&bps, sizeof(bps), &((struct throtl_grp___old *)tg)->bps[write][1]);
+		bpf_core_read(&bps, sizeof(bps), &((struct throtl_grp___old *)tg)->bps[2 * write + 1]);
 	return bps == ~0ULL ? 0 : bps;
 }
 
@@ -59,7 +59,7 @@ static __always_inline u32 limit_iops(struct throtl_grp *tg, u32 write)
 	if (bpf_core_field_size(tg->iops) == sizeof(tg->iops))
 		bpf_core_read(&iops, sizeof(iops), &tg->iops[write]);
 	else
-		bpf_core_read(&iops, sizeof(iops), &((struct throtl_grp___old *)tg)->iops[write][1]);
+		bpf_core_read(&iops, sizeof(iops), &((struct throtl_grp___old *)tg)->iops[2 * write + 1]);
 	return iops == ~0U ? 0 : iops;
 }
 

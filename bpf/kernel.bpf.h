@@ -139,7 +139,6 @@ struct cfs_bandwidth {
 
 struct task_group {
 	struct cgroup_subsys_state css;
-	struct sched_entity **se;
 	struct task_group *parent;
 	struct cfs_bandwidth cfs_bandwidth;
 };
@@ -156,6 +155,7 @@ struct cfs_rq {
 struct sched_entity {
 	u64 exec_start;
 	u64 sum_exec_runtime;
+	struct sched_entity *parent;
 	struct cfs_rq *cfs_rq;
 };
 
@@ -175,8 +175,8 @@ struct task_struct {
 	struct thread_info thread_info;
 	unsigned int __state;
 	unsigned int flags;
-	int on_cpu;
-	int on_rq;
+	unsigned int on_cpu; /* as this and the next became bytes in 7.x, unsigned ones can be read either way */
+	unsigned int on_rq;
 	int prio;
 	int static_prio;
 	unsigned int policy;
@@ -325,10 +325,11 @@ struct throtl_grp {
 	unsigned int iops[2];
 };
 
-/* before 6.10 (bf20ab538c81, "blk-throttle: remove CONFIG_BLK_DEV_THROTTLING_LOW"); [..][1] is the limit */
+/* before 6.10 (bf20ab538c81, "blk-throttle: remove CONFIG_BLK_DEV_THROTTLING_LOW"): [2][2], which BTF tells as one dimension; [..][1] is
+   the limit */
 struct throtl_grp___old {
-	u64 bps[2][2];
-	unsigned int iops[2][2];
+	u64 bps[4];
+	unsigned int iops[4];
 };
 
 struct bvec_iter {

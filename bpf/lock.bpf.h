@@ -153,7 +153,7 @@ static __always_inline void holder_note(struct kw_lock_wait *w, u64 now, bool as
 	}
 	kw_party_of(owner, &w->holder);
 	w->holder_state = kw_state_of(owner);
-	w->holder_on_cpu = BPF_CORE_READ(owner, on_cpu) != 0;
+	w->holder_on_cpu = kw_on_cpu(owner);
 	if (!w->holder_on_cpu && stack_allowed(now))
 		holder_stack(w);
 }

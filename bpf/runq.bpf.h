@@ -430,12 +430,16 @@ static __noinline int runq_record(struct task_struct *task, struct kw_walk *w, u
 }
 
 /*
- * A wait of task from .. now (run-queue clock, at least the blame threshold) on the CPU whose slices these are.
+ * A wait of task from .. now (run-queue clock, at least the blame threshold) on the task's CPU: this one, when the
+ * wait is over.
  * pending: it goes on; only what the sums do not have yet is added to them.
  */
-static __noinline int runq_wait(struct task_struct *task, struct kw_task_state *st, struct kw_slices *s, u32 walk,
-				u64 from, u64 now, u32 flags)
+static __noinline int runq_wait(struct task_struct *task, struct kw_task_state *st, u64 from, u64 now, u32 flags)
 {
+	u32 zero = 0, walk = flags & KW_FLAG_PENDING ? KW_WALK_SCAN : KW_WALK_SWITCH;
+	struct kw_slices *s = flags & KW_FLAG_PENDING ?
+				      bpf_map_lookup_percpu_elem(&kw_cpu_slices, &zero, kw_cpu_of(task)) :
+				      bpf_map_lookup_elem(&kw_cpu_slices, &zero);
 	struct kw_walk *w = bpf_map_lookup_elem(&kw_walks, &walk);
 	u64 fresh_from = from;
 

@@ -86,7 +86,6 @@ static __noinline int scan_blocked(struct task_struct *task, u32 state)
 static __noinline int scan_runnable(struct task_struct *task, struct kw_task_state *st)
 {
 	u64 queued = BPF_CORE_READ(task, sched_info.last_queued), now = kw_rq_clock(task);
-	u32 zero = 0;
 
 	if (!queued || (s64)(now - queued) < (s64)PENDING_RUNQ_NS || runq_is_stale(st, queued))
 		return 0;
@@ -96,8 +95,7 @@ static __noinline int scan_runnable(struct task_struct *task, struct kw_task_sta
 	if ((st && st->throttle_since == queued) || kw_throttled(task) || !kw_settings.runq_on)
 		return 0;
 	st = kw_task_state(task, true);
-	return runq_wait(task, st, bpf_map_lookup_percpu_elem(&kw_cpu_slices, &zero, kw_cpu_of(task)), KW_WALK_SCAN,
-			 queued, now, KW_FLAG_PENDING);
+	return runq_wait(task, st, queued, now, KW_FLAG_PENDING);
 }
 
 /* A voluntary sleep of a container's task, once: context for whoever waits for it, never a wait in the sums. */

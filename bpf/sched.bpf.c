@@ -15,7 +15,6 @@ char LICENSE[] SEC("license") = "GPL";
 static __noinline int wait_ended(struct task_struct *next, u64 queued, u64 now)
 {
 	struct kw_task_state *st;
-	u32 zero = 0;
 
 	if (next->flags & PF_KTHREAD)
 		return 0;
@@ -25,7 +24,7 @@ static __noinline int wait_ended(struct task_struct *next, u64 queued, u64 now)
 	queued += throttle_end(next, st, queued, now);
 	if (!kw_settings.runq_on || (s64)(now - queued) < (s64)kw_settings.runq_blame_ns)
 		return 0;
-	return runq_wait(next, st, bpf_map_lookup_elem(&kw_cpu_slices, &zero), KW_WALK_SWITCH, queued, now, 0);
+	return runq_wait(next, st, queued, now, 0);
 }
 
 /* The slice of prev ends here. */

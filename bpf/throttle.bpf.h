@@ -19,16 +19,15 @@ KW_RECORD(throttle);
 /* The nearest throttled queue upwards belongs to the group that ran out; without one, the nearest with a quota. */
 static __noinline int throttle_owner(struct task_struct *task, struct kw_task_state *st)
 {
-	struct cfs_rq *queue = BPF_CORE_READ(task, se.cfs_rq);
-	u32 cpu = bpf_get_smp_processor_id();
 	struct task_group *tg, *owner = NULL;
+	struct sched_entity *se = &task->se;
+	struct cfs_rq *queue;
 	int i;
 
 	if (!st)
 		return 0;
-	for (i = 0; i < KW_GROUP_DEPTH && queue; i++) {
-		struct sched_entity **entities, *se = NULL;
-
+	for (i = 0; i < KW_GROUP_DEPTH && se; i++) {
+		queue = BPF_CORE_READ(se, cfs_rq);
 		tg = BPF_CORE_READ(queue, tg);
 		if (!owner && BPF_CORE_READ(tg, cfs_bandwidth.quota) != ~0ULL)
 			owner = tg;
@@ -36,10 +35,7 @@ static __noinline int throttle_owner(struct task_struct *task, struct kw_task_st
 			owner = tg;
 			break;
 		}
-		entities = BPF_CORE_READ(tg, se);
-		if (!entities || bpf_probe_read_kernel(&se, sizeof(se), &entities[cpu]) || !se)
-			break;
-		queue = BPF_CORE_READ(se, cfs_rq);
+		se = BPF_CORE_READ(se, parent);
 	}
 	st->throttle_quota_ns = 0;
 	st->throttle_period_ns = 0;
