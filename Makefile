@@ -24,8 +24,9 @@ RUN_PACKAGES := gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libsql
 	libjansson-dev libyaml-dev libmd-dev libcap-dev libcurl4-openssl-dev
 TEST_PACKAGES := pkg-config procps libcmocka-dev libfuse3-dev bpftool nftables iproute2 jq curl sqlite3 \
 	e2fsprogs xfsprogs cppcheck clang-tidy
-# Without these the browser tests and the bench are skipped.  A node from elsewhere will do.
-OPTIONAL_PACKAGES := chromium linux-perf $(if $(and $(shell command -v node),$(shell command -v npm)),,nodejs npm)
+# Without these the browser tests, the bench and the guests are skipped.  A node from elsewhere will do.
+OPTIONAL_PACKAGES := chromium linux-perf qemu-system-x86 busybox-static cpio kmod debian-archive-keyring \
+	$(if $(and $(shell command -v node),$(shell command -v npm)),,nodejs npm)
 
 # ---- sources -------------------------------------------------------------------------------------------------------
 
@@ -78,7 +79,8 @@ FUSE_LIBS = $(shell $(PKG_CONFIG) --libs fuse3)
 .SECONDARY:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
-.PHONY: all run demo test accuracy check check-bpf check-faults check-web asan fuzz lint bench install clean format FORCE \
+.PHONY: all run demo test accuracy check check-bpf check-faults check-web check-vm asan fuzz lint bench install clean \
+	format FORCE \
 	deps-run deps-test service-user tests-unit tests-fuzz tests-replay tests-bpf tests-faults \
 	lint-cppcheck lint-tidy asan-build
 
@@ -224,6 +226,9 @@ check-bpf:
 	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh bpf
 check-faults:
 	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh faults
+# Stock Debian kernels under emulation, every fault that a guest can have.
+check-vm:
+	@MAKE='$(MAKE)' BUILD='$(BUILD)' VM_KERNELS='5.10 6.1 6.12 newest' tests/run-all.sh vm
 check-web:
 	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh web
 

@@ -140,9 +140,10 @@ tier() {
 			run_script program 300 tests/e2e/bundle.sh
 		fi
 		;;
+	vm) build vm all tests-faults && read -ra kernels <<<"${VM_KERNELS:-6.1}" && run vm 1800 tests/vm/run.sh "${kernels[@]}" ;;
 	web) build web all tests-faults && run_script web 900 tests/web/run.sh ;;
 	*)
-		echo "run-all.sh: there is no tier $1 (lint unit fuzz replay bpf program faults asan web)" >&2
+		echo "run-all.sh: there is no tier $1 (lint unit fuzz replay bpf program faults asan web vm)" >&2
 		exit 2
 		;;
 	esac
@@ -150,7 +151,7 @@ tier() {
 		"$((skipped - before_skipped)) skipped in $1"
 }
 
-for name in "${@:-lint unit fuzz replay bpf program faults asan web}"; do
+for name in "${@:-lint unit fuzz replay bpf program faults asan web vm}"; do
 	for one in $name; do
 		tier "$one"
 	done
