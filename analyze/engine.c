@@ -253,8 +253,12 @@ static void find_severity(struct sql *sql, struct hypothesis *h)
 	for (enum severity s = SEVERITY_INFO; s <= SEVERITY_CRITICAL; s++)
 		if (!strcmp(text, severity_name(s)))
 			h->severity = s;
-	/* The host is no tenant: what its own threads lose is worth knowing, not waking somebody. */
-	if (h->victim == 0 && h->severity == SEVERITY_WARNING)
+	/*
+	 * The host is no tenant: what its own threads lose is worth knowing, not waking somebody.  What its hardware
+	 * and its kernel report of themselves is everybody's.
+	 */
+	if (h->victim == 0 && h->severity == SEVERITY_WARNING && strcmp(h->rule->resource, "hardware") != 0 &&
+	    strcmp(h->rule->resource, "kernel") != 0)
 		h->severity = SEVERITY_INFO;
 }
 
