@@ -146,7 +146,7 @@ static const char *state_of(const char *reason)
 {
 	static const char *const names[][2] = {
 		{ "throttled", "throttled" }, { "block", "blocked_io" }, { "lock", "lock" }, { "reclaim", "reclaim" },
-		{ "frozen", "frozen" }, { "fs_frozen", "frozen" }, { "other", "other" }, { "cpu", "runnable" },
+		{ "frozen", "frozen" }, { "fs_frozen", "frozen" }, { "other", "other" }, { "cpu", "runnable" }, { "stolen", "stolen" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -180,8 +180,11 @@ static size_t add_runnable(struct sql *sql, struct budget_entry *entries, size_t
 
 static size_t read_budget(struct sql *sql, struct budget_entry *entries, int64_t victim, int64_t from_ns, int64_t to_ns)
 {
+	/* The scheduler counts what interrupts took as run time of the task they interrupted. */
 	static const char cpu[] =
-		"SELECT sum(cpu_ns) FROM v_usage WHERE container = :victim AND ts_ns > :from AND ts_ns <= :to";
+		"SELECT sum(cpu_ns) - coalesce((SELECT sum(wait_ns) FROM v_wait WHERE container = :victim AND reason ="
+		" 'stolen' AND ts_ns > :from AND ts_ns <= :to), 0) FROM v_usage WHERE container = :victim AND ts_ns >"
+		" :from AND ts_ns <= :to";
 	static const char waits[] =
 		"SELECT reason, sum(wait_ns) FROM v_wait WHERE container = :victim AND ts_ns > :from AND ts_ns <= :to"
 		" GROUP BY reason ORDER BY reason";

@@ -105,6 +105,32 @@ int BPF_PROG(sched_moved, struct task_struct *task, int cpu)
 	return 0;
 }
 
+/* Requests to other CPUs, by whose task asks: packets handed over (RPS), and all but wakeups (rare: not on the hot path). */
+extern const void rps_trigger_softirq __ksym __weak;
+extern const void sched_ttwu_pending __ksym __weak;
+
+/* Raw: the verifier lets no BTF program read an argument that is a function. */
+SEC("raw_tp/csd_queue_cpu")
+int BPF_PROG(ipi_queued, unsigned int cpu, unsigned long callsite, u64 func, void *csd)
+{
+	struct kw_irq_now *irq = kw_irq_here();
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct kw_tally_key k = {};
+	struct kw_tally_sum add = { .count = 1 };
+
+	if (func == (u64)&sched_ttwu_pending || !task->pid || kw_is_off())
+		return 0;
+	if (func == (u64)&rps_trigger_softirq)
+		__builtin_memcpy(k.name, "rps", 4);
+	else if (irq && (irq->action || irq->vector || irq->softirq))
+		return 0; /* nothing that the interrupted task asked for */
+	else
+		__builtin_memcpy(k.name, "ipi", 4);
+	kw_cg_of_task(task, &k.cg);
+	kw_sum_tally(&k, &add);
+	return 0;
+}
+
 /* Which interrupt wakes somebody, and how long it keeps the task it interrupted from running. */
 static __always_inline int irq_is(u64 action)
 {

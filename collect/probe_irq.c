@@ -12,6 +12,7 @@ static const struct attach_choice hooks[] = {
 	{ "ipi_exit", "ipi_left", false, "the time that other CPUs' requests take" },
 	{ "ipi_many", "ipi_many_entered", false, "the time that requests to many CPUs take" },
 	{ "ipi_many_exit", "ipi_many_left", false, "the time that requests to many CPUs take" },
+	{ "asked", "ipi_queued", false, "whose tasks ask other CPUs to act" },
 	{ 0 },
 };
 

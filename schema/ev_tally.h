@@ -5,7 +5,9 @@
  *
  *	fork                  processes and threads started
  *	affinity              waits for a CPU of tasks that may not use all CPUs; part_ns: meanwhile another CPU idled
- *	irq:NAME, softirq:VEC time taken from its running tasks
+ *	irq:NAME, softirq:VEC time taken from its running tasks; of the host: also what ksoftirqd did
+ *	ipi                   requests of its tasks to other CPUs, but for wakeups
+ *	rps                   batches of packets that its tasks handed to other CPUs
  */
 #ifndef KWHY_SCHEMA_EV_TALLY_H
 #define KWHY_SCHEMA_EV_TALLY_H

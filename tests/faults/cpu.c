@@ -10,7 +10,7 @@
 
 #define THREADS_MAX 12
 
-static void stay_on(int cpu)
+void stay_on(int cpu)
 {
 	cpu_set_t set;
 

@@ -42,6 +42,8 @@ int throttled_onset(struct sandbox *sb);
 int throttled_proof(struct sandbox *sb);
 /* Requests took half as long again as their work, and a quarter longer than before. */
 int requests_proof(struct sandbox *sb);
+/* The calling thread stays on that CPU; -1: anywhere. */
+void stay_on(int cpu);
 /* Two CPUs this process may use, at random; -EOPNOTSUPP when there is only one. */
 int draw_cpus(struct sandbox *sb, int *ret_one, int *ret_other);
 

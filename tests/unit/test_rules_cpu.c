@@ -45,12 +45,66 @@ static void fork_storm(struct synth *s, enum variant v, int second)
 		synth_tally(s, CULPRIT, "fork", v == ALIKE ? 90 : 2500, 0, 0);
 }
 
+/* Interrupts in the middle of its own run time: nothing waits. */
+static void interrupts(struct synth *s, const char *name)
+{
+	synth_usage(s, VICTIM)->cpu_ns = 900 * MS;
+	synth_wait(s, VICTIM, KW_WAIT_STOLEN, 420 * MS, MS / 10, 9000);
+	synth_tally(s, VICTIM, name, 9000, 400 * MS, 0);
+	synth_tally(s, VICTIM, "irq:timer", 1000, 20 * MS, 0);
+}
+
+static void softirq(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	if (v == MISSING)
+		return;
+	interrupts(s, v == ALIKE ? "irq:virtio9-input" : "softirq:net_rx");
+	synth_tally(s, CULPRIT, "rps", 40000, 0, 0);
+	synth_tally(s, OTHER, "rps", 30, 0, 0);
+}
+
+/* No device here interrupts that often: only made up. */
+static void irq(struct synth *s, enum variant v, int second)
+{
+	softirq(s, v == FAULT ? ALIKE : v == ALIKE ? FAULT : MISSING, second);
+}
+
+/* A request to another CPU costs more outside its handler than inside: no real fault gets over the alarm here. */
+static void ipi(struct synth *s, enum variant v, int second)
+{
+	if (v == ALIKE || v == MISSING) {
+		softirq(s, v == ALIKE ? FAULT : MISSING, second);
+		return;
+	}
+	interrupts(s, "irq:ipi");
+	synth_tally(s, CULPRIT, "ipi", 90000, 0, 0);
+	synth_tally(s, OTHER, "ipi", 300, 0, 0);
+}
+
+static void kernel_section(struct synth *s, enum variant v, int second)
+{
+	neighbor(s, FAULT, second);
+	for (int i = 0; i < 20 && v == FAULT; i++) {
+		struct kw_event *e = synth_event(s, KW_KIND_nosched, i % 3 ? VICTIM : OTHER, CULPRIT, 50 * (i + 1) * MS,
+						 30 * MS);
+
+		*(struct kw_nosched *)synth_payload(e) = (struct kw_nosched){ .place = "simple_xattr_list" };
+		synth_send(s, e);
+	}
+}
+
 static const struct story stories[] = {
 	{ "cpu.neighbor", neighbor, "runq", "/test/batch", NULL, "warning", "confirmed", "cpu.rt_starvation",
 	  "probable" },
 	{ "cpu.rt_starvation", realtime, "runq", "/test/batch", "real-time", "warning", "confirmed", "cpu.neighbor",
 	  "probable" },
 	{ "cpu.affinity", affinity, "runq", "/test/web", NULL, "info", "confirmed", "cpu.self", "probable" },
+	{ "cpu.softirq", softirq, "irq", "/test/batch", "packets", "warning", "confirmed", "cpu.irq", NULL },
+	{ "cpu.irq", irq, "irq", NULL, "irq:virtio9-input", "warning", "confirmed", "cpu.softirq", NULL },
+	{ "cpu.ipi", ipi, "irq", "/test/batch", "asked", "warning", "confirmed", "cpu.softirq", NULL },
+	{ "cpu.kernel_section", kernel_section, "nosched", "/test/batch", "kernel", "warning", "confirmed",
+	  "cpu.neighbor", NULL },
 	{ "cpu.fork_storm", fork_storm, "fork", "/test/batch", "processes", "warning", "confirmed", "cpu.neighbor",
 	  NULL },
 };
