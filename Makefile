@@ -24,8 +24,10 @@ RUN_PACKAGES := gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libsql
 	libjansson-dev libyaml-dev libmd-dev libcap-dev libcurl4-openssl-dev
 TEST_PACKAGES := pkg-config procps libcmocka-dev libfuse3-dev bpftool nftables iproute2 jq curl sqlite3 \
 	e2fsprogs xfsprogs cppcheck clang-tidy
-# Without these the browser tests, the bench and the guests are skipped.  A node from elsewhere will do.
+# Without these the browser tests, the bench, the guests and the container runtimes
+# are skipped.  A node from elsewhere will do.
 OPTIONAL_PACKAGES := chromium linux-perf qemu-system-x86 busybox-static cpio kmod debian-archive-keyring \
+	runc crun containerd docker.io podman \
 	$(if $(and $(shell command -v node),$(shell command -v npm)),,nodejs npm)
 
 # ---- sources -------------------------------------------------------------------------------------------------------
@@ -43,6 +45,7 @@ BPFTEST_SRCS := $(sort $(filter-out %.bpf.c,$(wildcard tests/bpf/*.c)))
 BPFTEST_BPF := $(if $(NOBPF),,$(wildcard tests/bpf/*.bpf.c))
 BENCH_SRCS := $(sort $(wildcard tests/bench/*.c))
 REPLAY_SRCS := $(sort $(wildcard tests/replay/*.c))
+CONTAINERS_SRCS := $(sort $(wildcard tests/containers/*.c))
 
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
 MAIN_OBJ := $(MAIN:%.c=$(BUILD)/obj/%.o)
@@ -192,6 +195,13 @@ $(BUILD)/tests/replay/%: $(BUILD)/obj/tests/replay/%.o $(patsubst %,$(BUILD)/lib
 	$(call say,LINK,$@)
 	$(TEST_LINK) $(KWHY_LDLIBS)
 
+# Tools for tests against container runtimes (tests/containers/run.sh).
+$(BUILD)/tests/containers/%: $(BUILD)/obj/tests/containers/%.o $(patsubst %,$(BUILD)/lib%.a,base schema aggregate) \
+	$(EMBED_OBJS)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(TEST_LINK) $(KWHY_LDLIBS)
+
 # A harness is linked with libFuzzer by "make fuzz"; otherwise with a main() that runs the files of its corpus.
 FUZZ_MAIN := $(if $(filter fuzz,$(SAN)),,$(BUILD)/obj/tests/fuzz/standalone.o)
 define fuzz_harness
@@ -216,6 +226,7 @@ tests-unit: $(UNIT_BINS)
 tests-bpf: $(BPFTEST_BINS) $(BPFTEST_BPF:%.bpf.c=$(BUILD)/%.bpf.o)
 tests-fuzz: $(FUZZ_BINS)
 tests-replay: $(REPLAY_SRCS:%.c=$(BUILD)/%)
+tests-containers: $(CONTAINERS_SRCS:%.c=$(BUILD)/%)
 tests-faults: $(if $(FAULT_SRCS),$(BUILD)/tests/faults)
 
 test: deps-test
@@ -229,6 +240,9 @@ check-faults:
 # Stock Debian kernels under emulation, every fault that a guest can have.
 check-vm:
 	@MAKE='$(MAKE)' BUILD='$(BUILD)' VM_KERNELS='5.10 6.1 6.12 newest' tests/run-all.sh vm
+.PHONY: check-containers tests-containers
+check-containers:
+	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh containers
 check-web:
 	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh web
 
@@ -264,7 +278,7 @@ CPPCHECK_MACROS := -D'json_array_foreach(a,i,v)=for(i=0;(v=json_array_get(a,i));
 	-D'bpf_object__for_each_map(m,o)=for(m=NULL;(m=bpf_object__next_map(o,m));)'
 
 LINT_SRCS := $(SRCS) $(UNIT_SRCS) $(UNIT_SUPPORT) $(BPFTEST_SRCS) $(FAULT_SRCS) $(BENCH_SRCS) $(REPLAY_SRCS) \
-	$(wildcard tests/fuzz/*.c)
+	$(CONTAINERS_SRCS) $(wildcard tests/fuzz/*.c)
 
 lint:
 	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/lint/run.sh
@@ -321,6 +335,7 @@ clean:
 
 DEPS := $(OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_SRCS:%.c=$(BUILD)/obj/%.d) $(UNIT_SUPPORT:%.c=$(BUILD)/obj/%.d) \
 	$(FUZZ_SRCS:%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/tests/fuzz/standalone.d $(FAULT_SRCS:%.c=$(BUILD)/obj/%.d) \
-	$(BENCH_SRCS:%.c=$(BUILD)/obj/%.d) $(REPLAY_SRCS:%.c=$(BUILD)/obj/%.d) $(BPFTEST_SRCS:%.c=$(BUILD)/obj/%.d) \
+	$(BENCH_SRCS:%.c=$(BUILD)/obj/%.d) $(REPLAY_SRCS:%.c=$(BUILD)/obj/%.d) $(CONTAINERS_SRCS:%.c=$(BUILD)/obj/%.d) \
+	$(BPFTEST_SRCS:%.c=$(BUILD)/obj/%.d) \
 	$(LINT_SRCS:%=$(BUILD)/lint/%.cppcheck.d) $(LINT_SRCS:%=$(BUILD)/lint/%.tidy.d)
 -include $(wildcard $(DEPS))

@@ -202,6 +202,8 @@ int httpc_grpc(struct httpc *c, const char *socket, const char *method, const ch
 	strbuf_addf(&url, "http://localhost%s", method);
 	set_common(c, socket, strbuf_str(&url), ret_message);
 	curl_easy_setopt(c->curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
+	/* libcurl 7.88 takes a connection up again and then fails in its HTTP/2 layer (CURLE_HTTP2). */
+	curl_easy_setopt(c->curl, CURLOPT_FORBID_REUSE, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, strbuf_str(&request));
 	curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE, (long)request.len);
 	headers = curl_slist_append(headers, "content-type: application/grpc");

@@ -150,6 +150,12 @@ static void put_bytes(struct strbuf *b, uint32_t number, const char *data, size_
 	strbuf_add(b, data, len);
 }
 
+void pb_put_number(struct strbuf *b, uint32_t number, uint64_t value)
+{
+	put_varint(b, (uint64_t)number << 3 | WIRE_VARINT);
+	put_varint(b, value);
+}
+
 void pb_put_text(struct strbuf *b, uint32_t number, const char *text)
 {
 	put_bytes(b, number, text, strlen(text));

@@ -38,6 +38,7 @@ void pb_set_map(struct pb p, uint32_t number, json_t *map);
 /* A text of that number, at most size - 1 bytes. */
 void pb_copy_text(struct pb p, uint32_t number, char *ret, size_t size);
 
+void pb_put_number(struct strbuf *b, uint32_t number, uint64_t value);
 void pb_put_text(struct strbuf *b, uint32_t number, const char *text);
 void pb_put_message(struct strbuf *b, uint32_t number, const struct strbuf *message);
 

@@ -27,7 +27,8 @@ static __always_inline int handle(struct cgroup *cgrp, const char *path, u32 op)
 	r->p.id = cg.v1 ? cg.v1 & KW_CG_ID_MASK : cg.v2;
 	r->p.created_ns = op == OP_MADE ? r->e.ts_ns : 0;
 	bpf_probe_read_kernel_str(r->p.path, sizeof(r->p.path), path);
-	kw_submit(r, false);
+	/* Who made it, and where its bundle lies, is asked while the runtime is still there. */
+	kw_submit(r, op == OP_MADE);
 	return 0;
 }
 

@@ -142,8 +142,9 @@ tier() {
 		;;
 	vm) build vm all tests-faults && read -ra kernels <<<"${VM_KERNELS:-6.1}" && run vm 1800 tests/vm/run.sh "${kernels[@]}" ;;
 	web) build web all tests-faults && run_script web 900 tests/web/run.sh ;;
+	containers) build containers all tests-containers && run_script containers 600 tests/containers/run.sh ;;
 	*)
-		echo "run-all.sh: there is no tier $1 (lint unit fuzz replay bpf program faults asan web vm)" >&2
+		echo "run-all.sh: there is no tier $1 (lint unit fuzz replay bpf program containers faults asan web vm)" >&2
 		exit 2
 		;;
 	esac
@@ -151,7 +152,7 @@ tier() {
 		"$((skipped - before_skipped)) skipped in $1"
 }
 
-for name in "${@:-lint unit fuzz replay bpf program faults asan web vm}"; do
+for name in "${@:-lint unit fuzz replay bpf program containers faults asan web vm}"; do
 	for one in $name; do
 		tier "$one"
 	done
