@@ -524,6 +524,7 @@ json_t *report_build(const struct report_context *ctx, const struct incident *in
 	json_object_set_new(report, "title", json_text(root->rule->title));
 	json_object_set_new(report, "created_ns", json_ns(ctx->now_ns));
 	json_object_set_new(report, "key", key_json(incident));
+	json_object_set_new(report, "recurrence", report_recurrence(ctx->sql, incident));
 	if (incident->merged_into[0])
 		json_object_set_new(report, "merged_into", json_string(incident->merged_into));
 	return report;

@@ -273,6 +273,38 @@ json_t *report_timeline(struct sql *sql, const struct incident *incident)
 	return timeline;
 }
 
+/* ---- recurrence ------------------------------------------------------------------------------------------------ */
+
+/* A container that was made anew has another number and the same name. */
+json_t *report_recurrence(struct sql *sql, const struct incident *incident)
+{
+	static const char query[] =
+		"SELECT i.id, i.onset_ns, count(*) OVER () FROM v_incident i WHERE i.cause = :cause AND i.resource_name ="
+		" :resource AND i.id <> :id AND i.onset_ns < :to AND (i.culprit IS :victim OR (SELECT name FROM v_container"
+		" WHERE container = i.culprit) = (SELECT name FROM v_container WHERE container = :victim)) ORDER BY"
+		" i.onset_ns DESC, i.id DESC LIMIT 5";
+	const struct incident_key *key = &incident->key;
+	sqlite3_stmt *stmt = sql_get_between(sql, query, 0, incident->onset_ns);
+	json_t *ids = json_array(), *last = json_null();
+	int64_t count = 0;
+
+	if (stmt && key->culprit_is_container)
+		sql_bind_int(stmt, ":victim", key->culprit);
+	if (stmt) {
+		sql_bind_text(stmt, ":cause", key->cause);
+		sql_bind_text(stmt, ":resource", key->resource);
+		sql_bind_text(stmt, ":id", incident->id);
+	}
+	while (stmt && sqlite3_step(stmt) == SQLITE_ROW) {
+		count = sqlite3_column_int64(stmt, 2);
+		if (!json_array_size(ids))
+			last = json_ns(sqlite3_column_int64(stmt, 1));
+		json_array_append_new(ids, json_text(sql_text(stmt, 0)));
+	}
+	sql_done(stmt);
+	return json_pack("{s:o, s:o, s:o}", "count", json_int(count), "ids", ids, "last_onset_ns", last);
+}
+
 /* ---- bystanders ------------------------------------------------------------------------------------------------ */
 
 struct bystander_query {

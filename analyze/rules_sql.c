@@ -27,6 +27,7 @@ static const char fixed_views[] =
 	"CREATE TABLE v_tick(ts_ns, seq, emitted, stored, lost, bpf, probes_missing);"
 	"CREATE TABLE v_log(ts_ns, priority, facility, seq, text);"
 	"CREATE TABLE v_stop(ts_ns, kind, reason, container, pid, tid, duration_ns, pending, peer, peer_pid, peer_tid);"
+	"CREATE TABLE v_deviation(ts_ns, container, series, value, usual, spread, deviation, known_ns, warm_up);"
 	"CREATE TABLE v_stack(stack, frames);";
 
 static const char *const rule_parameters[] = {

@@ -325,6 +325,7 @@ struct values {
 	double *v;
 	size_t count, cap;
 	double q;
+	int64_t of; /* so many values there are, those not seen being 0 */
 };
 
 static void values_step(sqlite3_context *ctx, int argc, sqlite3_value **argv)
@@ -346,6 +347,8 @@ static void values_step(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 	}
 	if (argc > 1)
 		a->q = sqlite3_value_double(argv[1]);
+	if (argc > 2)
+		a->of = sqlite3_value_int64(argv[2]);
 	a->v[a->count++] = sqlite3_value_double(argv[0]);
 }
 
@@ -383,12 +386,31 @@ static void median_final(sqlite3_context *ctx)
 	free(a->v);
 }
 
+/* Silence is a value, too: ticks without a wait have no row. */
+static bool add_zeroes(struct values *a)
+{
+	size_t of = (size_t)fmin(fmax((double)a->of, (double)a->count), SQLFUNCS_VALUES_MAX);
+	double *v = of > a->cap ? reallocarray(a->v, of, sizeof(*v)) : a->v;
+
+	if (!v)
+		return false;
+	a->v = v;
+	while (a->count < of)
+		v[a->count++] = 0;
+	return true;
+}
+
 static void quantile_final(sqlite3_context *ctx)
 {
 	struct values *a = values_end(ctx);
 
 	if (!a)
 		return;
+	if (!add_zeroes(a)) {
+		free(a->v);
+		sqlite3_result_error_nomem(ctx);
+		return;
+	}
 	sqlite3_result_double(ctx, quantile_of(a->v, a->count, a->q));
 	free(a->v);
 }
@@ -431,6 +453,7 @@ static const struct {
 	{ "median", 1, values_step, median_final, NULL },
 	{ "mad", 1, values_step, mad_final, NULL },
 	{ "quantile", 2, values_step, quantile_final, NULL },
+	{ "quantile", 3, values_step, quantile_final, NULL },
 };
 
 int sqlfuncs_register(struct sqlite3 *db)

@@ -352,6 +352,59 @@ static int make_report_views(struct maker *m, bool reports)
 	return 0;
 }
 
+/* ---- deviation ------------------------------------------------------------------------------------------- */
+
+/*
+ * What each series of a container is against its own past of five minutes: median, and the distance of the quartiles
+ * over 1.349, which is the standard deviation where values are spread normally.  The floor keeps a container that was
+ * silent from deviating by next to nothing; it grows with what is usual, as noise does.
+ */
+#define PAST "300000000000"
+#define KNOWN "min(" PAST ", s.ts_ns - k.first_ns)"
+
+static const struct {
+	const char *series, *table, *value; /* series: an expression over a row s of the table */
+	const char *same;                   /* makes rows p the same series */
+	const char *of;                     /* number of values; "": as many as there are rows */
+	const char *floor;
+} baselines[] = {
+	{ "'wait.' || s.reason", "v_wait", "wait_ns", " AND p.reason = s.reason", ", " KNOWN " / s.span_ns", "10000000" },
+	{ "'cpu'", "v_usage", "cpu_ns", "", "", "10000000" },
+	{ "'memory'", "v_usage", "memory_bytes", "", "", "1048576" },
+	{ "'io_read'", "v_usage", "io_read_bytes", "", "", "1048576" },
+	{ "'io_write'", "v_usage", "io_write_bytes", "", "", "1048576" },
+};
+
+static void add_quantile(struct maker *m, size_t i, const char *q)
+{
+	strbuf_addf(&m->sql,
+		    "coalesce((SELECT quantile(p.%s, %s%s) FROM %s p WHERE p.container = s.container AND p.ts_ns BETWEEN"
+		    " s.ts_ns - " PAST " AND s.ts_ns - 1%s), 0)",
+		    baselines[i].value, q, baselines[i].of, baselines[i].table, baselines[i].same);
+}
+
+static int make_deviation(struct maker *m)
+{
+	strbuf_addstr(&m->sql, "DROP VIEW IF EXISTS temp.v_deviation; CREATE TEMP VIEW v_deviation AS SELECT ts_ns,"
+			       " container, series, value, usual, spread, round((value - usual) / max(spread, floor, 0.1 *"
+			       " usual), 2) AS deviation, known_ns, known_ns < 30000000000 AS warm_up FROM (");
+	for (size_t i = 0; i < ARRAY_SIZE(baselines); i++) {
+		strbuf_addf(&m->sql, "%sSELECT s.ts_ns AS ts_ns, s.container AS container, %s AS series, s.%s AS value, ",
+			    i ? " UNION ALL " : "", baselines[i].series, baselines[i].value);
+		add_quantile(m, i, "0.5");
+		strbuf_addstr(&m->sql, " AS usual, (");
+		add_quantile(m, i, "0.75");
+		strbuf_addstr(&m->sql, " - ");
+		add_quantile(m, i, "0.25");
+		strbuf_addf(&m->sql,
+			    ") / 1.349 AS spread, %s AS floor, " KNOWN " AS known_ns FROM %s s JOIN v_container k ON"
+			    " k.container = s.container",
+			    baselines[i].floor, baselines[i].table);
+	}
+	strbuf_addstr(&m->sql, ")");
+	return execute(m);
+}
+
 /* ---- all ------------------------------------------------------------------------------------------------- */
 
 /* Kinds by name, so that a condition on v_event.kind becomes one on the number, which is indexed. */
@@ -403,6 +456,8 @@ int views_make(struct sqlite3 *db, const char *const *shards, size_t count, bool
 		r = make_view(&m, "container", container_term, NULL);
 	if (!r)
 		r = make_view(&m, "node", node_term, NULL);
+	if (!r)
+		r = make_deviation(&m);
 	if (!r)
 		r = make_report_views(&m, reports);
 	strbuf_cleanup(&m.sql);

@@ -287,6 +287,28 @@ static void test_unexplained(void **state)
 	host_free(&h);
 }
 
+/* The same neighbour again, after the first incident is over: the second report knows of it. */
+static void test_recurrence(void **state)
+{
+	const json_t *first, *last, *recurrence;
+	struct host h;
+	int victim, culprit;
+
+	(void)state;
+	host_of_two(&h, &victim, &culprit);
+	for (int i = 0; i < 50; i++)
+		neighbor_second(&h, victim, culprit, (i >= 5 && i < 10) || (i >= 35 && i < 40) ? 400 * MS : 0);
+	analyse(&h);
+	first = json_array_get(h.reports, 0);
+	last = newest(&h, "cpu.neighbor");
+	assert_string_not_equal(text(first, "id"), text(last, "id"));
+	recurrence = json_object_get(last, "recurrence");
+	assert_int_equal(json_integer_value(json_object_get(recurrence, "count")), 1);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(recurrence, "ids"), 0)), text(first, "id"));
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(first, "recurrence"), "count")), 0);
+	host_free(&h);
+}
+
 /* Another task of the holder's container was stopped, not the one that held the lock: no hop. */
 static void test_chain_needs_the_task(void **state)
 {
@@ -493,6 +515,7 @@ int main(void)
 		cmocka_unit_test(test_long_chain),
 		cmocka_unit_test(test_merged),
 		cmocka_unit_test(test_unexplained),
+		cmocka_unit_test(test_recurrence),
 		cmocka_unit_test(test_chain_needs_the_task),
 		cmocka_unit_test(test_cycle),
 		cmocka_unit_test(test_life_cycle),

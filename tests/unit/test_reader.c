@@ -227,6 +227,8 @@ static void views_have_the_values(void **state)
 		  "(NULL)))",
 		  "3|1|2" },
 		{ "SELECT median(1) FROM v_tick WHERE 0", "NULL" },
+		{ "SELECT quantile(value, 0.5, 5), quantile(value, 1, 5), quantile(value, 0.5, 1) FROM"
+		  " (SELECT 4 AS value UNION ALL SELECT 6)", "0|6|5" },
 		{ "SELECT group_concat(value) FROM json_each('[1, 2]')", "1,2" },
 		{ "SELECT boot_id FROM v_node", FIXTURE_BOOT },
 	};
