@@ -160,33 +160,9 @@ static void load_dir(struct rules *rules, const char *dir, struct strbuf *messag
 	free(entries);
 }
 
-/* Differs when a file came, went or was written. */
-static uint64_t state_of_dir(const char *dir)
-{
-	struct dirent **entries;
-	int count = scandir(dir, &entries, is_yaml, alphasort);
-	uint64_t state = 0;
-
-	for (int i = 0; i < count; i++) {
-		AUTO(strbuf) struct strbuf path = STRBUF_INIT;
-		struct stat st;
-
-		strbuf_addf(&path, "%s/%s", dir, entries[i]->d_name);
-		if (!stat(strbuf_str(&path), &st)) {
-			state = hash_str(entries[i]->d_name, state);
-			state = hash_bytes(&st.st_mtim, sizeof(st.st_mtim), state);
-			state = hash_bytes(&st.st_size, sizeof(st.st_size), state);
-		}
-		free(entries[i]);
-	}
-	if (count >= 0)
-		free(entries);
-	return state;
-}
-
 bool rules_changed(const struct rules *rules)
 {
-	return rules->dir && state_of_dir(rules->dir) != rules->dir_state;
+	return rules->dir && dir_state(rules->dir) != rules->dir_state;
 }
 
 static int load_embedded(struct rules *rules, struct strbuf *messages)
@@ -301,7 +277,7 @@ int rules_load(const char *dir, struct rules **ret_rules, struct strbuf *ret_mes
 	}
 	if (dir && *dir) {
 		rules->dir = strdup(dir);
-		rules->dir_state = state_of_dir(dir); /* before it is read: a change meanwhile is seen next time */
+		rules->dir_state = dir_state(dir); /* before it is read: a change meanwhile is seen next time */
 		load_dir(rules, dir, ret_messages);
 		check_set(rules, true, ret_messages);
 	}

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analyze/sqlfuncs.h"
 #include "schema/kinds.h"
 
 /* The envelope, as schema/VIEWS.md lists it for v_<kind>. */
@@ -79,7 +80,7 @@ sqlite3 *rules_sql_open(void)
 	for (size_t i = 0; (kind = kw_kind_at(i)); i++)
 		kind_table(&sql, kind);
 	if (sqlite3_open(":memory:", &db) != SQLITE_OK ||
-	    sqlite3_exec(db, strbuf_str(&sql), NULL, NULL, NULL) != SQLITE_OK) {
+	    sqlite3_exec(db, strbuf_str(&sql), NULL, NULL, NULL) != SQLITE_OK || sqlfuncs_register(db)) {
 		sqlite3_close(db);
 		return NULL;
 	}
@@ -160,4 +161,11 @@ int rules_sql_check_symptom(sqlite3 *db, const char *sql, struct strbuf *ret_err
 		strbuf_addstr(ret_error, "the columns are container, onset_ns, end_ns, value, in this order");
 	sqlite3_finalize(stmt);
 	return r;
+}
+
+int rules_sql_check_alert(sqlite3 *db, const char *sql, struct strbuf *ret_error)
+{
+	static const char *const columns[] = { "value", NULL }, *const parameters[] = { ":now", ":from", NULL };
+
+	return check_query(db, sql, columns, parameters, NULL, ret_error);
 }

@@ -18,6 +18,8 @@ int rules_sql_check(sqlite3 *db, const char *sql, const char *const *columns, sq
 		    struct strbuf *ret_error);
 /* The same for a symptom's query: its first four columns are container, onset_ns, end_ns, value; it may use :single. */
 int rules_sql_check_symptom(sqlite3 *db, const char *sql, struct strbuf *ret_error);
+/* The same for an alert rule's: it has a column value and may use :now and :from. */
+int rules_sql_check_alert(sqlite3 *db, const char *sql, struct strbuf *ret_error);
 int rules_sql_column(sqlite3_stmt *stmt, const char *name); /* index or -1 */
 
 #endif

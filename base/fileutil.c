@@ -2,6 +2,7 @@
 #include "base/fileutil.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "base/strbuf.h"
 
 /* Longest file that holds one integer, and longest path of dir_make(). */
@@ -236,6 +238,29 @@ int dir_make(const char *path, mode_t mode)
 		part[i] = path[i];
 	}
 	return 0;
+}
+
+uint64_t dir_state(const char *path)
+{
+	struct dirent **entries;
+	int count = scandir(path, &entries, NULL, alphasort);
+	uint64_t state = 0;
+
+	for (int i = 0; i < count; i++) {
+		AUTO(strbuf) struct strbuf file = STRBUF_INIT;
+		struct stat st;
+
+		strbuf_addf(&file, "%s/%s", path, entries[i]->d_name);
+		if (!stat(strbuf_str(&file), &st) && S_ISREG(st.st_mode)) {
+			state = hash_str(entries[i]->d_name, state);
+			state = hash_bytes(&st.st_mtim, sizeof(st.st_mtim), state);
+			state = hash_bytes(&st.st_size, sizeof(st.st_size), state);
+		}
+		free(entries[i]);
+	}
+	if (count >= 0)
+		free(entries);
+	return state;
 }
 
 int dir_make_temporary(char *ret_path, size_t size, const char *prefix)

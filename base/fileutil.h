@@ -20,6 +20,8 @@ int file_read_int(int dirfd, const char *path, int64_t *ret_value);
 int file_write_atomic(const char *path, const void *data, size_t len, mode_t mode);
 /* mkdir -p */
 int dir_make(const char *path, mode_t mode);
+/* Names, sizes and times of the files there as one number: another one when something came, went or was written. */
+uint64_t dir_state(const char *path);
 /* A new private directory below $TMPDIR or /tmp, PREFIX-XXXXXX. */
 int dir_make_temporary(char *ret_path, size_t size, const char *prefix);
 /* chown -R, links not followed.  0 or negative errno. */

@@ -32,18 +32,56 @@ uint64_t hash_str(const char *s, uint64_t seed)
 	return hash_bytes(s, strlen(s), seed);
 }
 
-void sha256_hex(const void *data, size_t len, char ret_hex[65])
+static void to_hex(const uint8_t digest[SHA256_DIGEST_LENGTH], char ret_hex[65])
 {
 	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < SHA256_DIGEST_LENGTH; i++) {
+		ret_hex[2 * i] = digits[digest[i] >> 4];
+		ret_hex[2 * i + 1] = digits[digest[i] & 15];
+	}
+	ret_hex[64] = '\0';
+}
+
+void sha256_hex(const void *data, size_t len, char ret_hex[65])
+{
 	uint8_t digest[SHA256_DIGEST_LENGTH];
 	SHA2_CTX ctx;
 
 	SHA256Init(&ctx);
 	SHA256Update(&ctx, data, len);
 	SHA256Final(digest, &ctx);
-	for (size_t i = 0; i < sizeof(digest); i++) {
-		ret_hex[2 * i] = digits[digest[i] >> 4];
-		ret_hex[2 * i + 1] = digits[digest[i] & 15];
+	to_hex(digest, ret_hex);
+}
+
+/* One of HMAC's two passes: the hash of the key, padded and mixed with pad, and the data. */
+static void hmac_pass(const uint8_t key[SHA256_BLOCK_LENGTH], uint8_t pad, const void *data, size_t len,
+		      uint8_t digest[SHA256_DIGEST_LENGTH])
+{
+	uint8_t block[SHA256_BLOCK_LENGTH];
+	SHA2_CTX ctx;
+
+	for (size_t i = 0; i < sizeof(block); i++)
+		block[i] = key[i] ^ pad;
+	SHA256Init(&ctx);
+	SHA256Update(&ctx, block, sizeof(block));
+	SHA256Update(&ctx, data, len);
+	SHA256Final(digest, &ctx);
+}
+
+void hmac_sha256_hex(const void *key, size_t key_len, const void *data, size_t len, char ret_hex[65])
+{
+	uint8_t padded[SHA256_BLOCK_LENGTH] = { 0 }, inner[SHA256_DIGEST_LENGTH], outer[SHA256_DIGEST_LENGTH];
+	SHA2_CTX ctx;
+
+	if (key_len > sizeof(padded)) {
+		SHA256Init(&ctx);
+		SHA256Update(&ctx, key, key_len);
+		SHA256Final(padded, &ctx);
+	} else {
+		memcpy(padded, key, key_len);
 	}
-	ret_hex[64] = '\0';
+	hmac_pass(padded, 0x36, data, len, inner);
+	hmac_pass(padded, 0x5c, inner, sizeof(inner), outer);
+	to_hex(outer, ret_hex);
 }

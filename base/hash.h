@@ -11,5 +11,7 @@ uint64_t hash_bytes(const void *data, size_t len, uint64_t seed);
 uint64_t hash_str(const char *s, uint64_t seed);
 /* Lower-case hex of SHA-256 (libmd); ret has room for 65 bytes. */
 void sha256_hex(const void *data, size_t len, char ret_hex[65]);
+/* HMAC-SHA-256 (RFC 2104) the same way. */
+void hmac_sha256_hex(const void *key, size_t key_len, const void *data, size_t len, char ret_hex[65]);
 
 #endif

@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "analyze/alerting.h"
 #include "analyze/analyzer.h"
+#include "analyze/deliver.h"
 #include "base/fileutil.h"
 #include "base/log.h"
 #include "base/timeutil.h"
@@ -87,7 +89,8 @@ static int make_directories(const char *state, const struct account *account)
 /* What an earlier run as another user left in reports/ changes hands too. */
 static void adopt_reports(const char *state, const struct account *account)
 {
-	static const char *const names[] = { "reports.db", "reports.db-wal", "reports.db-shm" };
+	static const char *const names[] = { "reports.db", "reports.db-wal", "reports.db-shm",
+						"alerts.db",  "alerts.db-wal",	"alerts.db-shm" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		AUTO(strbuf) struct strbuf path = STRBUF_INIT;
@@ -202,8 +205,46 @@ static struct analyzer *start_analyzer(const struct cli *cli, bool *warned)
 	return a;
 }
 
+/* Alert rules and their deliveries; without them the rest goes on. */
+struct alarm {
+	struct alerting *alerting;
+	struct deliverer *deliverer;
+	bool warned;
+};
+
+static void alarm_start(const struct cli *cli, const char *url, struct alarm *alarm)
+{
+	const char *given = config_string(cli->config, "alerts.url");
+	const struct alerting_options options = { cli->state, *given ? given : url, cli->config };
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	int r = alerting_new(&options, &alarm->alerting, &err);
+
+	if (!r)
+		r = deliverer_start(cli->state, cli->config, &alarm->deliverer, &err);
+	if (r)
+		log_error("no alerts: %s", err.len ? strbuf_str(&err) : strerror(-r));
+	else if (err.len)
+		log_warning("left out of the alert rules:\n%s", strbuf_str(&err));
+}
+
+static void alarm_run(struct alarm *alarm)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	int r = alarm->alerting ? alerting_run(alarm->alerting, time_wall_ns(), &err) : 0;
+
+	if ((r < 0 || err.len) && !alarm->warned)
+		log_warning("alerts: %s", err.len ? strbuf_str(&err) : strerror(-r));
+	alarm->warned = r < 0 || err.len;
+}
+
+static void alarm_stop(struct alarm *alarm)
+{
+	deliverer_stop(alarm->deliverer);
+	alerting_free(alarm->alerting);
+}
+
 /* Until a signal asks to stop.  The store may appear late, vanish, and come back. */
-static void serve_until_stopped(const struct cli *cli, int signals)
+static void serve_until_stopped(const struct cli *cli, struct alarm *alarm, int signals)
 {
 	struct analyzer *a = NULL;
 	bool warned = false, failing = false;
@@ -227,6 +268,7 @@ static void serve_until_stopped(const struct cli *cli, int signals)
 		failing = r < 0;
 		if (r > 0)
 			note_progress(cli, &noted_ns);
+		alarm_run(alarm);
 		wait = a && r >= 0 ? ANALYZE_MS : RETRY_MS;
 		if (signals_wait(signals, wait))
 			break;
@@ -241,6 +283,7 @@ int verb_serve(struct cli *cli)
 	AUTO_CLOSE int signals = signals_open(ends);
 	struct web_listen listen;
 	struct web_options options;
+	struct alarm alarm = { 0 };
 	struct server *server;
 	pid_t parent = getppid();
 	struct web *web;
@@ -269,7 +312,10 @@ int verb_serve(struct cli *cli)
 		return CLI_STORE;
 	}
 	log_info("serving %s", listen.url);
-	serve_until_stopped(cli, signals);
+	if (!cli->bundle)
+		alarm_start(cli, listen.url, &alarm);
+	serve_until_stopped(cli, &alarm, signals);
+	alarm_stop(&alarm);
 	server_stop(server);
 	web_free(web);
 	return CLI_OK;

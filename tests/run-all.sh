@@ -138,6 +138,7 @@ tier() {
 		if build program all; then
 			run_script program 600 tests/e2e/program.sh
 			run_script program 300 tests/e2e/bundle.sh
+			run_script program 300 tests/e2e/alerts.sh
 		fi
 		;;
 	vm) build vm all tests-faults && read -ra kernels <<<"${VM_KERNELS:-6.1}" && run vm 1800 tests/vm/run.sh "${kernels[@]}" ;;

@@ -12,6 +12,7 @@ static const struct {
 	const char *path, *name;
 } sections[] = {
 	{ "/", "Overview" },   { "/incidents", "Incidents" }, { "/events", "Events" }, { "/containers", "Containers" },
+	{ "/alerts", "Alerts" },
 	{ "/query", "Query" }, { "/agent", "Agent" },
 };
 

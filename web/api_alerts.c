@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /api/v1/alerts and /api/v1/silences. */
+#include <errno.h>
+#include <string.h>
+
+#include "analyze/alertstore.h"
+#include "analyze/silences.h"
+#include "web/routes.h"
+#include "web/rows.h"
+#include "web/web.h"
+
+static int open_store(const struct http_request *req, struct http_response *res, bool write,
+		      struct alertstore **ret_store)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	int r = alertstore_open(web_options(req->web)->state_dir, write, ret_store, &err);
+
+	return r ? http_problem(res, 503, "%s", strbuf_str(&err)) : 0;
+}
+
+struct listing {
+	json_t *items;
+	const char *state; /* NULL: any */
+};
+
+static int add_alert(void *ctx, struct alert *a)
+{
+	const struct listing *l = ctx;
+
+	if (l->state && strcmp(l->state, alert_state_name(a->life.state)))
+		return 0;
+	return json_array_append_new(l->items, alert_row(a)) ? -ENOMEM : 0;
+}
+
+int api_alerts(const struct http_request *req, struct http_response *res)
+{
+	static const char *const states[] = { "pending", "firing", "resolved", NULL };
+	struct listing l = { 0 };
+	struct alertstore *store;
+	json_t *outbox = NULL;
+	int r;
+
+	if (http_param_choice(req, res, "state", states, &l.state))
+		return -EINVAL;
+	r = open_store(req, res, false, &store);
+	if (r)
+		return r;
+	l.items = json_array();
+	r = alertstore_each(store, add_alert, &l);
+	if (r >= 0)
+		r = alertstore_outbox(store, &outbox);
+	alertstore_free(store);
+	if (r >= 0)
+		return http_json(res, json_pack("{s:o, s:o}", "items", l.items, "outbox", outbox));
+	json_decref(l.items);
+	return http_problem(res, 503, "The alerts could not be read: %s", strerror(-r));
+}
+
+static int list_silences(const struct http_request *req, struct http_response *res)
+{
+	struct alertstore *store;
+	json_t *items = NULL;
+	int r = open_store(req, res, false, &store);
+
+	if (r)
+		return r;
+	r = alertstore_silences(store, req->now_ns, &items);
+	alertstore_free(store);
+	return r ? http_problem(res, 503, "The silences could not be read: %s", strerror(-r))
+		 : http_json(res, json_pack("{s:o}", "items", items));
+}
+
+/* A body of another type would be one that a page of somebody else's could make a browser send (CORS, Fetch 3.2). */
+static int read_body(const struct http_request *req, struct http_response *res, json_t **ret)
+{
+	if (!req->body || !req->content_type || strncmp(req->content_type, "application/json", 16))
+		return http_problem(res, 415, "Send a JSON object as application/json.");
+	*ret = json_loads(req->body, JSON_REJECT_DUPLICATES, NULL);
+	if (json_is_object(*ret))
+		return 0;
+	json_decref(*ret);
+	return http_problem(res, 400, "The body is no JSON object.");
+}
+
+static int add_silence(const struct http_request *req, struct http_response *res)
+{
+	AUTO(strbuf) struct strbuf why = STRBUF_INIT;
+	struct alertstore *store;
+	json_t *given, *silence;
+	int r = read_body(req, res, &given);
+
+	if (r)
+		return r;
+	silence = silence_read(given, req->now_ns, &why);
+	json_decref(given);
+	if (!silence)
+		return http_problem(res, 422, "%s", strbuf_str(&why));
+	r = open_store(req, res, true, &store);
+	if (r) {
+		json_decref(silence);
+		return r;
+	}
+	r = alertstore_put_silence(store, silence, req->now_ns);
+	alertstore_free(store);
+	if (!r)
+		return http_json(res, silence);
+	json_decref(silence);
+	return http_problem(res, r == -E2BIG ? 409 : 503, "The silence could not be stored: %s",
+			    r == -E2BIG ? "there are too many; let some end" : strerror(-r));
+}
+
+int api_silences(const struct http_request *req, struct http_response *res)
+{
+	return req->method == HTTP_POST ? add_silence(req, res) : list_silences(req, res);
+}
+
+int api_silence_end(const struct http_request *req, struct http_response *res)
+{
+	struct alertstore *store;
+	json_t *given;
+	int r = read_body(req, res, &given);
+
+	if (r)
+		return r;
+	json_decref(given);
+	r = open_store(req, res, true, &store);
+	if (r)
+		return r;
+	r = alertstore_end_silence(store, req->arg, req->now_ns);
+	alertstore_free(store);
+	if (r)
+		return http_problem(res, r == -ENOENT ? 404 : 503, "There is no silence \"%s\" that still lasts.",
+				    req->arg);
+	return http_json(res, json_pack("{s:s}", "id", req->arg));
+}
