@@ -57,7 +57,7 @@ static const char *const file_names[FILES] = {
 	[V2_IO_STAT] = "io.stat",
 	[V2_MEMORY] = "memory.current",
 	[V2_MEMORY_STAT] = "memory.stat",
-	[V2_MEMORY_EVENTS] = "memory.events",
+	[V2_MEMORY_EVENTS] = "memory.events.local", /* memory.events counts for all cgroups above as well */
 	[V2_SWAP] = "memory.swap.current",
 };
 

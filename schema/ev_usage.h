@@ -57,7 +57,7 @@ _Static_assert(sizeof(struct kw_usage) == 232, "kw_usage");
 	F(memory_limit_bytes, S64, BYTES, "limit") \
 	F(memory_anon_bytes, S64, BYTES, "anonymous") \
 	F(memory_file_bytes, S64, BYTES, "page cache") \
-	F(memory_limit_hits, S64, COUNT, "failcnt, or memory.events max + high") \
+	F(memory_limit_hits, S64, COUNT, "failcnt, or memory.events.local max + high") \
 	F(memory_oom_kills, S64, COUNT, "kills") \
 	F(major_faults, S64, COUNT, "major faults") \
 	F(refaults, S64, COUNT, "workingset refaults") \

@@ -141,7 +141,10 @@ tier() {
 			run_script program 300 tests/e2e/alerts.sh
 		fi
 		;;
-	vm) build vm all tests-faults && read -ra kernels <<<"${VM_KERNELS:-6.1}" && run vm 1800 tests/vm/run.sh "${kernels[@]}" ;;
+	vm)
+		read -ra kernels <<<"${VM_KERNELS:-}"
+		build vm all tests-faults && run vm 1800 tests/vm/run.sh "${kernels[@]}"
+		;;
 	web) build web all tests-faults && run_script web 900 tests/web/run.sh ;;
 	containers) build containers all tests-containers && run_script containers 600 tests/containers/run.sh ;;
 	*)
