@@ -10,7 +10,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 
-seconds=120 memory=1536 append=
+seconds=120 memory=2048 append=
 while [[ $# -gt 2 ]]; do
 	case $1 in
 	--seconds) seconds=$2 ;;

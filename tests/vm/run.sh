@@ -13,8 +13,8 @@ BUILD=${BUILD:-build}
 
 versions=("$@")
 ((${#versions[@]})) || versions=(6.1 6.12:doctor newest:doctor)
-read -ra faults <<<"${FAULTS_IN_GUEST:-cpu_neighbor cpu_throttled oom_memcg reclaim_memcg lock_kernel net_drop_policy \
-	fs_frozen freeze_cgroup kernel_softlockup kernel_rcu_stall kernel_hung kernel_workqueue kernel_oops}"
+read -ra faults <<<"${FAULTS_IN_GUEST:-cpu_throttled oom_memcg reclaim_memcg net_drop_policy fs_frozen \
+	freeze_cgroup proc_killed kernel_softlockup kernel_rcu_stall kernel_workqueue kernel_oops kernel_warning}"
 
 missing() { # why nothing of this can run here
 	local program
