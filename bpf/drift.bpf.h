@@ -109,6 +109,60 @@ static __always_inline u64 kw_folio_pages(struct folio *folio)
 	return 1;
 }
 
+/* A system call and its first three arguments, as in the registers the task entered the kernel with. */
+struct kw_syscall {
+	s64 number;
+	u64 arg[3];
+	bool arm64;
+};
+
+/* task must be one the verifier trusts. */
+static __always_inline void kw_syscall_of(struct task_struct *task, struct kw_syscall *ret)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	struct pt_regs___arm64 *arm64 = (struct pt_regs___arm64 *)regs;
+
+	ret->number = -1;
+	ret->arm64 = false;
+	if (bpf_core_field_exists(regs->orig_ax)) {
+		ret->number = BPF_CORE_READ(regs, orig_ax);
+		ret->arg[0] = BPF_CORE_READ(regs, di);
+		ret->arg[1] = BPF_CORE_READ(regs, si);
+		ret->arg[2] = BPF_CORE_READ(regs, dx);
+	} else if (bpf_core_field_exists(arm64->syscallno)) {
+		ret->arm64 = true;
+		ret->number = BPF_CORE_READ(arm64, syscallno);
+		ret->arg[0] = BPF_CORE_READ(arm64, orig_x0);
+		ret->arg[1] = BPF_CORE_READ(arm64, regs[1]);
+		ret->arg[2] = BPF_CORE_READ(arm64, regs[2]);
+	}
+}
+
+/* Process that holds the first lock of a list in struct file_lock_context; 0 none. */
+static __always_inline u32 kw_file_lock_pid(struct list_head *list)
+{
+	struct list_head *first = BPF_CORE_READ(list, next);
+	struct file_lock___old *old;
+	struct file_lock_core *core;
+
+	if (!first || first == list)
+		return 0;
+	if (bpf_core_type_exists(struct file_lock_core)) {
+		core = (void *)first - bpf_core_field_offset(struct file_lock_core, flc_list);
+		return BPF_CORE_READ(core, flc_pid);
+	}
+	old = (void *)first - bpf_core_field_offset(struct file_lock___old, fl_list);
+	return BPF_CORE_READ(old, fl_pid);
+}
+
+/* Forks that the pids controller refused to tasks of this very cgroup. */
+static __always_inline u64 kw_fork_failures(struct pids_cgroup *pids)
+{
+	if (bpf_core_field_exists(pids->events_local))
+		return BPF_CORE_READ(pids, events_local[1].counter);
+	return BPF_CORE_READ((struct pids_cgroup___old *)pids, events_limit.counter);
+}
+
 /* Since 6.16: the lock a task sleeps on, its kind in the low two bits; with DETECT_HUNG_TASK_BLOCKER. */
 static __always_inline u64 kw_blocker(struct task_struct *task)
 {

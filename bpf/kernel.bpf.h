@@ -129,6 +129,7 @@ struct sched_info {
 
 struct rq {
 	u64 clock;
+	u64 clock_task;
 	u64 prev_steal_time_rq;
 };
 
@@ -183,11 +184,14 @@ struct task_struct {
 	int nr_cpus_allowed;
 	const struct cpumask *cpus_ptr;
 	int exit_code;
+	int exit_state;
+	unsigned int ptrace;
 	pid_t pid;
 	pid_t tgid;
 	struct task_struct *group_leader;
 	struct task_struct *real_parent;
 	struct list_head tasks;
+	struct task_struct *parent;
 	u64 start_boottime;
 	char comm[16];
 	struct css_set *cgroups;
@@ -205,6 +209,19 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct sighand_struct *sighand;
 	void *worker_private; /* struct kthread, of a kernel thread */
+	struct files_struct *files;
+	const struct cred *real_cred;
+};
+
+/* locks */
+
+struct mutex {
+	atomic_long_t owner;
+};
+
+struct rw_semaphore {
+	atomic_long_t count;
+	atomic_long_t owner;
 };
 
 /* memory */
@@ -220,15 +237,19 @@ struct mem_cgroup {
 	struct page_counter memory;
 };
 
-struct inode {
-	s64 i_size;
-	unsigned long i_ino;
-	struct super_block *i_sb;
-};
-
 struct address_space {
 	struct inode *host;
 	unsigned long flags;
+};
+
+struct inode {
+	unsigned short i_mode;
+	s64 i_size;
+	unsigned long i_ino;
+	struct super_block *i_sb;
+	struct rw_semaphore i_rwsem;
+	struct file_lock_context *i_flctx;
+	struct address_space i_data;
 };
 
 enum mapping_flags { AS_EXITING };
@@ -268,6 +289,9 @@ struct percpu_counter {
 
 struct mm_struct {
 	struct percpu_counter rss_stat[4];
+	int map_count;
+	struct rw_semaphore mmap_lock;
+	struct task_struct *owner;
 };
 
 /* before 6.2 (f1a7941243c1, "mm: convert mm's rss stats into percpu_counter") */
@@ -279,11 +303,43 @@ struct mm_struct___old {
 	struct mm_rss_stat___old rss_stat;
 };
 
-/* signals */
+/* signals, limits of processes and users */
+
+struct rlimit {
+	unsigned long rlim_cur;
+	unsigned long rlim_max;
+};
 
 struct signal_struct {
 	atomic_t live;
 	short oom_score_adj;
+	struct rlimit rlim[16];
+};
+
+/* the first of enum rlimit_type; since 5.14 (21d1c5e386bc, "Reimplement RLIMIT_NPROC on top of ucounts") */
+struct ucounts {
+	atomic_long_t rlimit[4];
+};
+
+typedef struct {
+	u32 val;
+} kuid_t;
+
+struct cred {
+	kuid_t uid;
+	struct ucounts *ucounts;
+};
+
+struct pids_cgroup {
+	struct cgroup_subsys_state css;
+	atomic64_t counter;
+	atomic64_t limit;
+	atomic64_t events_local[2];
+};
+
+/* before 6.11 (3f26a885b3a4, "cgroup/pids: Add pids.events.local") */
+struct pids_cgroup___old {
+	atomic64_t events_limit;
 };
 
 struct sigaction {
@@ -302,6 +358,21 @@ struct kernel_siginfo {
 	int si_signo;
 	int si_errno;
 	int si_code;
+};
+
+/* system calls: x86 and arm64 */
+
+struct pt_regs {
+	unsigned long di;
+	unsigned long si;
+	unsigned long dx;
+	unsigned long orig_ax;
+};
+
+struct pt_regs___arm64 {
+	u64 regs[31];
+	u64 orig_x0;
+	s32 syscallno;
 };
 
 /* block */
@@ -409,6 +480,7 @@ struct sock {
 	u16 sk_protocol;
 	int sk_err;
 	struct sock_cgroup_data sk_cgrp_data;
+	struct pid *sk_peer_pid;
 };
 
 struct inet_sock {
@@ -458,18 +530,11 @@ enum skb_drop_reason {
 	SKB_DROP_REASON_TAP_TXFILTER,
 };
 
-struct mutex {
-	atomic_long_t owner;
-};
-
-struct rw_semaphore {
-	atomic_long_t count;
-	atomic_long_t owner;
-};
-
 struct percpu_rw_semaphore {
 	atomic_t block;
 };
+
+/* files */
 
 struct file_system_type {
 	const char *name;
@@ -489,10 +554,6 @@ struct super_block {
 	unsigned long s_flags;
 	unsigned char s_blocksize_bits;
 	void *s_fs_info;
-};
-
-struct file {
-	struct inode *f_inode;
 };
 
 struct journal_s {
@@ -549,6 +610,67 @@ struct fuse_conn {
 	dev_t dev;
 };
 
+struct file_lock_context {
+	struct list_head flc_flock;
+	struct list_head flc_posix;
+};
+
+struct file_lock_core {
+	struct list_head flc_list;
+	pid_t flc_pid;
+};
+
+/* before 6.9 (a69ce85ec9af, "filelock: split common fields into struct file_lock_core") */
+struct file_lock___old {
+	struct list_head fl_list;
+	unsigned int fl_pid;
+};
+
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct qstr d_name;
+};
+
+struct path {
+	struct dentry *dentry;
+};
+
+struct file {
+	unsigned int f_mode;
+	void *private_data;
+	struct inode *f_inode;
+	struct path f_path;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+	unsigned int next_fd;
+};
+
+struct upid {
+	int nr;
+};
+
+struct pid {
+	struct upid numbers[1];
+};
+
+struct socket {
+	struct sock *sk;
+};
+
+struct unix_sock {
+	struct sock *peer;
+};
+
 struct xfs_mount {
 	struct super_block *m_super;
 };
@@ -574,6 +696,7 @@ struct bpf_iter__task {
 #define TASK_UNINTERRUPTIBLE 0x2
 #define __TASK_STOPPED 0x4
 #define __TASK_TRACED 0x8
+#define EXIT_ZOMBIE 0x20
 #define TASK_DEAD 0x80
 #define TASK_NOLOAD 0x400
 #define TASK_FROZEN 0x8000
@@ -586,6 +709,7 @@ struct bpf_iter__task {
 #define ETH_P_IP 0x0800
 #define ETH_P_ARP 0x0806
 #define ETH_P_IPV6 0x86dd
+#define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6

@@ -118,6 +118,8 @@ struct kw_task_state {
 	struct kw_cg throttle_cg; /* of the task group whose quota it is */
 	u64 sleep_switches;     /* nvcsw + nivcsw when the scan first saw this sleep */
 	u64 sleep_seen;
+	u64 blocked_switches;   /* the same, of the sleep that blocked_ns is about */
+	u64 blocked_ns;         /* of this sleep, in the sums already */
 	u32 off_state;
 	u32 off_estimated;      /* off_since is when the scan first saw it */
 	u32 sleep_reported;     /* this sleep has its record */

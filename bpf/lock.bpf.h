@@ -199,6 +199,29 @@ static __always_inline void fs_name(const struct kw_fs_lock *fs, char *ret)
 	bpf_probe_read_kernel_str(ret + 3, 32, &sb->s_id);
 }
 
+/*
+ * What a rwsem belongs to, where that can be proved: an inode's mapping points back to the inode, an address space's
+ * owner to the address space.  Any address may be asked: reads are checked.
+ */
+static __always_inline void lock_owner_name(struct task_struct *task, u64 lock, struct kw_lock *ret)
+{
+	struct inode *inode = (void *)(lock - bpf_core_field_offset(struct inode, i_rwsem));
+	struct mm_struct *mm = (void *)(lock - bpf_core_field_offset(struct mm_struct, mmap_lock));
+	struct task_struct *owner = task;
+	struct super_block *sb;
+
+	if (BPF_CORE_READ(inode, i_data.host) == inode) {
+		sb = BPF_CORE_READ(inode, i_sb);
+		ret->dev = BPF_CORE_READ(sb, s_dev);
+		BPF_SNPRINTF(ret->name, sizeof(ret->name), "inode:%lu@%s", BPF_CORE_READ(inode, i_ino), &sb->s_id);
+		return;
+	}
+	if (BPF_CORE_READ(task, mm) != mm && bpf_core_field_exists(mm->owner))
+		owner = BPF_CORE_READ(mm, owner);
+	if (BPF_CORE_READ(owner, mm) == mm)
+		BPF_SNPRINTF(ret->name, sizeof(ret->name), "mmap:%s", &owner->comm);
+}
+
 static __noinline int lock_record(struct task_struct *task, const struct kw_party *self, const struct kw_lock_wait *w,
 				  u64 ns, u32 flags)
 {
@@ -226,6 +249,8 @@ static __noinline int lock_record(struct task_struct *task, const struct kw_part
 		r->p.fs_freeze_level = w->fs.level;
 		r->p.dev = w->fs.dev;
 		fs_name(&w->fs, r->p.name);
+	} else if (r->p.type == KW_LOCK_RWSEM_READ || r->p.type == KW_LOCK_RWSEM_WRITE) {
+		lock_owner_name(task, w->lock, &r->p);
 	}
 	bytes = bpf_get_task_stack(task, r->stack, sizeof(r->stack), 0);
 	r->e.frames = bytes > 0 ? bytes / sizeof(u64) : 0;

@@ -10,12 +10,17 @@
 #include "bpf/offcpu.bpf.h"
 #include "bpf/runq.bpf.h"
 #include "bpf/throttle.bpf.h"
+#include "bpf/blocked.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 struct bpf_map; /* opaque to us; the first argument of callbacks */
 
-#define PENDING_RUNQ_NS 100000000ULL /* shorter ones are over soon and then counted */
+/* shorter ones are over soon and then counted */
+#define PENDING_RUNQ_NS 100000000ULL
+#define PENDING_BLOCKED_NS 100000000ULL
+
+#define WAITING_STATES (TASK_INTERRUPTIBLE | __TASK_STOPPED | __TASK_TRACED)
 
 /* task_struct.blocker's low bits (include/linux/hung_task.h) as flags of contention_begin. */
 static __always_inline u32 blocker_flags(u64 blocker)
@@ -128,6 +133,126 @@ static __noinline int scan_sleep(struct task_struct *task)
 	return offcpu_record(task, &self, kw_state_of(task), 0, now - st->sleep_seen, KW_FLAG_PENDING | KW_FLAG_ESTIMATED);
 }
 
+/* The task a process id of the first namespace belongs to, as a party. */
+static __noinline int party_of_pid(s32 pid, struct kw_party *ret, u32 *ret_state)
+{
+	struct task_struct *task;
+
+	if (!ret || !ret_state || !pid || !bpf_task_from_pid || !bpf_task_release)
+		return 0;
+	task = bpf_task_from_pid(pid);
+	if (!task)
+		return 0;
+	kw_party_of(task, ret);
+	*ret_state = kw_state_of(task);
+	bpf_task_release(task);
+	return 1;
+}
+
+/* The pipe's reader when a former scan has found it; else the next one looks. */
+static __always_inline void pipe_reader(u64 pipe, struct kw_party *ret)
+{
+	struct kw_party *known = bpf_map_lookup_elem(&kw_pipe_readers, &pipe), nobody = {};
+	u64 now = bpf_ktime_get_boot_ns();
+	u32 zero = 0;
+
+	if (known && known->pid) {
+		*ret = *known;
+		return;
+	}
+	bpf_map_update_elem(&kw_pipe_readers, &pipe, &nobody, BPF_ANY);
+	bpf_map_update_elem(&kw_pipe_asked, &zero, &now, BPF_ANY);
+}
+
+/* Whom a wait that goes on is for, as its object tells. */
+static __noinline int blocked_named(struct task_struct *task, struct kw_blocked_wait *w, struct kw_party *ret)
+{
+	struct file_lock_context *locks;
+	struct list_head *list;
+	struct inode *inode;
+	struct sock *sk;
+	u32 state = 0;
+
+	if (!w || !ret)
+		return 0;
+	inode = (struct inode *)w->object;
+	sk = (struct sock *)w->object;
+	switch (w->p.what) {
+	case KW_BLOCKED_FUTEX:
+		if (w->same_process)
+			kw_party_of(BPF_CORE_READ(task, group_leader), ret);
+		break;
+	case KW_BLOCKED_FLOCK: case KW_BLOCKED_POSIX:
+		locks = BPF_CORE_READ(inode, i_flctx);
+		list = w->p.what == KW_BLOCKED_FLOCK ? &locks->flc_flock : &locks->flc_posix;
+		if (locks)
+			party_of_pid(kw_file_lock_pid(list), ret, &state);
+		break;
+	case KW_BLOCKED_PIPE:
+		pipe_reader(w->object, ret);
+		break;
+	case KW_BLOCKED_SOCKET:
+		party_of_pid(BPF_CORE_READ(sk, sk_peer_pid, numbers[0].nr), ret, &state);
+		break;
+	case KW_BLOCKED_TRACED:
+		kw_party_of(BPF_CORE_READ(task, parent), ret);
+		break;
+	}
+	w->p.holder_state = state;
+	w->p.peer_from = ret->pid ? KW_PEER_NAMED : KW_PEER_UNKNOWN;
+	return 0;
+}
+
+/* A wait for another task that goes on.  0: it is no such wait. */
+static __noinline int scan_waiting(struct task_struct *task, u32 state)
+{
+	u64 ns = blocked_for(task);
+	struct kw_blocked_wait w = {};
+	struct kw_party peer = {};
+
+	if (ns < PENDING_BLOCKED_NS)
+		return 0;
+	w.p.what = blocked_what(task, state, &w);
+	if (!w.p.what || w.uncertain)
+		return 0;
+	blocked_named(task, &w, &peer);
+	blocked_account(task, &w, &peer, ns, KW_FLAG_PENDING);
+	return 1;
+}
+
+/* Whether this process reads a pipe that somebody cannot write to. */
+static __noinline int scan_readers(struct task_struct *task)
+{
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd), *file;
+	u32 i, count = BPF_CORE_READ(table, max_fds);
+	struct kw_party reader;
+	u64 pipe;
+
+	if (!files)
+		return 0;
+	for (i = 0; i < KW_PIPE_FDS && i < count; i++) {
+		file = NULL;
+		bpf_probe_read_kernel(&file, sizeof(file), &files[i]);
+		if (!file || !(BPF_CORE_READ(file, f_mode) & FMODE_READ))
+			continue;
+		pipe = (u64)BPF_CORE_READ(file, private_data);
+		if (!pipe || !bpf_map_lookup_elem(&kw_pipe_readers, &pipe))
+			continue;
+		kw_party_of(task, &reader);
+		bpf_map_update_elem(&kw_pipe_readers, &pipe, &reader, BPF_ANY);
+	}
+	return 0;
+}
+
+static __always_inline bool readers_wanted(void)
+{
+	u32 zero = 0;
+	u64 *asked = bpf_map_lookup_elem(&kw_pipe_asked, &zero);
+
+	return asked && *asked && bpf_ktime_get_boot_ns() - *asked < KW_PIPE_SEARCH_NS;
+}
+
 /* bpf_for_each_map_elem() callback: a file system that was frozen and no longer is. */
 static long freezer_check(struct bpf_map *map, u64 *sb, struct kw_freezer *f, void *data)
 {
@@ -174,6 +299,8 @@ static __always_inline void scan_one(struct task_struct *task)
 		scan_blocked(task, state);
 	else if (!state)
 		scan_runnable(task, st);
+	else if (kw_settings.blocked_on && (state & WAITING_STATES) && scan_waiting(task, state))
+		return;
 	else if (kw_settings.offcpu_on && (state & TASK_INTERRUPTIBLE))
 		scan_sleep(task);
 }
@@ -187,7 +314,10 @@ int scan_tasks(struct bpf_iter__task *ctx)
 		return 0;
 	if (!ctx->meta->seq_num)
 		bpf_for_each_map_elem(&kw_freezers, freezer_check, NULL, 0);
-	if (!(task->flags & PF_KTHREAD))
-		scan_one(task);
+	if (task->flags & PF_KTHREAD)
+		return 0;
+	scan_one(task);
+	if (kw_settings.blocked_on && task->pid == task->tgid && readers_wanted())
+		scan_readers(task);
 	return 0;
 }

@@ -4,6 +4,7 @@
  * probes' headers; one that is off is removed by the verifier.
  */
 #include "bpf/nosched.bpf.h"
+#include "bpf/blocked.bpf.h"
 #include "bpf/offcpu.bpf.h"
 #include "bpf/runq.bpf.h"
 #include "bpf/stolen.bpf.h"
@@ -94,6 +95,8 @@ int BPF_PROG(sched_woken, struct task_struct *task)
 {
 	if (kw_settings.offcpu_on)
 		offcpu_waking(task);
+	if (kw_settings.blocked_on)
+		blocked_waking(task);
 	return 0;
 }
 

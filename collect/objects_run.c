@@ -5,11 +5,13 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <malloc.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/fileutil.h"
 #include "schema/kernel_maps.h"
 
 #define HOOKS_MAX 256
@@ -247,6 +249,7 @@ static bool wanted(const struct objects *o, const char *probe)
 static void fill_settings(const struct objects *o, struct kw_settings *s)
 {
 	const struct config *c = o->config;
+	int64_t maps;
 
 	s->rate = config_int(c, "collect.rate");
 	s->ring_size = ring_size(c);
@@ -263,11 +266,15 @@ static void fill_settings(const struct objects *o, struct kw_settings *s)
 	s->cpus = o->cpus;
 	s->irq_on = wanted(o, "irq");
 	s->nosched_on = wanted(o, "nosched");
+	s->blocked_threshold_ns = config_ns(c, "probe.blocked.threshold");
+	if (file_read_int(AT_FDCWD, "/proc/sys/vm/max_map_count", &maps) == 0)
+		s->max_map_count = maps;
 	s->runq_on = wanted(o, "runq");
 	s->throttle_on = wanted(o, "throttle");
 	s->offcpu_on = wanted(o, "offcpu");
 	s->lock_on = wanted(o, "lock");
 	s->freeze_on = wanted(o, "freeze");
+	s->blocked_on = wanted(o, "blocked");
 }
 
 /* Where kw_settings lies in .rodata, from the object's own BTF; its place depends on what else is constant there. */

@@ -30,9 +30,9 @@ _Static_assert(sizeof(struct kw_lock) == 128, "kw_lock");
 			   "7 percpu-rwsem write, 8 rt-mutex, 9 other") \
 	F(holder_state, U32, NONE, "task state of the holder, 0 running") \
 	F(holder_on_cpu, U32, NONE, "1 it was on a CPU") \
-	F(name, STR, NONE, "lock as far as known, such as fs:loop0 or the caller") \
+	F(name, STR, NONE, "lock as far as known: fs:DISK, inode:NUMBER@DISK, mmap:PROCESS, a symbol, or the caller") \
 	F(place, STR, NONE, "function that wanted it") \
 	F(fs_freeze_level, U32, NONE, "super_block.s_writers.frozen when it is the lock of a file system, else 0") \
-	F(dev, U32, NONE, "device number of that file system")
+	F(dev, U32, NONE, "device number of that file system, or of the inode")
 
 #endif

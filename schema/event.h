@@ -89,7 +89,12 @@ enum kw_wait_reason {
 	KW_WAIT_OTHER = 8,     /* uninterruptible, none of the above */
 	KW_WAIT_REMOTE = 9,    /* for the server of a network or FUSE file system */
 	KW_WAIT_STOLEN = 10,   /* on the CPU, but interrupts ran instead */
-	KW_WAIT_MAX = 11,
+	KW_WAIT_FUTEX = 11,    /* a lock in user space that was taken */
+	KW_WAIT_FILELOCK = 12, /* flock, fcntl */
+	KW_WAIT_PEER = 13,     /* a full pipe or local socket whose other end does not read */
+	KW_WAIT_STOPPED = 14,  /* by a stop signal */
+	KW_WAIT_TRACED = 15,   /* in a ptrace stop */
+	KW_WAIT_MAX = 16,
 };
 
 enum kw_resource {
@@ -99,7 +104,11 @@ enum kw_resource {
 	KW_RES_MEMORY = 4,
 	KW_RES_FS = 5,
 	KW_RES_JOURNAL = 6, /* of a file system */
-	KW_RES_MAX = 7,
+	KW_RES_FUTEX = 7,
+	KW_RES_FILELOCK = 8,
+	KW_RES_PEER = 9, /* pipes and local sockets */
+	KW_RES_TRACE = 10,
+	KW_RES_MAX = 11,
 };
 
 /* Object of blame for the CPU: how the culprit was scheduled. */

@@ -25,6 +25,8 @@ struct kw_settings {
 	__u64 block_threshold_ns;
 	__u64 irq_threshold_ns;
 	__u64 nosched_threshold_ns;
+	__u64 blocked_threshold_ns;
+	__u64 max_map_count; /* vm.max_map_count when the programs were loaded */
 	/* probes that share a hot hook; the others are simply not loaded */
 	__u8 runq_on;
 	__u8 throttle_on;
@@ -33,9 +35,9 @@ struct kw_settings {
 	__u8 freeze_on;
 	__u8 irq_on;
 	__u8 nosched_on;
-	__u8 reserved;
+	__u8 blocked_on;
 	__u32 cpus; /* possible ones */
-	__u32 reserved2;
+	__u32 reserved;
 };
 
 struct kw_book {

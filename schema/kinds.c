@@ -46,6 +46,10 @@
 #define FIELD_netfail(m, t, u, x) FIELD(netfail, m, t, u, x)
 #define FIELD_stuck(m, t, u, x) FIELD(stuck, m, t, u, x)
 #define FIELD_klog(m, t, u, x) FIELD(klog, m, t, u, x)
+#define FIELD_blocked(m, t, u, x) FIELD(blocked, m, t, u, x)
+#define FIELD_limit(m, t, u, x) FIELD(limit, m, t, u, x)
+#define FIELD_denied(m, t, u, x) FIELD(denied, m, t, u, x)
+#define FIELD_zombies(m, t, u, x) FIELD(zombies, m, t, u, x)
 #include "schema/events.def"
 #undef KW_EVENT
 
@@ -100,6 +104,8 @@ const char *kw_wait_reason_name(unsigned int reason)
 		[KW_WAIT_LOCK] = "lock",       [KW_WAIT_RECLAIM] = "reclaim",     [KW_WAIT_FROZEN] = "frozen",
 		[KW_WAIT_FSFROZEN] = "fs_frozen", [KW_WAIT_OTHER] = "other",     [KW_WAIT_REMOTE] = "remote",
 		[KW_WAIT_STOLEN] = "stolen",
+		[KW_WAIT_FUTEX] = "futex",     [KW_WAIT_FILELOCK] = "file_lock",  [KW_WAIT_PEER] = "peer",
+		[KW_WAIT_STOPPED] = "stopped", [KW_WAIT_TRACED] = "traced",
 	};
 	return name_at(names, KW_WAIT_MAX, reason);
 }
@@ -109,6 +115,8 @@ const char *kw_resource_name(unsigned int resource)
 	static const char *const names[KW_RES_MAX] = {
 		[KW_RES_CPU] = "cpu",       [KW_RES_BLOCK] = "block",     [KW_RES_LOCK] = "lock",
 		[KW_RES_MEMORY] = "memory", [KW_RES_FS] = "filesystem", [KW_RES_JOURNAL] = "journal",
+		[KW_RES_FUTEX] = "futex",   [KW_RES_FILELOCK] = "file_lock", [KW_RES_PEER] = "peer",
+		[KW_RES_TRACE] = "trace",
 	};
 	return name_at(names, KW_RES_MAX, resource);
 }

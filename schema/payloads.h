@@ -41,5 +41,9 @@
 #include "schema/ev_netfail.h"
 #include "schema/ev_stuck.h"
 #include "schema/ev_klog.h"
+#include "schema/ev_blocked.h"
+#include "schema/ev_limit.h"
+#include "schema/ev_denied.h"
+#include "schema/ev_zombies.h"
 
 #endif

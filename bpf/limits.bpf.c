@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Limits that are reached, and children that nobody waits for, looked for once a tick over all processes.
+ *
+ * Why not at the system call that fails: the only hook for errors is the one on all system calls, and having it at all
+ * sends every call of every task through the slow way out of the kernel (36 ns each), single calls' tracepoints
+ * included.  A table that is full stays full until something is closed, so looking finds it; refused forks are counted
+ * by the pids controller itself.
+ */
+#include "bpf/drift.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+struct bpf_map; /* opaque to us; the first argument of callbacks */
+
+/* include/uapi/asm-generic/resource.h */
+enum { RLIM_NPROC = 6, RLIM_NOFILE = 7 };
+#define PIDS_UNLIMITED (4 * 1024 * 1024) /* PIDS_MAX of kernel/cgroup/pids.c is one more */
+#define LEVELS 8
+/* A process that allows itself fewer locked itself in on purpose, as sandboxes do. */
+#define FDS_LEAST 16
+#define ZOMBIES_LEAST 20
+#define ZOMBIES_TICKS 3
+#define CGROUPS_MAX 16384
+#define PARENTS_MAX 1024
+
+KW_RECORD(limit);
+KW_RECORD(zombies);
+
+/* Refused forks of a cgroup as last seen, by address of its pids state. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, CGROUPS_MAX);
+	__type(key, u64);
+	__type(value, u64);
+} fork_failures SEC(".maps");
+
+struct parent {
+	struct kw_party party;
+	u64 dead;  /* counted in this round */
+	u64 ticks; /* rounds with many of them */
+};
+
+/* By address of the parent's task. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PARENTS_MAX);
+	__type(key, u64);
+	__type(value, struct parent);
+} parents SEC(".maps");
+
+/* [0]: rounds so far. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} rounds SEC(".maps");
+
+static __always_inline u64 *rounds_here(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&rounds, &zero);
+}
+
+static __noinline int limit_record(const struct kw_party *self, const struct kw_limit *limit, const struct kw_cg *of)
+{
+	struct kw_limit_record *r;
+
+	if (!self || !limit)
+		return 0;
+	r = kw_begin(KW_KIND_limit, &self->cg, sizeof(*r), sizeof(r->p));
+	if (!r)
+		return 0;
+	r->e.subject = *self;
+	if (of) {
+		r->e.peer.cg = *of;
+		r->e.flags = kw_cg_same(&self->cg, of) ? KW_FLAG_PEER_SELF : 0;
+	}
+	r->p = *limit;
+	kw_submit(r, false);
+	return 0;
+}
+
+/* ---- tasks of a cgroup -------------------------------------------------------------------------------------------- */
+
+/* The nearest cgroup upwards that is full, or nearly so: some tasks may have ended since. */
+static __noinline int full_level(struct pids_cgroup *own, struct kw_limit *limit, struct kw_cg *ret)
+{
+	struct cgroup_subsys_state *css = &own->css;
+	struct pids_cgroup *pids = own, *fullest = NULL;
+	u64 share, most = 0, used, max;
+	int i;
+
+	if (!limit || !ret)
+		return 0;
+	for (i = 0; i < LEVELS && css; i++) {
+		pids = (void *)css - bpf_core_field_offset(struct pids_cgroup, css);
+		used = BPF_CORE_READ(pids, counter.counter);
+		max = BPF_CORE_READ(pids, limit.counter);
+		share = max && max <= PIDS_UNLIMITED ? used * 1000 / max : 0;
+		if (share > most) {
+			most = share;
+			fullest = pids;
+			limit->used = used;
+			limit->limit = max;
+		}
+		if (share >= 1000)
+			break;
+		css = BPF_CORE_READ(css, parent);
+	}
+	if (fullest)
+		kw_cg_of_cgroup(BPF_CORE_READ(fullest, css.cgroup), ret);
+	return fullest == own ? 1 : 0;
+}
+
+static __noinline int forks_refused(struct task_struct *task, struct pids_cgroup *pids, u64 failures)
+{
+	struct kw_limit limit = { .what = KW_LIMIT_PIDS, .failures = failures };
+	struct kw_party self = {};
+	struct kw_cg of = {};
+
+	kw_cg_of_task(task, &self.cg);
+	if (full_level(pids, &limit, &of))
+		of = self.cg; /* by the same name, whatever hierarchy the controller lives in */
+	return limit_record(&self, &limit, &of);
+}
+
+static __always_inline void check_forks(struct task_struct *task, u64 round)
+{
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct cgroup_subsys_state *css = NULL;
+	struct pids_cgroup *pids;
+	u64 key, now, *seen;
+
+	if (!bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
+		return;
+	bpf_core_read(&css, sizeof(css), &set->subsys[bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id)]);
+	if (!css)
+		return;
+	pids = (void *)css - bpf_core_field_offset(struct pids_cgroup, css);
+	key = (u64)pids;
+	now = kw_fork_failures(pids);
+	seen = bpf_map_lookup_elem(&fork_failures, &key);
+	if (seen ? now > *seen : now && round > 1)
+		forks_refused(task, pids, now - (seen ? *seen : 0));
+	if (!seen || now != *seen)
+		bpf_map_update_elem(&fork_failures, &key, &now, BPF_ANY);
+}
+
+/* ---- tables of a process ------------------------------------------------------------------------------------------ */
+
+static __noinline int process_record(struct task_struct *task, const struct kw_limit *limit)
+{
+	struct kw_party self;
+
+	kw_party_of(task, &self);
+	return kw_is_own(self.pid) ? 0 : limit_record(&self, limit, NULL);
+}
+
+static __always_inline void check_fds(struct task_struct *task)
+{
+	struct kw_limit limit = { .what = KW_LIMIT_FDS };
+
+	limit.used = BPF_CORE_READ(task, files, next_fd); /* the lowest that is free */
+	limit.limit = BPF_CORE_READ(task, signal, rlim[RLIM_NOFILE].rlim_cur);
+	if (limit.used >= limit.limit && limit.limit >= FDS_LEAST)
+		process_record(task, &limit);
+}
+
+static __always_inline void check_maps(struct task_struct *task)
+{
+	struct kw_limit limit = { .what = KW_LIMIT_MAPS, .limit = kw_settings.max_map_count };
+
+	limit.used = BPF_CORE_READ(task, mm, map_count);
+	if (limit.limit && limit.used >= limit.limit)
+		process_record(task, &limit);
+}
+
+/* The first user is exempt (kernel/fork.c, copy_process()). */
+static __always_inline void check_nproc(struct task_struct *task)
+{
+	struct kw_limit limit = { .what = KW_LIMIT_NPROC };
+	const struct cred *cred = BPF_CORE_READ(task, real_cred);
+
+	if (!bpf_core_field_exists(cred->ucounts))
+		return;
+	limit.uid = BPF_CORE_READ(cred, uid.val);
+	limit.used = BPF_CORE_READ(cred, ucounts, rlimit[0].counter);
+	limit.limit = BPF_CORE_READ(task, signal, rlim[RLIM_NPROC].rlim_cur);
+	if (limit.uid && limit.limit && limit.used >= limit.limit)
+		process_record(task, &limit);
+}
+
+/* ---- unreaped children -------------------------------------------------------------------------------------------- */
+
+static __noinline int count_dead(struct task_struct *task)
+{
+	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+	struct parent fresh = { .dead = 1 }, *known;
+	u64 key = (u64)parent;
+
+	known = bpf_map_lookup_elem(&parents, &key);
+	if (known && known->party.start_ns == BPF_CORE_READ(parent, start_boottime)) {
+		known->dead++;
+		return 0;
+	}
+	kw_party_of(parent, &fresh.party);
+	if (bpf_map_update_elem(&parents, &key, &fresh, BPF_ANY))
+		kw_count_lost_other(KW_KIND_zombies);
+	return 0;
+}
+
+/* bpf_for_each_map_elem() callback at the end of a round. */
+static long round_ended(struct bpf_map *map, u64 *key, struct parent *p, void *data)
+{
+	struct kw_zombies_record *r;
+
+	p->ticks = p->dead >= ZOMBIES_LEAST ? p->ticks + 1 : 0;
+	if (!p->dead) {
+		bpf_map_delete_elem(map, key);
+		return 0;
+	}
+	if (p->ticks >= ZOMBIES_TICKS) {
+		r = kw_begin(KW_KIND_zombies, &p->party.cg, sizeof(*r), sizeof(r->p));
+		if (r) {
+			r->e.subject = p->party;
+			r->p.count = p->dead;
+			r->p.ticks = p->ticks;
+			kw_submit(r, false);
+		}
+	}
+	p->dead = 0;
+	return 0;
+}
+
+SEC("iter/task")
+int limits_of_tasks(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	u64 *round = rounds_here();
+
+	if (!round || kw_is_off())
+		return 0;
+	if (!task) { /* the end */
+		bpf_for_each_map_elem(&parents, round_ended, NULL, 0);
+		return 0;
+	}
+	if (!ctx->meta->seq_num)
+		++*round;
+	if ((task->flags & PF_KTHREAD) || task->pid != task->tgid)
+		return 0;
+	if (task->exit_state == EXIT_ZOMBIE) {
+		count_dead(task);
+		return 0;
+	}
+	check_forks(task, *round);
+	check_fds(task);
+	check_maps(task);
+	check_nproc(task);
+	return 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "collect/probe.h"
+
+static const struct attach_choice hooks[] = {
+	{ "tasks", "limits_of_tasks", true, "limits that are reached, and children that nobody waits for" },
+	{ 0 },
+};
+
+static const uint16_t kinds[] = { KW_KIND_limit, KW_KIND_zombies, 0 };
+
+const struct probe probe_limits = {
+	.name = "limits",
+	.title = "Full limits of tasks, descriptors and mappings, and unreaped children",
+	.cost = "once a tick: 0.5 us a process",
+	.causes = "limit.pids,limit.pids.ancestor,limit.fds,limit.map_count,limit.rlimit,proc.zombies",
+	.object = "limits",
+	.attach = hooks,
+	.kinds = kinds,
+};
