@@ -316,7 +316,7 @@ static __noinline int blocked_account(struct task_struct *task, struct kw_blocke
 /* Who lets it go: nobody when an interrupt does (a timeout) or when another task only ends a stop. */
 static __always_inline void blocked_waker(struct task_struct *task, struct kw_blocked_wait *w, struct kw_party *ret)
 {
-	struct kw_irq *irq = kw_irq_here();
+	struct kw_irq_now *irq = kw_irq_here();
 
 	__builtin_memset(ret, 0, sizeof(*ret));
 	if (w->p.what == KW_BLOCKED_TRACED) {
