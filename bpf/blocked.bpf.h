@@ -12,9 +12,9 @@
 #include "bpf/irq.bpf.h"
 
 #define KW_BLOCKED_FLOOR_NS 2000000ULL /* shorter ones are not in the sums; stops always are */
-#define KW_PIPES_MAX 64
-#define KW_PIPE_FDS 64 /* descriptors of a process searched for the reader of a full pipe */
-#define KW_PIPE_SEARCH_NS 5000000000ULL
+#define KW_READERS_MAX 64
+#define KW_READER_FDS 64 /* descriptors of a process searched for the other end of what is full */
+#define KW_READER_SEARCH_NS 5000000000ULL
 
 /* include/uapi/linux/futex.h */
 enum { FUTEX_WAIT = 0, FUTEX_LOCK_PI = 6, FUTEX_WAIT_BITSET = 9, FUTEX_LOCK_PI2 = 13, FUTEX_PRIVATE_FLAG = 128 };
@@ -44,21 +44,21 @@ struct kw_blocked_wait {
 	bool uncertain;    /* a futex that may be no lock */
 };
 
-/* Readers of pipes whose writers are stuck, by address of the pipe; looked for by the scan. */
+/* Who has open what others are stuck at, by address of the pipe, of the socket at the other end, of the locked file. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, KW_PIPES_MAX);
+	__uint(max_entries, KW_READERS_MAX);
 	__type(key, u64);
 	__type(value, struct kw_party);
-} kw_pipe_readers SEC(".maps");
+} kw_readers SEC(".maps");
 
-/* [0]: when the scan last asked for the reader of a pipe, boot time. */
+/* [0]: when the scan last asked for a reader, boot time. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
 	__type(value, u64);
-} kw_pipe_asked SEC(".maps");
+} kw_readers_asked SEC(".maps");
 
 enum kw_call { KW_CALL_NONE, KW_CALL_WRITE, KW_CALL_SPLICE, KW_CALL_FLOCK, KW_CALL_FCNTL, KW_CALL_FUTEX };
 

@@ -138,21 +138,30 @@ static __always_inline void kw_syscall_of(struct task_struct *task, struct kw_sy
 	}
 }
 
-/* Process that holds the first lock of a list in struct file_lock_context; 0 none. */
-static __always_inline u32 kw_file_lock_pid(struct list_head *list)
+/* The first lock of a list in struct file_lock_context: the process that took it, and the open file it is on. */
+struct kw_file_lock {
+	u32 pid;
+	u64 file;
+};
+
+static __always_inline bool kw_file_lock_of(struct list_head *list, struct kw_file_lock *ret)
 {
 	struct list_head *first = BPF_CORE_READ(list, next);
 	struct file_lock___old *old;
 	struct file_lock_core *core;
 
 	if (!first || first == list)
-		return 0;
+		return false;
 	if (bpf_core_type_exists(struct file_lock_core)) {
 		core = (void *)first - bpf_core_field_offset(struct file_lock_core, flc_list);
-		return BPF_CORE_READ(core, flc_pid);
+		ret->pid = BPF_CORE_READ(core, flc_pid);
+		ret->file = (u64)BPF_CORE_READ(core, flc_file);
+	} else {
+		old = (void *)first - bpf_core_field_offset(struct file_lock___old, fl_list);
+		ret->pid = BPF_CORE_READ(old, fl_pid);
+		ret->file = (u64)BPF_CORE_READ(old, fl_file);
 	}
-	old = (void *)first - bpf_core_field_offset(struct file_lock___old, fl_list);
-	return BPF_CORE_READ(old, fl_pid);
+	return true;
 }
 
 /* Forks that the pids controller refused to tasks of this very cgroup. */

@@ -480,7 +480,7 @@ struct sock {
 	u16 sk_protocol;
 	int sk_err;
 	struct sock_cgroup_data sk_cgrp_data;
-	struct pid *sk_peer_pid;
+	struct socket *sk_socket;
 };
 
 struct inet_sock {
@@ -618,12 +618,14 @@ struct file_lock_context {
 struct file_lock_core {
 	struct list_head flc_list;
 	pid_t flc_pid;
+	struct file *flc_file;
 };
 
 /* before 6.9 (a69ce85ec9af, "filelock: split common fields into struct file_lock_core") */
 struct file_lock___old {
 	struct list_head fl_list;
 	unsigned int fl_pid;
+	struct file *fl_file;
 };
 
 struct qstr {
@@ -653,14 +655,6 @@ struct fdtable {
 struct files_struct {
 	struct fdtable *fdt;
 	unsigned int next_fd;
-};
-
-struct upid {
-	int nr;
-};
-
-struct pid {
-	struct upid numbers[1];
 };
 
 struct socket {

@@ -149,10 +149,10 @@ static __noinline int party_of_pid(s32 pid, struct kw_party *ret, u32 *ret_state
 	return 1;
 }
 
-/* The pipe's reader when a former scan has found it; else the next one looks. */
-static __always_inline void pipe_reader(u64 pipe, struct kw_party *ret)
+/* Who has this end open, when a former scan has found it; else the next one looks. */
+static __always_inline void reader_of(u64 end, struct kw_party *ret)
 {
-	struct kw_party *known = bpf_map_lookup_elem(&kw_pipe_readers, &pipe), nobody = {};
+	struct kw_party *known = bpf_map_lookup_elem(&kw_readers, &end), nobody = {};
 	u64 now = bpf_ktime_get_boot_ns();
 	u32 zero = 0;
 
@@ -160,8 +160,17 @@ static __always_inline void pipe_reader(u64 pipe, struct kw_party *ret)
 		*ret = *known;
 		return;
 	}
-	bpf_map_update_elem(&kw_pipe_readers, &pipe, &nobody, BPF_ANY);
-	bpf_map_update_elem(&kw_pipe_asked, &zero, &now, BPF_ANY);
+	bpf_map_update_elem(&kw_readers, &end, &nobody, BPF_ANY);
+	bpf_map_update_elem(&kw_readers_asked, &zero, &now, BPF_ANY);
+}
+
+/* A lock outlives who took it (flock(1) on a shell's descriptor): then it is whose who has that file open. */
+static __always_inline void lock_holder_of(struct list_head *list, struct kw_party *ret, u32 *ret_state)
+{
+	struct kw_file_lock lock = {};
+
+	if (kw_file_lock_of(list, &lock) && !party_of_pid(lock.pid, ret, ret_state))
+		reader_of(lock.file, ret);
 }
 
 /* Whom a wait that goes on is for, as its object tells. */
@@ -186,13 +195,14 @@ static __noinline int blocked_named(struct task_struct *task, struct kw_blocked_
 		locks = BPF_CORE_READ(inode, i_flctx);
 		list = w->p.what == KW_BLOCKED_FLOCK ? &locks->flc_flock : &locks->flc_posix;
 		if (locks)
-			party_of_pid(kw_file_lock_pid(list), ret, &state);
+			lock_holder_of(list, ret, &state);
 		break;
 	case KW_BLOCKED_PIPE:
-		pipe_reader(w->object, ret);
+		reader_of(w->object, ret);
 		break;
-	case KW_BLOCKED_SOCKET:
-		party_of_pid(BPF_CORE_READ(sk, sk_peer_pid, numbers[0].nr), ret, &state);
+	case KW_BLOCKED_SOCKET: /* not sk_peer_pid: that is who made it */
+		if (bpf_core_type_exists(struct unix_sock))
+			reader_of((u64)BPF_CORE_READ((struct unix_sock *)sk, peer, sk_socket), ret);
 		break;
 	case KW_BLOCKED_TRACED:
 		kw_party_of(BPF_CORE_READ(task, parent), ret);
@@ -220,27 +230,33 @@ static __noinline int scan_waiting(struct task_struct *task, u32 state)
 	return 1;
 }
 
-/* Whether this process reads a pipe that somebody cannot write to. */
-static __noinline int scan_readers(struct task_struct *task)
+static __always_inline void found(struct task_struct *task, u64 what)
+{
+	struct kw_party holder;
+
+	if (!what || !bpf_map_lookup_elem(&kw_readers, &what))
+		return;
+	kw_party_of(task, &holder);
+	bpf_map_update_elem(&kw_readers, &what, &holder, BPF_ANY);
+}
+
+/* Whether this process has open what somebody waits at: a locked file, the other end of a pipe or socket. */
+static __noinline int scan_files(struct task_struct *task)
 {
 	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
 	struct file **files = BPF_CORE_READ(table, fd), *file;
 	u32 i, count = BPF_CORE_READ(table, max_fds);
-	struct kw_party reader;
-	u64 pipe;
 
 	if (!files)
 		return 0;
-	for (i = 0; i < KW_PIPE_FDS && i < count; i++) {
+	for (i = 0; i < KW_READER_FDS && i < count; i++) {
 		file = NULL;
 		bpf_probe_read_kernel(&file, sizeof(file), &files[i]);
-		if (!file || !(BPF_CORE_READ(file, f_mode) & FMODE_READ))
+		if (!file)
 			continue;
-		pipe = (u64)BPF_CORE_READ(file, private_data);
-		if (!pipe || !bpf_map_lookup_elem(&kw_pipe_readers, &pipe))
-			continue;
-		kw_party_of(task, &reader);
-		bpf_map_update_elem(&kw_pipe_readers, &pipe, &reader, BPF_ANY);
+		found(task, (u64)file);
+		if (BPF_CORE_READ(file, f_mode) & FMODE_READ)
+			found(task, (u64)BPF_CORE_READ(file, private_data));
 	}
 	return 0;
 }
@@ -248,9 +264,9 @@ static __noinline int scan_readers(struct task_struct *task)
 static __always_inline bool readers_wanted(void)
 {
 	u32 zero = 0;
-	u64 *asked = bpf_map_lookup_elem(&kw_pipe_asked, &zero);
+	u64 *asked = bpf_map_lookup_elem(&kw_readers_asked, &zero);
 
-	return asked && *asked && bpf_ktime_get_boot_ns() - *asked < KW_PIPE_SEARCH_NS;
+	return asked && *asked && bpf_ktime_get_boot_ns() - *asked < KW_READER_SEARCH_NS;
 }
 
 /* bpf_for_each_map_elem() callback: a file system that was frozen and no longer is. */
@@ -318,6 +334,6 @@ int scan_tasks(struct bpf_iter__task *ctx)
 		return 0;
 	scan_one(task);
 	if (kw_settings.blocked_on && task->pid == task->tgid && readers_wanted())
-		scan_readers(task);
+		scan_files(task);
 	return 0;
 }

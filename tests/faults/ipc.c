@@ -22,6 +22,7 @@ struct ipc_state {
 	enum how how;
 	int hold_ms, pause_ms, period_ms, chunk;
 	bool computes; /* the holder, else it sleeps */
+	bool stuck;    /* it never lets go while the fault lasts */
 	int fds[2];    /* reading end, writing end */
 	char path[128];
 };
@@ -88,10 +89,12 @@ static void lock_holder(struct sandbox *sb, void *arg)
 		if (take(st, fd) != 0)
 			return;
 		began = clock_ns();
-		if (st->computes)
-			burn_cpu(hold_ns);
-		else
-			nap_ns(hold_ns);
+		do {
+			if (st->computes)
+				burn_cpu(hold_ns);
+			else
+				nap_ns(hold_ns);
+		} while (st->stuck && phase == PHASE_FAULT && sandbox_phase(sb) == PHASE_FAULT);
 		release(st, fd);
 		tally_add(st->holds, phase, sandbox_phase(sb), clock_ns() - began);
 		nap_ns(st->pause_ms * MS);
@@ -126,6 +129,9 @@ static int lock_setup(struct sandbox *sb, enum how first, enum how last)
 	st->pause_ms = sandbox_random(sb, 20, 60);
 	st->period_ms = sandbox_random(sb, 5, 15);
 	st->computes = sandbox_chance(sb, 0.5);
+	/* Who has a mutex in shared memory shows only when it lets go. */
+	st->stuck = first > LOCK_ROBUST && sandbox_chance(sb, 0.3);
+	facts_int(&sb->params, "stuck", st->stuck);
 	snprintf(st->path, sizeof(st->path), "%s/%s", sb->dir, sandbox_word(sb));
 	facts_str(&sb->params, "lock", how_names[st->how]);
 	facts_int(&sb->params, "hold_ms", st->hold_ms);
@@ -189,10 +195,12 @@ static void pipe_reader(struct sandbox *sb, void *arg)
 	while (sandbox_phase(sb) < PHASE_STOP && read(st->fds[0], chunk, sizeof(chunk)) > 0) {
 		if (sandbox_phase(sb) != PHASE_FAULT)
 			continue;
-		if (st->computes)
-			burn_cpu(st->hold_ms * MS);
-		else
-			nap_ns(st->hold_ms * MS);
+		do {
+			if (st->computes)
+				burn_cpu(st->hold_ms * MS);
+			else
+				nap_ns(st->hold_ms * MS);
+		} while (st->stuck && sandbox_phase(sb) == PHASE_FAULT);
 	}
 }
 
@@ -210,6 +218,8 @@ static int peer_setup(struct sandbox *sb)
 	st->chunk = sandbox_random(sb, 4, 16) * 1024;
 	st->period_ms = sandbox_random(sb, 1, 3);
 	st->computes = sandbox_chance(sb, 0.5);
+	st->stuck = sandbox_chance(sb, 0.3);
+	facts_int(&sb->params, "stuck", st->stuck);
 	facts_str(&sb->params, "channel", how_names[st->how]);
 	facts_int(&sb->params, "read_period_ms", st->hold_ms);
 	facts_int(&sb->params, "write_bytes", st->chunk);

@@ -118,6 +118,75 @@ static int pids_setup(struct sandbox *sb)
 	return r < 0 ? r : spawn_victim(sb, breed);
 }
 
+/* Fills the group and then keeps what it has. */
+static void fill(struct sandbox *sb, void *arg)
+{
+	struct limit_state *st = arg;
+	pid_t pids[CHILDREN_MAX], pid = 1;
+	int count = 0;
+
+	while (sandbox_phase(sb) < PHASE_FAULT)
+		nap_ns(st->period_ms * MS);
+	while (sandbox_phase(sb) == PHASE_FAULT && pid > 0 && count < CHILDREN_MAX) {
+		pid = fork_sleeper();
+		if (pid > 0)
+			pids[count++] = pid;
+	}
+	while (sandbox_phase(sb) == PHASE_FAULT)
+		nap_ns(st->period_ms * MS);
+	while (count > 0) {
+		kill(pids[--count], SIGKILL);
+		waitpid(pids[count], NULL, 0);
+	}
+	while (sandbox_phase(sb) < PHASE_STOP)
+		nap_ns(20 * MS);
+}
+
+/* A process for each request, as a shell script does. */
+static void fork_requests(struct sandbox *sb, void *arg)
+{
+	struct limit_state *st = arg;
+
+	while (sandbox_phase(sb) < PHASE_STOP) {
+		enum phase phase = sandbox_phase(sb);
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(0);
+		if (phase == PHASE_FAULT)
+			note(st, pid > 0);
+		if (pid > 0)
+			waitpid(pid, NULL, 0);
+		nap_ns(st->period_ms * MS);
+	}
+}
+
+static int pids_above_setup(struct sandbox *sb)
+{
+	struct limit_state *st = sb->state;
+	struct container *group;
+	char value[16];
+	int r = container_group(sb, &group);
+
+	if (r == 0)
+		r = container_new_in(sb, group, &sb->victim);
+	if (r == 0)
+		r = container_new_in(sb, group, &sb->culprit);
+	if (r < 0)
+		return r;
+	st->allowed = sandbox_random(sb, 15, 80);
+	st->errno_wanted = EAGAIN;
+	st->period_ms = sandbox_random(sb, 10, 60);
+	facts_int(&sb->params, "allowed", st->allowed);
+	snprintf(value, sizeof(value), "%d", st->allowed);
+	r = container_write(sb, group, "pids", "pids.max", "pids.max", value);
+	if (r == 0)
+		r = busy_container(sb, &sb->bystander);
+	if (r == 0)
+		r = sandbox_spawn(sb, sb->culprit, fill, st);
+	return r < 0 ? r : spawn_victim(sb, fork_requests);
+}
+
 static int nproc_setup(struct sandbox *sb)
 {
 	struct limit_state *st = sb->state;
@@ -204,6 +273,16 @@ const struct fault fault_limit_pids = {
 	.probes = "limits",
 	.needs = "root, the pids controller",
 	.setup = pids_setup,
+	.proof = limit_proof,
+};
+
+const struct fault fault_limit_pids_ancestor = {
+	.name = "limit_pids_ancestor",
+	.cause = "limit.pids.ancestor",
+	.text = "A container fills the limit of tasks of its group, so that another one in it cannot make processes.",
+	.probes = "limits",
+	.needs = "root, the pids controller",
+	.setup = pids_above_setup,
 	.proof = limit_proof,
 };
 
