@@ -159,7 +159,8 @@ static const struct story of_containers[] = {
 	  "kernel.softlockup", NULL },
 	{ "kernel.rcu_stall", rcu_stall, "kmsg", NULL, "kernel:read_for_ever", "critical", "confirmed",
 	  "kernel.softlockup", NULL },
-	{ "kernel.oops", oops, "kmsg", NULL, "kernel:follow_pointer", "critical", "confirmed", NULL, NULL },
+	{ "kernel.oops", oops, "kmsg", NULL, "kernel:follow_pointer", "critical", "confirmed",
+	  "proc.crash", NULL },
 	{ "hw.disk", disk, "kmsg", NULL, "disk:sda", "critical", "confirmed", "io.device_error", NULL },
 };
 
