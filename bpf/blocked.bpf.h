@@ -2,8 +2,8 @@
 /*
  * Interruptible waits for another task: a lock in user space or on a file that is taken, a pipe or local socket that
  * is full, a stop.  Most interruptible sleeps are nothing of the kind, so nothing is noted when one begins.  At its end
- * (sched_waking, in the waker's context) the scheduler's own se.exec_start tells its length, and only for a long one the
- * system call in the sleeper's registers tells what it was.  Who ends such a wait is who had the lock, or who reads.
+ * (sched_waking, in the waker's context) the scheduler's own se.exec_start tells its length, and only for a long one
+ * the system call in the sleeper's registers tells what it was.  Who ends such a wait is who had the lock, or who reads.
  */
 #ifndef KWHY_BPF_BLOCKED_H
 #define KWHY_BPF_BLOCKED_H
@@ -113,8 +113,8 @@ static __always_inline struct file *file_of(struct task_struct *task, u64 fd)
 /*
  * A futex is only a word; what it is for is the business of user space.  A lock is known by what its waiter expects in
  * the word: 2 for "taken, with waiters" (U. Drepper, "Futexes Are Tricky"; glibc, Go and Rust do so), or the holder's
- * thread with FUTEX_WAITERS (robust and PI locks, musl).  Everything else is a wait for work.  Rust waits on the counter
- * of a condition variable in the same way: that it is 2, too, shows only in what becomes of it.
+ * thread with FUTEX_WAITERS (robust and PI locks, musl).  Everything else is a wait for work.  Rust waits on the
+ * counter of a condition variable in the same way: that it is 2, too, shows only in what becomes of it.
  */
 static __always_inline u32 futex_is_lock(const struct kw_syscall *call, struct kw_blocked_wait *w)
 {
@@ -242,8 +242,8 @@ static __always_inline u32 blocked_resource(u32 what)
 }
 
 /*
- * How long the sleeper has been off its CPU.  exec_start is in the clock_task of the run queue it left, which lags behind
- * clock by what interrupts and the hypervisor took.  The waker's own queue has a fresh clock, that of an idle CPU may
+ * How long the sleeper has been off its CPU.  exec_start is in the clock_task of the run queue it left, which lags
+ * behind clock by what interrupts and the hypervisor took.  The waker's own queue has a fresh clock, that of an idle CPU may
  * be old; both only ever make the sleep look shorter.
  */
 static __always_inline u64 blocked_for(struct task_struct *task)

@@ -83,7 +83,7 @@ static __noinline int limit_record(const struct kw_party *self, const struct kw_
 	return 0;
 }
 
-/* ---- tasks of a cgroup -------------------------------------------------------------------------------------------- */
+/* ---- tasks of a cgroup ------------------------------------------------------------------------------------------- */
 
 /* The nearest cgroup upwards that is full, or nearly so: some tasks may have ended since. */
 static __noinline int full_level(struct pids_cgroup *own, struct kw_limit *limit, struct kw_cg *ret)
@@ -149,7 +149,7 @@ static __always_inline void check_forks(struct task_struct *task, u64 round)
 		bpf_map_update_elem(&fork_failures, &key, &now, BPF_ANY);
 }
 
-/* ---- tables of a process ------------------------------------------------------------------------------------------ */
+/* ---- tables of a process ----------------------------------------------------------------------------------------- */
 
 static __noinline int process_record(struct task_struct *task, const struct kw_limit *limit)
 {
@@ -193,7 +193,7 @@ static __always_inline void check_nproc(struct task_struct *task)
 		process_record(task, &limit);
 }
 
-/* ---- unreaped children -------------------------------------------------------------------------------------------- */
+/* ---- unreaped children ------------------------------------------------------------------------------------------- */
 
 static __noinline int count_dead(struct task_struct *task)
 {

@@ -18,7 +18,8 @@ static const uint16_t kinds[] = { KW_KIND_blocked, 0 };
 const struct probe probe_blocked = {
 	.name = "blocked",
 	.title = "Waits for another task: user-space and file locks, full pipes and local sockets, stops",
-	.cost = "sched_waking: 8 ns for an interruptible sleep, 0.3 us for one of 2 ms or more, 1 us for one that counts",
+	.cost = "sched_waking: 8 ns for an interruptible sleep, 0.3 us for one of 2 ms or more, "
+		"1 us for one that counts",
 	.causes = "lock.futex,lock.file,ipc.peer_slow,proc.stopped,proc.traced",
 	.object = "sched",
 	.attach = hooks,

@@ -54,9 +54,10 @@ static void breed(struct sandbox *sb, void *arg)
 	struct limit_state *st = arg;
 	struct rlimit tasks = { (rlim_t)st->allowed, (rlim_t)st->allowed };
 	pid_t pids[CHILDREN_MAX];
+	uid_t uid = (uid_t)st->uid;
 	int count = 0;
 
-	if (st->uid && (setrlimit(RLIMIT_NPROC, &tasks) < 0 || setresuid((uid_t)st->uid, (uid_t)st->uid, (uid_t)st->uid) < 0))
+	if (uid && (setrlimit(RLIMIT_NPROC, &tasks) < 0 || setresuid(uid, uid, uid) < 0))
 		return;
 	while (sandbox_phase(sb) < PHASE_AFTER) {
 		pid_t pid = sandbox_phase(sb) == PHASE_FAULT && count < CHILDREN_MAX ? fork_sleeper() : 0;
