@@ -94,6 +94,8 @@ struct cgroup {
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;
 	struct cgroup_subsys_state *parent;
+	struct list_head sibling;
+	struct list_head children;
 };
 
 enum cgroup_subsys_id {

@@ -31,6 +31,131 @@ struct {
 
 KW_RECORD_STACK(reclaim);
 
+/* ---- who filled a shared limit ------------------------------------------------------------------------------------ */
+
+#define CHILDREN_MAX 32
+#define FLOOR_AGE_NS 60000000000ULL
+
+/* The least memory of a child of a shared limit since about a minute ago, by id of its cgroup. */
+struct floor {
+	u64 pages;
+	u64 since_ns;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, struct floor);
+} floors SEC(".maps");
+
+/* Of one walk over the children; programs of these tracepoints run with preemption off. */
+struct growth {
+	u64 next, head; /* list nodes */
+	u64 now_ns;
+	u64 total;      /* pages */
+	u64 ns;         /* to be shared out */
+	u32 count;
+	u32 _pad;
+	struct kw_cg victim;
+	u64 grew[CHILDREN_MAX];
+	struct kw_cg cg[CHILDREN_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct growth);
+} growths SEC(".maps");
+
+static __always_inline struct growth *growth_here(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&growths, &zero);
+}
+
+static __always_inline u64 risen(u64 id, u64 pages, u64 now_ns)
+{
+	struct floor fresh = { pages, now_ns }, *f = bpf_map_lookup_elem(&floors, &id);
+
+	if (f && pages >= f->pages && now_ns - f->since_ns < FLOOR_AGE_NS)
+		return pages - f->pages;
+	bpf_map_update_elem(&floors, &id, &fresh, BPF_ANY);
+	return 0;
+}
+
+/* One child; 1 ends the walk.  A global function is verified once for all calls. */
+__noinline int growth_step(u32 i)
+{
+	struct growth *g = growth_here();
+	struct cgroup_subsys_state *css;
+	struct mem_cgroup *memcg;
+
+	if (!g || i >= CHILDREN_MAX || g->next == g->head || !g->next)
+		return 1;
+	css = (void *)g->next - bpf_core_field_offset(struct cgroup_subsys_state, sibling);
+	memcg = (void *)css - bpf_core_field_offset(struct mem_cgroup, css);
+	kw_cg_of_cgroup(BPF_CORE_READ(css, cgroup), &g->cg[i]);
+	g->grew[i] = risen(BPF_CORE_READ(css, cgroup, kn, id), BPF_CORE_READ(memcg, memory.usage.counter), g->now_ns);
+	g->total += g->grew[i];
+	g->count = i + 1;
+	g->next = (u64)BPF_CORE_READ(css, sibling.next);
+	return 0;
+}
+
+__noinline int growth_blame(u32 i)
+{
+	struct growth *g = growth_here();
+	struct kw_party culprit = {};
+
+	if (!g || i >= CHILDREN_MAX || i >= g->count)
+		return 1;
+	culprit.cg = g->cg[i];
+	if (g->grew[i])
+		kw_sum_blame(KW_RES_MEMORY, &g->victim, &culprit, KW_SINK_CONTAINER, 0, g->ns * g->grew[i] / g->total);
+	return 0;
+}
+
+/* Shares ns out among the children of that memcg by how much each has grown.  False: none has. */
+static __always_inline bool blame_growth(u64 limit_css, const struct kw_cg *victim, u64 ns)
+{
+	struct cgroup_subsys_state *css = (struct cgroup_subsys_state *)limit_css;
+	struct growth *g = growth_here();
+
+	if (!g)
+		return false;
+	g->head = limit_css + bpf_core_field_offset(css->children);
+	g->next = (u64)BPF_CORE_READ(css, children.next);
+	g->now_ns = bpf_ktime_get_boot_ns();
+	g->total = g->count = 0;
+	g->ns = ns;
+	g->victim = *victim;
+	for (u32 i = 0; i < CHILDREN_MAX; i++)
+		if (growth_step(i))
+			break;
+	if (!g->total)
+		return false;
+	for (u32 i = 0; i < CHILDREN_MAX; i++)
+		if (growth_blame(i))
+			break;
+	return true;
+}
+
+/* A limit of its own is its own doing, one above it of who grew, and failing that of who has the limit. */
+static __always_inline void blame(const struct kw_memcg_limit *limit, const struct kw_cg *victim, u64 ns)
+{
+	struct kw_party owner = { .cg = limit->cg };
+
+	if (!limit->limit_bytes)
+		kw_sum_blame(KW_RES_MEMORY, victim, NULL, KW_SINK_UNKNOWN, 0, ns);
+	else if (limit->own || !blame_growth(limit->css, victim, ns))
+		kw_sum_blame(KW_RES_MEMORY, victim, &owner, KW_SINK_CONTAINER, 0, ns);
+}
+
+/* ---- the hooks ------------------------------------------------------------------------------------------------------ */
+
 static __always_inline int begin(u32 scope, int order, u32 gfp)
 {
 	u64 self = bpf_get_current_pid_tgid();
@@ -89,7 +214,7 @@ static __always_inline int end(void *ctx, u64 reclaimed)
 	u32 tid = bpf_get_current_pid_tgid();
 	struct reclaim_begin *b = bpf_map_lookup_elem(&reclaiming, &tid);
 	struct kw_task_state *st;
-	struct kw_party self, culprit = {};
+	struct kw_party self;
 	u64 duration_ns, own_ns;
 
 	if (b && b->depth > 1) {
@@ -113,12 +238,7 @@ static __always_inline int end(void *ctx, u64 reclaimed)
 	}
 	kw_party_of((struct task_struct *)bpf_get_current_task(), &self);
 	kw_sum_wait(&self.cg, KW_WAIT_RECLAIM, own_ns);
-	if (b->limit.limit_bytes) {
-		culprit.cg = b->limit.cg;
-		kw_sum_blame(KW_RES_MEMORY, &self.cg, &culprit, KW_SINK_CONTAINER, 0, own_ns);
-	} else {
-		kw_sum_blame(KW_RES_MEMORY, &self.cg, NULL, KW_SINK_UNKNOWN, 0, own_ns);
-	}
+	blame(&b->limit, &self.cg, own_ns);
 	if (duration_ns >= kw_settings.reclaim_threshold_ns)
 		emit(ctx, &self, b, reclaimed, duration_ns);
 	bpf_map_delete_elem(&reclaiming, &tid);
