@@ -400,6 +400,26 @@ void meminfo_parse(const char *text, struct kw_host *ret)
 	parse_lines(text, fields, ARRAY_SIZE(fields), ret);
 }
 
+/* "#subsys_name hierarchy num_cgroups enabled" */
+bool proc_cgroups_parse(const char *text, const char *controller, unsigned int *ret_hierarchy, int64_t *ret_count)
+{
+	size_t len = strlen(controller);
+
+	for (const char *line = text; *line; line = next_line(line)) {
+		int64_t hierarchy, count;
+		const char *at = line + len;
+
+		if (strncmp(line, controller, len) || (*at != '\t' && *at != ' '))
+			continue;
+		if (!take_number(&at, &hierarchy) || !take_number(&at, &count) || hierarchy > UINT8_MAX)
+			return false;
+		*ret_hierarchy = (unsigned int)hierarchy;
+		*ret_count = count;
+		return true;
+	}
+	return false;
+}
+
 void softnet_parse(const char *text, struct kw_host *ret)
 {
 	for (const char *line = text; *line; line = next_line(line)) {

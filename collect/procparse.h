@@ -40,6 +40,8 @@ bool fib_trie_parse(const char *text, uint8_t ret_address[16]);
 void proc_stat_parse(const char *text, int64_t ticks_per_s, struct kw_host *ret);
 void vmstat_parse(const char *text, struct kw_host *ret);
 void meminfo_parse(const char *text, struct kw_host *ret);
+/* /proc/cgroups: hierarchy and number of cgroups, removed ones that linger included, of a controller. */
+bool proc_cgroups_parse(const char *text, const char *controller, unsigned int *ret_hierarchy, int64_t *ret_count);
 /* /proc/net/softnet_stat: sums over CPUs. */
 void softnet_parse(const char *text, struct kw_host *ret);
 

@@ -31,9 +31,10 @@ struct kw_host {
 	__s64 softnet_squeezes;
 	__s64 dirty_bytes;
 	__s64 writeback_bytes;
+	__s64 memory_cgroups_dying;
 };
 
-_Static_assert(sizeof(struct kw_host) == 184, "kw_host");
+_Static_assert(sizeof(struct kw_host) == 192, "kw_host");
 
 /* F(member, type, unit, meaning) */
 #define KW_FIELDS_host(F) \
@@ -59,6 +60,7 @@ _Static_assert(sizeof(struct kw_host) == 184, "kw_host");
 	F(softnet_drops, S64, COUNT, "backlog drops") \
 	F(softnet_squeezes, S64, COUNT, "time_squeeze") \
 	F(dirty_bytes, S64, BYTES, "Dirty") \
-	F(writeback_bytes, S64, BYTES, "Writeback")
+	F(writeback_bytes, S64, BYTES, "Writeback") \
+	F(memory_cgroups_dying, S64, COUNT, "memory cgroups that were removed and are still held by pages charged to them")
 
 #endif

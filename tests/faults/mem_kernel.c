@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include "tests/faults/disk.h"
 #include "tests/faults/faults.h"
 #include "tests/faults/mem.h"
+#include "tests/faults/shared.h"
 #include "tests/faults/work.h"
 
 struct kernel_state {
@@ -21,6 +23,8 @@ struct kernel_state {
 	bool unmaps;
 	char dir[128];
 	int64_t slab_before, slab_peak;
+	char job[192], home[192];
+	int64_t cgroups_before, cgroups_after;
 };
 
 /* ---- page faults ---------------------------------------------------------------------------------------------------- */
@@ -173,4 +177,122 @@ const struct fault fault_slab = {
 	.setup = slab_setup,
 	.onset = slab_onset,
 	.proof = slab_proof,
+};
+
+/* ---- dead cgroups --------------------------------------------------------------------------------------------------- */
+
+/* Of the memory controller, those that linger included; negative errno. */
+static int64_t count_cgroups(void)
+{
+	AUTO_FCLOSE FILE *f = fopen("/proc/cgroups", "re");
+	long long hierarchy, count;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "memory %lld %lld", &hierarchy, &count) == 2)
+			return count;
+	return -ENOENT;
+}
+
+/* A job in a cgroup of its own leaves a page behind that lives on in a shared file: the cgroup cannot go. */
+static int one_job(struct kernel_state *st, int fd)
+{
+	char path[256], page[PAGE];
+	int r = mkdir(st->job, 0755) < 0 ? -errno : 0;
+
+	memset(page, 'x', sizeof(page));
+	snprintf(path, sizeof(path), "%.190s/cgroup.procs", st->job);
+	if (r == 0)
+		r = sandbox_write_file(path, "0");
+	if (r == 0 && write(fd, page, sizeof(page)) != sizeof(page))
+		r = -EIO;
+	snprintf(path, sizeof(path), "%.190s/cgroup.procs", st->home);
+	if (r == 0)
+		r = sandbox_write_file(path, "0");
+	if (r == 0 && rmdir(st->job) < 0)
+		r = -errno;
+	return r;
+}
+
+static void job_runner(struct sandbox *sb, void *arg)
+{
+	struct kernel_state *st = arg;
+	AUTO_CLOSE int fd = -1;
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/shared.log", sb->dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	while (fd >= 0 && sandbox_phase(sb) < PHASE_STOP) {
+		if (sandbox_phase(sb) != PHASE_FAULT || st->made >= 3000) {
+			burn_cpu(MS);
+			nap_ns(10 * MS);
+		} else if (one_job(st, fd) == 0) {
+			atomic_fetch_add(&st->made, 1);
+		} else {
+			return;
+		}
+	}
+}
+
+static int zombie_setup(struct sandbox *sb)
+{
+	struct kernel_state *st = sb->state;
+	struct container *group = NULL, *home = NULL;
+	int r = container_group(sb, &group);
+
+	if (r == 0)
+		r = container_new_in(sb, group, &home);
+	for (unsigned int i = 0; i < sb->tree_count && r == 0; i++) {
+		const struct cgroup_tree *t = &sb->trees[i];
+
+		if (controller_is_v2(sb, "memory") ? !t->v2 : !strstr(t->options, ",memory,"))
+			continue;
+		snprintf(st->job, sizeof(st->job), "%s%.60s/job", t->dir, group->path);
+		snprintf(st->home, sizeof(st->home), "%s%.60s", t->dir, home->path);
+		r = undo_add(sb->shared, UNDO_CGROUP, st->job);
+	}
+	facts_str(&sb->params, "group", group ? group->path : "");
+	sb->culprit = group;
+	if (r == 0)
+		r = busy_container(sb, &sb->bystander);
+	return r < 0 ? r : sandbox_spawn(sb, home, job_runner, st);
+}
+
+static int zombie_onset(struct sandbox *sb)
+{
+	struct kernel_state *st = sb->state;
+
+	st->cgroups_before = count_cgroups();
+	return 0;
+}
+
+static int zombie_end(struct sandbox *sb)
+{
+	struct kernel_state *st = sb->state;
+
+	st->cgroups_after = count_cgroups();
+	return 0;
+}
+
+static int zombie_proof(struct sandbox *sb)
+{
+	struct kernel_state *st = sb->state;
+
+	facts_int(&sb->proof, "jobs", (int64_t)st->made);
+	facts_int(&sb->proof, "memory_cgroups_before", st->cgroups_before);
+	facts_int(&sb->proof, "memory_cgroups_after", st->cgroups_after);
+	return st->cgroups_after - st->cgroups_before > 600 ? 0 : -ENODATA;
+}
+
+const struct fault fault_zombie_cgroups = {
+	.name = "zombie_cgroups",
+	.cause = "mem.zombie_cgroups",
+	.text = "Jobs in cgroups of their own leave pages in a shared file: the cgroups are removed and do not go away.",
+	.probes = "cgroup",
+	.needs = "root, the memory controller",
+	.fault_ms = 8000,
+	.setup = zombie_setup,
+	.onset = zombie_onset,
+	.end = zombie_end,
+	.proof = zombie_proof,
 };

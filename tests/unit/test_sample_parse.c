@@ -112,6 +112,21 @@ static void memory_v2(void **state)
 	assert_int_equal(u.memory_oom_kills, 5);
 }
 
+static void cgroups_of_a_controller_are_counted(void **state)
+{
+	static const char text[] = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t1\t6\t1\nmemory_x\t9\t1\t1\n"
+				   "memory\t4\t30\t1\nrdma\tx\n";
+	unsigned int hierarchy = 0;
+	int64_t count = 0;
+
+	(void)state;
+	assert_true(proc_cgroups_parse(text, "memory", &hierarchy, &count));
+	assert_int_equal(hierarchy, 4);
+	assert_int_equal(count, 30);
+	assert_false(proc_cgroups_parse(text, "rdma", &hierarchy, &count));
+	assert_false(proc_cgroups_parse(text, "pids", &hierarchy, &count));
+}
+
 static void io_sums_over_devices(void **state)
 {
 	struct kw_usage u = no_usage();
@@ -297,6 +312,7 @@ int main(void)
 		cmocka_unit_test(cpu_max_with_and_without_quota),
 		cmocka_unit_test(memory_stat_v1_takes_the_hierarchical_values),
 		cmocka_unit_test(memory_v2),
+		cmocka_unit_test(cgroups_of_a_controller_are_counted),
 		cmocka_unit_test(io_sums_over_devices),
 		cmocka_unit_test(net_counters_by_name_not_by_column),
 		cmocka_unit_test(first_address_of_a_trie),
