@@ -79,8 +79,10 @@ static void reclaim_ancestor(struct synth *s, enum variant v, int second)
 {
 	batch_grows(s, second);
 	synth_wait(s, WEB, KW_WAIT_RECLAIM, 400 * MS, 30 * MS, 40);
-	if (v != MISSING)
-		reclaim_event(s, v == ALIKE ? WEB : POD, 1);
+	if (v == MISSING)
+		return;
+	reclaim_event(s, v == ALIKE ? WEB : POD, 1);
+	synth_blame(s, KW_RES_MEMORY, WEB, v == ALIKE ? WEB : BATCH, KW_SINK_CONTAINER, 380 * MS, 0);
 }
 
 static void compaction(struct synth *s, enum variant v, int second)
@@ -94,7 +96,7 @@ static void compaction(struct synth *s, enum variant v, int second)
 static const struct story in_a_pod[] = {
 	{ "mem.oom.ancestor", oom_ancestor, "oom", "/test/pod/batch", "grew", "critical", "confirmed", "mem.oom.memcg",
 	  NULL },
-	{ "mem.reclaim.ancestor", reclaim_ancestor, "reclaim", "/test/pod/batch", "grew", "warning", "probable",
+	{ "mem.reclaim.ancestor", reclaim_ancestor, "reclaim", "/test/pod/batch", "grew", "warning", "confirmed",
 	  "mem.reclaim.memcg", NULL },
 	{ "mem.compaction", compaction, "reclaim", NULL, "fragmented", "warning", "confirmed", "mem.reclaim.global", NULL },
 };
@@ -143,6 +145,20 @@ static void evicted(struct synth *s, enum variant v, int second)
 	synth_send(s, e);
 }
 
+/* Swapping a development machine would be everybody's loss: made up.  Page cache that comes back looks alike. */
+static void swap(struct synth *s, enum variant v, int second)
+{
+	struct kw_usage *u = synth_usage(s, VICTIM);
+
+	(void)second;
+	waits_for_disk(s);
+	if (v == MISSING)
+		return;
+	u->refaults = 3000;
+	u->refaults_anon = v == ALIKE ? 100 : 2800;
+	u->memory_swap_bytes = 40 * MIB;
+}
+
 static void dirty_pause(struct synth *s, int container, int64_t dirtied, int at_ms)
 {
 	struct kw_event *e = synth_event(s, KW_KIND_dirty, container, SYNTH_NOBODY, at_ms * MS, 0);
@@ -177,6 +193,7 @@ static void dirty_throttle(struct synth *s, enum variant v, int second)
 static const struct story page_cache[] = {
 	{ "mem.refault", refault, "usage", "/test/web", "more than", "warning", "confirmed", "io.device_slow", NULL },
 	{ "mem.evicted", evicted, "evict", "/test/batch", "threw out", "warning", "confirmed", "mem.refault", NULL },
+	{ "mem.swap", swap, "usage", "/test/web", "more than", "warning", "confirmed", "mem.refault", NULL },
 	{ "mem.dirty_throttle", dirty_throttle, "dirty", "/test/batch", "dirtied", "warning", "confirmed",
 	  "io.device_slow", NULL },
 };
@@ -210,9 +227,59 @@ static void slab(struct synth *s, enum variant v, int second)
 	u->memory_anon_bytes = (v == ALIKE ? 10 + 10 * second : 2) * MIB;
 }
 
+/* ---- what the kernel says ------------------------------------------------------------------------------------------ */
+
+/* As collect/klog.def reads a line that another host's kernel has written. */
+static void alloc_fail(struct synth *s, enum variant v, int second)
+{
+	struct kw_klog log = { .priority = 4, .on_cpu = -1, .count = 1, .stuck_ns = -1, .class = "memory" };
+	struct kw_event *e = synth_event(s, KW_KIND_klog, VICTIM, SYNTH_NOBODY, 500 * MS, 0);
+
+	if (second != 1 || v == MISSING)
+		return;
+	snprintf(log.sign, sizeof(log.sign), "%s", v == ALIKE ? "mem_killed" : "alloc_fail");
+	snprintf(log.object, sizeof(log.object), "0x1f3a2");
+	snprintf(log.detail, sizeof(log.detail), "order:4, mode:0x40cc0(GFP_KERNEL|__GFP_COMP)");
+	snprintf(log.text, sizeof(log.text), "worker: page allocation failure: %s", log.detail);
+	*(struct kw_klog *)synth_payload(e) = log;
+	synth_send(s, e);
+}
+
 static const struct story alone[] = {
 	{ "mem.fault_storm", fault_storm, "usage", "/test/web", NULL, "info", "confirmed", NULL, NULL },
 	{ "mem.slab", slab, "usage", "/test/web", NULL, "info", "probable", NULL, NULL },
+	{ "mem.alloc_fail", alloc_fail, "kmsg", NULL, "fragmented", "warning", "confirmed", "hw.memory", NULL },
+};
+
+/* ---- the host ------------------------------------------------------------------------------------------------------ */
+
+enum { JOBS = 1, JOB };
+
+static void jobs(struct synth *s)
+{
+	synth_container(s, "jobs");
+	synth_container(s, "jobs/1");
+	synth_container(s, "other");
+}
+
+/* Cgroups come and go on a busy host: what lingers must be many and grow. */
+static void zombies(struct synth *s, enum variant v, int second)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_cgroup, JOB, SYNTH_NOBODY, 500 * MS, 0);
+	struct kw_cgroup *c = synth_payload(e);
+
+	if (v != MISSING)
+		synth_host(s)->memory_cgroups_dying = v == ALIKE ? 300 + 10 * second : 300 + 200 * second;
+	if (second)
+		return;
+	*c = (struct kw_cgroup){ .op = 3, .id = synth_cg(JOB).v2, .path = "/test/jobs/1" };
+	synth_send(s, e);
+}
+
+static const struct stage jobs_stage = { jobs, "", 5, NULL }; /* the host has no name */
+
+static const struct story of_the_host[] = {
+	{ "mem.zombie_cgroups", zombies, "host", "/test/jobs", "removes", "info", "probable", NULL, NULL },
 };
 
 /* ---- minutes -------------------------------------------------------------------------------------------------------- */
@@ -238,5 +305,6 @@ int main(void)
 {
 	return stories_run(in_a_pod, ARRAY_SIZE(in_a_pod), &pod_stage) +
 	       stories_run(page_cache, ARRAY_SIZE(page_cache), NULL) + stories_run(alone, ARRAY_SIZE(alone), NULL) +
+	       stories_run(of_the_host, ARRAY_SIZE(of_the_host), &jobs_stage) +
 	       stories_run(minutes, ARRAY_SIZE(minutes), &minutes_stage);
 }
