@@ -79,6 +79,17 @@ static void remove_cgroup(const char *dir)
 	}
 }
 
+/* To what mm/backing-dev.c sets. */
+static void restore_bdi(const char *dir)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/max_ratio", dir);
+	sandbox_write_file(path, "100");
+	snprintf(path, sizeof(path), "%s/strict_limit", dir);
+	sandbox_write_file(path, "0");
+}
+
 static void undo_one(const struct undo *u)
 {
 	switch (u->kind) {
@@ -91,6 +102,9 @@ static void undo_one(const struct undo *u)
 	case UNDO_MOUNT:
 		if (umount2(u->path, 0) < 0)
 			umount2(u->path, MNT_DETACH);
+		break;
+	case UNDO_BDI:
+		restore_bdi(u->path);
 		break;
 	case UNDO_FREEZE:
 		break;

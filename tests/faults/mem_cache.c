@@ -10,6 +10,7 @@
 #include "tests/faults/disk.h"
 #include "tests/faults/faults.h"
 #include "tests/faults/mem.h"
+#include "tests/faults/shared.h"
 #include "tests/faults/work.h"
 
 struct cache_state {
@@ -65,10 +66,10 @@ static void other_reader(struct sandbox *sb, void *arg)
 }
 
 /* A disk for the victim, which takes its time, and a quick one for the bystander. */
-static int disks_new(struct sandbox *sb, struct cache_state *st, int64_t size)
+static int disks_new(struct sandbox *sb, struct cache_state *st, int64_t size, int slowest_us)
 {
 	struct slow_disk disk = { .size = size,
-				  .request_ns = sandbox_random(sb, 1500, 3500) * MS / 1000,
+				  .request_ns = sandbox_random(sb, 1500, slowest_us) * MS / 1000,
 				  .bytes_per_sec = sandbox_random(sb, 60, 120) * MIB,
 				  .served = &st->served };
 	char image[128];
@@ -108,7 +109,7 @@ static int refault_setup(struct sandbox *sb)
 	if (r == 0)
 		r = mem_limit(sb, sb->victim, st->limit);
 	if (r == 0)
-		r = disks_new(sb, st, 512 * MIB);
+		r = disks_new(sb, st, 512 * MIB, 3500);
 	if (r == 0)
 		r = container_new(sb, &sb->bystander);
 	if (r == 0)
@@ -200,7 +201,7 @@ static int evict_setup(struct sandbox *sb)
 	facts_int(&sb->params, "thrown_out_every_ms", st->act_ms);
 	facts_str(&sb->params, "by", st->by_reclaim ? "reclaim" : "fadvise");
 	if (r == 0)
-		r = disks_new(sb, st, 512 * MIB);
+		r = disks_new(sb, st, 512 * MIB, 3500);
 	if (r == 0)
 		r = sandbox_spawn(sb, sb->bystander, other_reader, st);
 	if (r >= 0)
@@ -273,10 +274,25 @@ static void flooder(struct sandbox *sb, void *arg)
 	write_disk(sb, st->disk.dev, 0, false, NULL);
 }
 
-/* The device may have that many dirty pages and no more, whatever the node allows. */
+static int64_t read_number(const char *dir, const char *file)
+{
+	char path[128], text[32] = "";
+	AUTO_CLOSE int fd = -1;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		return -ENOENT;
+	return strtoll(text, NULL, 10);
+}
+
+/*
+ * The device may have that many dirty pages and no more, whatever the node allows.  A loop device keeps this when it is
+ * given back, so only one that has the kernel's own values is touched, and gets them again.
+ */
 static int limit_dirty(struct sandbox *sb, const struct loop *l, int64_t bytes)
 {
-	char path[96], value[32], number[32] = "";
+	char path[128], dir[64], value[32], number[32] = "";
 	AUTO_CLOSE int fd = -1;
 	int r;
 
@@ -285,9 +301,14 @@ static int limit_dirty(struct sandbox *sb, const struct loop *l, int64_t bytes)
 	if (fd < 0 || read(fd, number, sizeof(number) - 1) <= 0)
 		return -EIO;
 	number[strcspn(number, "\n")] = '\0';
-	snprintf(path, sizeof(path), "/sys/class/bdi/%.20s/strict_limit", number);
-	r = sandbox_write_file(path, "1");
-	snprintf(path, sizeof(path), "/sys/class/bdi/%.20s/max_bytes", number);
+	snprintf(dir, sizeof(dir), "/sys/class/bdi/%.20s", number);
+	if (read_number(dir, "strict_limit") != 0 || read_number(dir, "max_ratio") != 100)
+		return sandbox_fail(sb, -EOPNOTSUPP, "%s is no bdi that can be limited, or is already", dir);
+	r = undo_add(sb->shared, UNDO_BDI, dir);
+	snprintf(path, sizeof(path), "%s/strict_limit", dir);
+	if (r == 0)
+		r = sandbox_write_file(path, "1");
+	snprintf(path, sizeof(path), "%s/max_bytes", dir);
 	snprintf(value, sizeof(value), "%lld", (long long)bytes);
 	if (r == 0)
 		r = sandbox_write_file(path, value);
@@ -302,13 +323,14 @@ static int dirty_setup(struct sandbox *sb)
 	int64_t limit = sandbox_random(sb, 6, 16) * MIB;
 	int r = sandbox_parties(sb);
 
-	st->nap_ms = sandbox_random(sb, 15, 30);
-	st->writers = sandbox_random(sb, 1, 3);
+	/* What the victim writes fits the disk, but is more than an equal part of it: less is not paused. */
+	st->nap_ms = sandbox_random(sb, 6, 8);
+	st->writers = sandbox_random(sb, 4, 6);
 	facts_int(&sb->params, "dirty_limit_bytes", limit);
 	facts_int(&sb->params, "write_period_ms", st->nap_ms);
 	facts_int(&sb->params, "writers", st->writers);
 	if (r == 0)
-		r = disks_new(sb, st, 256 * MIB);
+		r = disks_new(sb, st, 256 * MIB, 2500);
 	if (r == 0)
 		r = limit_dirty(sb, &st->disk, limit);
 	if (r == 0)
