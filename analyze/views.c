@@ -205,7 +205,7 @@ static const struct special {
 	  KW_KIND_wait, false },
 	{ "blame",
 	  "e.ts_ns AS ts_ns, {span_ns} AS span_ns, kw_resource({resource}) AS resource, e.cid AS victim,"
-	  " CASE {sink} WHEN 0 THEN e.pcid END AS culprit, kw_sink({sink}) AS sink, e.ppid AS culprit_pid,"
+	  " CASE WHEN {sink} IN (0, 6) THEN e.pcid END AS culprit, kw_sink({sink}) AS sink, e.ppid AS culprit_pid,"
 	  " e.ptid AS culprit_tid, (SELECT t.text FROM $.str AS t WHERE t.id = e.pcomm) AS culprit_comm,"
 	  " e.pstart_ns AS culprit_start_time_ns, {object} AS object, {ns} AS ns, {count} AS count",
 	  KW_KIND_blame, false },

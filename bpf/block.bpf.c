@@ -14,6 +14,7 @@
  * itself: the one is io.writeback, the other io.neighbor.  Bios that wait for a
  * limit have no request yet; the throttle worker that lets them go is seen.
  */
+#include "bpf/dirtier.bpf.h"
 #include "bpf/iolimit.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -269,6 +270,18 @@ static __always_inline struct kw_cg occupant_key(const struct kw_cg *cg)
 	return key;
 }
 
+/* jbd2/DISK-N writes what others changed, as the write-back worker does; it has no function to know it by. */
+static __always_inline bool in_journal_thread(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	char comm[5] = {};
+
+	if (!(task->flags & PF_KTHREAD))
+		return false;
+	bpf_probe_read_kernel(comm, sizeof(comm), task->comm);
+	return comm[0] == 'j' && comm[1] == 'b' && comm[2] == 'd' && comm[3] == '2' && comm[4] == '/';
+}
+
 /* First sight of a request; a former one at the same address never completed before our eyes. */
 static __always_inline struct request_state *arrive(struct request *rq, u64 now, u32 scratch)
 {
@@ -284,7 +297,7 @@ static __always_inline struct request_state *arrive(struct request *rq, u64 now,
 	st->begin_ns = now;
 	st->dev = (u32)BPF_CORE_READ(gd, major) << 20 | (u32)BPF_CORE_READ(gd, first_minor);
 	owner_of(rq, &st->owner);
-	st->writeback = kw_worker_runs(&wb_workfn);
+	st->writeback = kw_worker_runs(&wb_workfn) || in_journal_thread();
 	key = occupant_key(&st->owner.cg);
 	d = disk_get(st->dev);
 	if (!d) {
@@ -416,6 +429,37 @@ static __always_inline void gain(const struct slot *s, const struct request_stat
 /* Rounding of k/n leaves a few ns a step; below 1 us nobody is named. */
 #define WORTH_NS 1000
 
+static __always_inline bool is_root(const struct kw_cg *cg)
+{
+	return cg->v1 ? (cg->v1 & KW_CG_ID_MASK) == 1 : cg->v2 <= 1;
+}
+
+static __noinline int blame_dirtier(const struct kw_cg *victim, const struct kw_party *dirtier, u32 dev, u64 ns)
+{
+	if (victim && dirtier && ns >= WORTH_NS)
+		kw_sum_blame(KW_RES_BLOCK, victim, dirtier, KW_SINK_WRITEBACK, dev, ns);
+	return 0;
+}
+
+/* Data written back on nobody's account: divided among those who lately made the disk's pages dirty. */
+static __noinline int blame_dirtiers(const struct kw_cg *victim, u32 dev, u64 ns, const struct kw_party *root)
+{
+	struct kw_dirtiers *d = bpf_map_lookup_elem(&dirtiers, &dev);
+	u64 pages = 0;
+
+	if (!victim || !root)
+		return 0;
+	for (u32 i = 0; d && i < KW_DIRTIERS; i++)
+		pages += d->of[i].pages;
+	if (!d || !pages)
+		return blame_dirtier(victim, root, dev, ns);
+	/* Read without the lock: at worst a name changes under us.  Unrolled as in blame(). */
+#pragma clang loop unroll(full)
+	for (u32 i = 0; i < KW_DIRTIERS; i++)
+		blame_dirtier(victim, &d->of[i].party, dev, ns * d->of[i].pages / pages);
+	return 0;
+}
+
 static __noinline int blame_share(const struct request_state *st, const struct share *of)
 {
 	struct kw_cg victim;
@@ -423,6 +467,8 @@ static __noinline int blame_share(const struct request_state *st, const struct s
 	if (!st || !of || of->ns < WORTH_NS)
 		return 0;
 	victim = occupant_key(&st->owner.cg);
+	if (of->writeback && is_root(&of->party.cg))
+		return blame_dirtiers(&victim, st->dev, of->ns, &of->party);
 	kw_sum_blame(KW_RES_BLOCK, &victim, &of->party, of->writeback ? KW_SINK_WRITEBACK : KW_SINK_CONTAINER, st->dev,
 		     of->ns);
 	return 0;
@@ -593,6 +639,15 @@ SEC("tp_btf/block_rq_complete")
 int BPF_PROG(block_complete, struct request *rq, int error, unsigned int bytes)
 {
 	return completed(rq, error, bytes);
+}
+
+SEC("tp_btf/writeback_dirty_folio")
+int BPF_PROG(page_dirtied, struct folio *folio, struct address_space *mapping)
+{
+	if (bpf_get_prandom_u32() % KW_DIRTY_SAMPLE || !mapping || kw_is_off() ||
+	    (bpf_get_current_task_btf()->flags & PF_KTHREAD))
+		return 0;
+	return dirtied(BPF_CORE_READ(mapping, host));
 }
 
 /* Every bio comes by here; one that a limit held back does so in the throttle's worker. */

@@ -4,6 +4,9 @@
  * freeze_super() writes it back in between (fs/super.c: sync_filesystem() at level SB_FREEZE_PAGEFAULT, with s_umount
  * held for writing, so no other sync can be there): its sync_fs tracepoint at a level that is neither 0 nor complete
  * is the freezer at work.  The thaw is seen by the scan.
+ *
+ * At level 0 the same tracepoint is somebody's sync: sync_filesystem() calls sync_fs() twice, before it waits for the
+ * data and after.
  */
 #include "bpf/freeze.bpf.h"
 
@@ -45,6 +48,50 @@ int BPF_PROG(cgroup_thawed, struct cgroup *cgroup, const char *path)
 	return cgroup_changed(cgroup, path, THAWED_CGROUP);
 }
 
+struct sync_key {
+	u64 sb;
+	u64 tid;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 512);
+	__type(key, struct sync_key);
+	__type(value, u64); /* boot time of the first step */
+} syncing SEC(".maps");
+
+KW_RECORD(sync);
+
+/* The first step is told as pending, because what follows may take long. */
+static __noinline int fs_synced_by_hand(struct super_block *sb)
+{
+	struct sync_key key = { .sb = (u64)sb, .tid = (u32)bpf_get_current_pid_tgid() };
+	u64 now = bpf_ktime_get_boot_ns(), *begun = bpf_map_lookup_elem(&syncing, &key);
+	struct kw_sync_record *r;
+	struct kw_party self;
+	struct gendisk *gd;
+
+	kw_party_of((struct task_struct *)bpf_get_current_task(), &self);
+	r = kw_begin(KW_KIND_sync, &self.cg, sizeof(*r), sizeof(r->p));
+	if (r) {
+		__builtin_memset(&r->p, 0, sizeof(r->p));
+		r->e.subject = self;
+		r->e.flags = begun ? 0 : KW_FLAG_PENDING;
+		r->e.duration_ns = begun ? now - *begun : 0;
+		r->p.dev = BPF_CORE_READ(sb, s_dev);
+		gd = BPF_CORE_READ(sb, s_bdev, bd_disk);
+		if (gd)
+			r->p.disk_dev = (u32)BPF_CORE_READ(gd, major) << 20 | (u32)BPF_CORE_READ(gd, first_minor);
+		BPF_CORE_READ_STR_INTO(&r->p.disk, sb, s_id);
+		kw_submit(r, false);
+	}
+	if (begun)
+		bpf_map_delete_elem(&syncing, &key);
+	else if (bpf_map_update_elem(&syncing, &key, &now, BPF_ANY))
+		kw_count_lost_other(KW_KIND_sync);
+	return 0;
+}
+
 static __noinline int fs_synced(struct super_block *sb)
 {
 	u32 level = BPF_CORE_READ(sb, s_writers.frozen);
@@ -53,7 +100,9 @@ static __noinline int fs_synced(struct super_block *sb)
 	u64 key = (u64)sb;
 
 	/* freeze_super() syncs twice, without and with waiting. */
-	if (!level || level >= SB_FREEZE_COMPLETE || bpf_map_lookup_elem(&kw_freezers, &key))
+	if (!level)
+		return fs_synced_by_hand(sb);
+	if (level >= SB_FREEZE_COMPLETE || bpf_map_lookup_elem(&kw_freezers, &key))
 		return 0;
 	kw_party_of((struct task_struct *)bpf_get_current_task(), &f.by);
 	f.since = bpf_ktime_get_boot_ns();

@@ -248,6 +248,7 @@ struct inode {
 	unsigned short i_mode;
 	s64 i_size;
 	unsigned long i_ino;
+	dev_t i_rdev;
 	struct super_block *i_sb;
 	struct rw_semaphore i_rwsem;
 	struct file_lock_context *i_flctx;

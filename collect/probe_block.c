@@ -9,6 +9,7 @@ static const struct attach_choice hooks[] = {
 	{ "complete", "block_complete", true, "who held a disk while others waited for it, and failed requests" },
 	{ "insert", "block_insert", false, "time requests spent in the queue before the device" },
 	{ "requeue", "block_requeue", false, "requests the driver gave back count as in the device" },
+	{ "dirty", "page_dirtied", false, "whose data a kernel worker writes back, where cgroup v1 does not say" },
 	{ 0 },
 };
 
@@ -40,7 +41,8 @@ static int refine(const struct kernel *kernel, struct kw_event *event, void *pay
 const struct probe probe_block = {
 	.name = "block",
 	.title = "Slow and failed block requests, and who had the device meanwhile",
-	.cost = "block_rq_insert, _issue, _complete: once each a request, about 1 us together",
+	.cost = "block_rq_insert, _issue, _complete: once each a request, about 1 us together; "
+		"writeback_dirty_folio: 20 ns a page that becomes dirty",
 	.causes = "io.neighbor,io.self,io.writeback,io.throttled,io.device_slow,io.device_error",
 	.object = "block",
 	.attach = hooks,

@@ -50,6 +50,12 @@
 #define FIELD_limit(m, t, u, x) FIELD(limit, m, t, u, x)
 #define FIELD_denied(m, t, u, x) FIELD(denied, m, t, u, x)
 #define FIELD_zombies(m, t, u, x) FIELD(zombies, m, t, u, x)
+#define FIELD_fsync(m, t, u, x) FIELD(fsync, m, t, u, x)
+#define FIELD_commit(m, t, u, x) FIELD(commit, m, t, u, x)
+#define FIELD_sync(m, t, u, x) FIELD(sync, m, t, u, x)
+#define FIELD_nospace(m, t, u, x) FIELD(nospace, m, t, u, x)
+#define FIELD_fserror(m, t, u, x) FIELD(fserror, m, t, u, x)
+#define FIELD_fuse(m, t, u, x) FIELD(fuse, m, t, u, x)
 #include "schema/events.def"
 #undef KW_EVENT
 

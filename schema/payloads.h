@@ -45,5 +45,11 @@
 #include "schema/ev_limit.h"
 #include "schema/ev_denied.h"
 #include "schema/ev_zombies.h"
+#include "schema/ev_fsync.h"
+#include "schema/ev_commit.h"
+#include "schema/ev_sync.h"
+#include "schema/ev_nospace.h"
+#include "schema/ev_fserror.h"
+#include "schema/ev_fuse.h"
 
 #endif

@@ -74,10 +74,23 @@ void loop_number(const struct loop *loop, char *ret, size_t size)
 	snprintf(ret, size, "%u:%u", major(st.st_rdev), minor(st.st_rdev));
 }
 
-int ext4_format(struct sandbox *sb, const char *image, const char *journal)
+int ext4_format(struct sandbox *sb, const char *image, const char *journal, int inodes)
 {
-	return sandbox_exec(sb, -1, (const char *const[]){ "mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard",
-							    image, journal ? "-J" : NULL, journal, NULL });
+	const char *argv[16] = { "mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard" };
+	char number[16];
+	int n = 7;
+
+	snprintf(number, sizeof(number), "%d", inodes);
+	if (journal) {
+		argv[n++] = "-J";
+		argv[n++] = journal;
+	}
+	if (inodes) {
+		argv[n++] = "-N";
+		argv[n++] = number;
+	}
+	argv[n] = image;
+	return sandbox_exec(sb, -1, argv);
 }
 
 int ext4_mount(struct sandbox *sb, const char *name, const struct loop *loop, const char *options, char *ret_mountpoint,
@@ -103,7 +116,7 @@ int ext4_new(struct sandbox *sb, const char *name, int64_t size, char *ret_mount
 	snprintf(file, sizeof(file), "%s.img", name);
 	r = image_new(sb, file, size, image, sizeof(image));
 	if (r == 0)
-		r = ext4_format(sb, image, NULL);
+		r = ext4_format(sb, image, NULL, 0);
 	if (r == 0)
 		r = loop_new(sb, image, false, &loop);
 	return r < 0 ? r : ext4_mount(sb, name, &loop, NULL, ret_mountpoint, mountpoint_size);

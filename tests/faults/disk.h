@@ -18,6 +18,7 @@ struct slow_disk {
 	int64_t bytes_per_sec;   /* ...and for its bytes; 0: none */
 	int64_t bad_from, bad_to; /* reads in here fail with EIO while the phase is PHASE_FAULT */
 	_Atomic uint64_t *served, *errors;
+	bool hangs; /* no read is answered while the phase is PHASE_FAULT */
 	const char *backing; /* a file of that size that keeps the data; NULL: reads give zeroes, writes vanish */
 };
 
@@ -27,13 +28,17 @@ int image_new(struct sandbox *sb, const char *name, int64_t size, char *ret_path
 int loop_new(struct sandbox *sb, const char *path, bool direct, struct loop *ret_loop);
 /* "MAJ:MIN" of a loop device. */
 void loop_number(const struct loop *loop, char *ret, size_t size);
-/* Makes an ext4 in that file; features is an argument of mkfs.ext4 -J, NULL: none. */
-int ext4_format(struct sandbox *sb, const char *image, const char *journal);
+/* Makes an ext4 in that file; journal is the argument of mkfs.ext4 -J, NULL: the usual one; inodes 0: the
+ * usual number. */
+int ext4_format(struct sandbox *sb, const char *image, const char *journal, int inodes);
 /* Mounts it as NAME below the private directory. */
 int ext4_mount(struct sandbox *sb, const char *name, const struct loop *loop, const char *options, char *ret_mountpoint,
 	       size_t mountpoint_size);
 /* An ext4 file system on a tmpfs image, mounted below the private directory. */
 int ext4_new(struct sandbox *sb, const char *name, int64_t size, char *ret_mountpoint, size_t mountpoint_size);
+/* Serves it as a file from a process of its own, in container c (NULL: none). */
+int slow_file_new(struct sandbox *sb, const struct container *c, const struct slow_disk *disk, char *ret_path,
+		  size_t path_size);
 /* Serves the disk from a process of its own and puts a loop device over it. */
 int slow_disk_new(struct sandbox *sb, const struct slow_disk *disk, struct loop *ret_loop);
 

@@ -320,6 +320,11 @@ void sandbox_stop(struct sandbox *sb, int grace_ms)
 			sb->pid_count--;
 			continue;
 		}
+		for (size_t i = 0; sb->serves[sb->pid_count - 1] && i < ARRAY_SIZE(sb->unmount_first); i++) {
+			if (*sb->unmount_first[i])
+				umount(sb->unmount_first[i]);
+			*sb->unmount_first[i] = '\0';
+		}
 		if (sb->serves[sb->pid_count - 1] || clock_ns() >= until) {
 			kill(pid, SIGKILL); /* our own unreaped child */
 			if (clock_ns() >= until + 2000 * MS)

@@ -75,6 +75,7 @@ struct sandbox {
 	pid_t pids[SANDBOX_PIDS_MAX];
 	bool serves[SANDBOX_PIDS_MAX]; /* without a container: others depend on it, it never ends by itself */
 	unsigned int pid_count;
+	char unmount_first[2][128]; /* in this order, before the process that serves the disk goes; "": nothing */
 	int fds[SANDBOX_FDS_MAX]; /* kept open until the end, closed newest first */
 	unsigned int fd_count;
 	char dir[64]; /* a private tmpfs */

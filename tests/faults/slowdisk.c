@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -105,6 +106,8 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 	(void)ino;
 	(void)fi;
 	size = MIN(size, (size_t)TRANSFER_MAX);
+	while (s->disk.hangs && sandbox_phase(s->sb) == PHASE_FAULT)
+		nap_ns(5 * MS);
 	take_time(&s->disk, size);
 	if (s->disk.served)
 		atomic_fetch_add(s->disk.served, 1);
@@ -143,13 +146,30 @@ static void on_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 	fuse_reply_err(req, 0);
 }
 
+/* A container's server ends with its container, not by a kill. */
+static void serve_until_stop(struct sandbox *sb, struct fuse_session *session)
+{
+	struct fuse_buf buf = { .mem = NULL };
+	struct pollfd p = { .fd = fuse_session_fd(session), .events = POLLIN };
+
+	while (sandbox_phase(sb) < PHASE_STOP && !fuse_session_exited(session)) {
+		if (poll(&p, 1, 20) <= 0)
+			continue;
+		if (fuse_session_receive_buf(session, &buf) <= 0)
+			break;
+		fuse_session_process_buf(session, &buf);
+	}
+	free(buf.mem);
+}
+
 static void serve(struct sandbox *sb, void *arg)
 {
 	struct server *s = arg;
 
-	(void)sb;
 	s->data = calloc(1, TRANSFER_MAX);
-	if (s->data)
+	if (s->data && s->disk.hangs)
+		serve_until_stop(sb, s->session);
+	else if (s->data)
 		fuse_session_loop(s->session);
 }
 
@@ -175,11 +195,12 @@ static int mount_session(struct sandbox *sb, struct server *s, const char *mount
 	return r;
 }
 
-int slow_disk_new(struct sandbox *sb, const struct slow_disk *disk, struct loop *ret_loop)
+int slow_file_new(struct sandbox *sb, const struct container *c, const struct slow_disk *disk, char *ret_path,
+		  size_t path_size)
 {
 	AUTO_CLOSE int backing = disk->backing ? open(disk->backing, O_RDWR | O_CLOEXEC) : -1;
 	struct server s = { .sb = sb, .disk = *disk, .backing = backing };
-	char mountpoint[96], path[128];
+	char mountpoint[96];
 	int r;
 
 	if (disk->backing && backing < 0)
@@ -191,11 +212,19 @@ int slow_disk_new(struct sandbox *sb, const struct slow_disk *disk, struct loop 
 	r = mount_session(sb, &s, mountpoint);
 	if (r < 0)
 		return r;
-	r = sandbox_spawn(sb, NULL, serve, &s);
+	r = sandbox_spawn(sb, c, serve, &s);
 	/* Only the server may hold this: then its death fails all requests instead of leaving them to wait. */
 	close(fuse_session_fd(s.session));
 	if (r < 0)
 		return r;
-	snprintf(path, sizeof(path), "%s/" FILE_NAME, mountpoint);
-	return loop_new(sb, path, true, ret_loop);
+	snprintf(ret_path, path_size, "%s/" FILE_NAME, mountpoint);
+	return 0;
+}
+
+int slow_disk_new(struct sandbox *sb, const struct slow_disk *disk, struct loop *ret_loop)
+{
+	char path[128];
+	int r = slow_file_new(sb, NULL, disk, path, sizeof(path));
+
+	return r < 0 ? r : loop_new(sb, path, true, ret_loop);
 }

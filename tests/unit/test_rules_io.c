@@ -61,9 +61,181 @@ static void io_throttled(struct synth *s, enum variant v, int second)
 		held_back(s);
 }
 
+/* The look-alike asks for itself what the other made a kernel worker write. */
+static void io_writeback(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	synth_wait(s, VICTIM, KW_WAIT_BLOCK, 900 * MS, 300 * MS, 6);
+	synth_usage(s, VICTIM)->io_write_bytes = 1 << 20;
+	synth_usage(s, CULPRIT)->io_write_bytes = 100 << 20;
+	synth_usage(s, CULPRIT)->memory_dirty_bytes = 50 << 20;
+	if (v == MISSING)
+		return;
+	synth_blame(s, KW_RES_BLOCK, VICTIM, CULPRIT, v == ALIKE ? KW_SINK_CONTAINER : KW_SINK_WRITEBACK, 800 * MS,
+		    LOOP0);
+	request(s, CULPRIT, 300 * MS);
+}
+
+static void sync_of(struct synth *s, int by, int64_t at_ns, int64_t duration_ns)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_sync, by, SYNTH_NOBODY, at_ns, duration_ns);
+
+	*(struct kw_sync *)synth_payload(e) = (struct kw_sync){ .dev = LOOP0, .disk_dev = LOOP0, .disk = "loop0" };
+	synth_send(s, e);
+}
+
+/* The look-alike's sync is long over when the requests are slow. */
+static void fs_sync(struct synth *s, enum variant v, int second)
+{
+	io_writeback(s, FAULT, second);
+	if (v == FAULT)
+		sync_of(s, CULPRIT, 700 * MS, 500 * MS);
+	else if (v == ALIKE)
+		sync_of(s, CULPRIT, 120 * MS, 30 * MS);
+}
+
+static void slow_fsync(struct synth *s, int64_t journal_ns, int64_t own_ns)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_fsync, VICTIM, CULPRIT, 600 * MS, journal_ns + own_ns);
+
+	*(struct kw_fsync *)synth_payload(e) = (struct kw_fsync){ .dev = LOOP0,
+								  .journal_ns = (uint64_t)journal_ns,
+								  .commit_ns = (uint64_t)journal_ns,
+								  .peer_ns = (uint64_t)journal_ns,
+								  .disk = "loop0" };
+	synth_send(s, e);
+}
+
+static void slept(struct synth *s, const char *class, uint32_t reason, int64_t ns)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_offcpu, VICTIM, SYNTH_NOBODY, 700 * MS, ns);
+	struct kw_offcpu *o = synth_payload(e);
+
+	*o = (struct kw_offcpu){ .state = 2, .reason = reason };
+	snprintf(o->wait_class, sizeof(o->wait_class), "%s", class);
+	synth_send(s, e);
+}
+
+static void commit_of(struct synth *s, int by, int64_t ns)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_commit, SYNTH_NOBODY, by, 650 * MS, ns);
+
+	*(struct kw_commit *)synth_payload(e) = (struct kw_commit){ .dev = LOOP0,
+								    .count = 1,
+								    .sum_ns = (uint64_t)ns,
+								    .logging_ns = (uint64_t)ns,
+								    .peer_ns = (uint64_t)ns,
+								    .by1 = synth_cg(by),
+								    .by1_ns = (uint64_t)ns,
+								    .disk = "loop0" };
+	synth_send(s, e);
+}
+
+/* The look-alike's commits are as long, but belong to somebody's sync. */
+static void fs_journal(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	synth_wait(s, VICTIM, KW_WAIT_OTHER, 700 * MS, 150 * MS, 6);
+	slept(s, "journal", KW_WAIT_OTHER, 150 * MS);
+	synth_blame(s, KW_RES_JOURNAL, VICTIM, CULPRIT, KW_SINK_CONTAINER, 650 * MS, LOOP0);
+	slow_fsync(s, 150 * MS, 5 * MS);
+	if (v == ALIKE)
+		sync_of(s, CULPRIT, 600 * MS, 400 * MS);
+	if (v != MISSING)
+		commit_of(s, CULPRIT, 150 * MS);
+}
+
+static void refused(struct synth *s, int inodes, uint64_t count)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_nospace, VICTIM, CULPRIT, 400 * MS, 0);
+
+	e->error = 28;
+	*(struct kw_nospace *)synth_payload(e) = (struct kw_nospace){ .dev = LOOP0,
+								      .inodes = (uint32_t)inodes,
+								      .total_bytes = 64 << 20,
+								      .total_inodes = 1024,
+								      .count = count,
+								      .peer_bytes = inodes ? 900 : 60 << 20,
+								      .taken_bytes = inodes ? 1000 : 62 << 20,
+								      .disk = "loop0",
+								      .type = "ext4" };
+	synth_send(s, e);
+}
+
+static void fs_full(struct synth *s, enum variant v, int second)
+{
+	if (second == 1 && v != MISSING)
+		refused(s, v == ALIKE, 7);
+}
+
+static void fs_inodes(struct synth *s, enum variant v, int second)
+{
+	if (second == 1 && v != MISSING)
+		refused(s, v != ALIKE, 7);
+}
+
+/* The look-alike is a disk that fails, below a file system that says so as well. */
+static void fs_error(struct synth *s, enum variant v, int second)
+{
+	struct kw_event *e;
+
+	if (second != 1 || v == MISSING)
+		return;
+	if (v == ALIKE) {
+		e = synth_event(s, KW_KIND_block, VICTIM, SYNTH_NOBODY, 300 * MS, MS);
+		e->error = 5;
+		*(struct kw_block *)synth_payload(e) = (struct kw_block){ .dev = LOOP0, .disk = "loop0" };
+		synth_send(s, e);
+	}
+	e = synth_event(s, KW_KIND_fserror, VICTIM, SYNTH_NOBODY, 400 * MS, 0);
+	*(struct kw_fserror *)synth_payload(e) = (struct kw_fserror){
+		.dev = LOOP0, .what = 1, .line = 5000, .function = "__ext4_iget", .disk = "loop0", .type = "ext4"
+	};
+	synth_send(s, e);
+}
+
+/* The look-alike waits for a disk. */
+static void fs_remote_hang(struct synth *s, enum variant v, int second)
+{
+	struct kw_event *e;
+
+	if (v == ALIKE) {
+		io_writeback(s, FAULT, second);
+		return;
+	}
+	if (v == MISSING)
+		return;
+	synth_wait(s, VICTIM, KW_WAIT_REMOTE, 990 * MS, 990 * MS, 1);
+	e = synth_event(s, KW_KIND_fuse, VICTIM, CULPRIT, 990 * MS, 800 * MS + second * SEC);
+	e->flags = KW_FLAG_PENDING;
+	*(struct kw_fuse *)synth_payload(e) = (struct kw_fuse){ .dev = 50, .opcode = 15, .fs = "fuse 0:50" };
+	synth_send(s, e);
+}
+
+/* The look-alike reads, too, but not to copy. */
+static void fs_copy_up(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	synth_wait(s, VICTIM, KW_WAIT_BLOCK, 900 * MS, 90 * MS, 12);
+	if (v == MISSING)
+		return;
+	synth_blame(s, KW_RES_BLOCK, VICTIM, v == ALIKE ? VICTIM : SYNTH_NOBODY,
+		    v == ALIKE ? KW_SINK_CONTAINER : KW_SINK_DEVICE, 700 * MS, LOOP0);
+	for (int i = 0; i < 3; i++)
+		slept(s, v == ALIKE ? "io" : "copy-up", KW_WAIT_BLOCK, 90 * MS);
+}
+
 static const struct story stories[] = {
 	{ "io.self", io_self, "block", "/test/web", NULL, "info", "confirmed", "io.neighbor", NULL },
 	{ "io.throttled", io_throttled, "iolimit", "/test/web", NULL, "warning", "confirmed", "io.neighbor", NULL },
+	{ "io.writeback", io_writeback, "block", "/test/batch", NULL, "warning", "confirmed", "io.neighbor", NULL },
+	{ "fs.sync", fs_sync, "sync", "/test/batch", NULL, "warning", "confirmed", "io.writeback", NULL },
+	{ "fs.journal", fs_journal, "journal", "/test/batch", NULL, "warning", "confirmed", "fs.sync", "confirmed" },
+	{ "fs.full", fs_full, "nospace", "/test/batch", NULL, "critical", "confirmed", "fs.full.inodes", NULL },
+	{ "fs.full.inodes", fs_inodes, "nospace", "/test/batch", NULL, "critical", "confirmed", "fs.full", NULL },
+	{ "fs.error", fs_error, "fserror", NULL, "filesystem:loop0", "critical", "confirmed", "io.device_error", NULL },
+	{ "fs.remote_hang", fs_remote_hang, "fuse", "/test/batch", NULL, "warning", "confirmed", "io.writeback", NULL },
+	{ "fs.copy_up", fs_copy_up, "offcpu", "/test/web", NULL, "info", "confirmed", "io.self", NULL },
 };
 
 int main(void)

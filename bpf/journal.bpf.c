@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Journals of ext4 (jbd2): who filled the transactions, how long their commits
+ * took and in which phase, and who waited for them.
+ *
+ * A commit is one piece of work that many wait for, and belongs to those whose
+ * handles dirtied its blocks, and the blocks of the commits just before, which
+ * are still on their way to their places: a small commit is slow behind a large
+ * one.  Its time is divided among them in that proportion and added to a running integral per cgroup, as the block probe
+ * does with disks.  An fsync notes all integrals when it begins; the
+ * differences at its end are who had the commits it waited for.
+ */
+#include "bpf/kwhy.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define SLOTS 16             /* cgroups a journal tells apart; the last one is "all further" */
+#define OVERFLOW (SLOTS - 1)
+#define JOURNALS_MAX 128
+#define COMMIT_SPAN_NS 250000000ULL /* quick commits are told this often */
+#define WORTH_NS 1000
+
+struct slot {
+	struct kw_party party; /* the cgroup, and a task of it */
+	u64 running;           /* blocks dirtied in the running transaction */
+	u64 committing;        /* in the one being committed; of former ones half as much for each second */
+	u64 acc_ns;            /* integral of its share of commits */
+	u64 told_ns;           /* of that, in records sent */
+	u64 used_ns;
+};
+
+struct journal {
+	struct bpf_spin_lock lock;
+	u32 transaction;
+	u64 begin_ns;          /* of the commit going on, 0: none */
+	u64 locked_ns;         /* boot times: data and journal phases begin */
+	u64 logging_ns;
+	u64 acc_ns;            /* integral of all commits */
+	u64 told_acc_ns;
+	u64 told_ns;           /* when the last record was sent */
+	u64 count;             /* commits since */
+	u64 second;            /* in which committing was last halved */
+	struct slot slot[SLOTS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, JOURNALS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u32);
+	__type(value, struct journal);
+} journals SEC(".maps");
+
+/* A new journal's value; of another type because a lock may not be read. */
+struct empty_journal {
+	u8 bytes[sizeof(struct journal)];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct empty_journal);
+} empty_journal SEC(".maps");
+
+/* An fsync going on. */
+struct fsync_state {
+	u64 begin_ns;
+	u64 inode;
+	u64 other_ns;          /* kw_task_state.other_total_ns then */
+	u64 acc_ns;
+	u32 dev;
+	u32 datasync;
+	u64 slot_ns[SLOTS];
+	char disk[32];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct fsync_state);
+} fsyncs SEC(".maps");
+
+/* Who had how much, copied out under the lock. */
+struct share {
+	struct kw_party party;
+	u64 ns;
+};
+
+struct shares {
+	struct share of[SLOTS];
+	u64 all_ns;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct shares);
+} scratch SEC(".maps");
+
+KW_RECORD(commit);
+KW_RECORD(fsync);
+
+static __always_inline struct journal *journal_get(u32 dev, bool create)
+{
+	struct journal *j = bpf_map_lookup_elem(&journals, &dev);
+	struct empty_journal *empty;
+	u32 zero = 0;
+
+	if (j || !create)
+		return j;
+	empty = bpf_map_lookup_elem(&empty_journal, &zero);
+	if (!empty)
+		return NULL;
+	bpf_map_update_elem(&journals, &dev, empty, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&journals, &dev);
+}
+
+/* With the lock held: the slot of a cgroup; takes the one that was idle longest when it has none. */
+static __always_inline struct slot *slot_get(struct journal *j, const struct kw_party *party, u64 now)
+{
+	u32 best = OVERFLOW;
+	u64 oldest = ~0ULL;
+
+	for (u32 i = 0; i < OVERFLOW; i++) {
+		struct slot *s = &j->slot[i];
+
+		if (s->used_ns && kw_cg_same(&s->party.cg, &party->cg)) {
+			s->used_ns = now;
+			return s;
+		}
+		if (!s->running && !s->committing && s->used_ns < oldest) {
+			oldest = s->used_ns;
+			best = i;
+		}
+	}
+	/* Its integrals go on: differences taken by others stay right, the name on them may be the new one. */
+	j->slot[best & OVERFLOW].party = *party;
+	j->slot[best & OVERFLOW].used_ns = now;
+	return &j->slot[best & OVERFLOW];
+}
+
+SEC("tp_btf/jbd2_handle_stats")
+int BPF_PROG(handle_stopped, dev_t dev, unsigned int tid, unsigned int type, unsigned int line, int interval, int sync,
+	     int requested_blocks, int dirtied_blocks)
+{
+	struct kw_party self;
+	struct journal *j;
+	struct slot *s;
+	u64 now;
+
+	if (dirtied_blocks <= 0 || kw_is_off())
+		return 0;
+	now = bpf_ktime_get_boot_ns();
+	kw_party_of((struct task_struct *)bpf_get_current_task(), &self);
+	j = journal_get(dev, true);
+	if (!j) {
+		kw_count_lost_other(KW_KIND_commit);
+		return 0;
+	}
+	bpf_spin_lock(&j->lock);
+	s = slot_get(j, &self, now);
+	s->running += dirtied_blocks;
+	bpf_spin_unlock(&j->lock);
+	return 0;
+}
+
+static __always_inline struct journal *journal_of(struct journal_s *journal)
+{
+	return journal_get(BPF_CORE_READ(journal, j_fs_dev, bd_dev), false);
+}
+
+/* jbd2_journal_commit_transaction() runs in the journal's own thread, one at a time: phases need no lock. */
+SEC("tp_btf/jbd2_start_commit")
+int BPF_PROG(commit_started, struct journal_s *journal, struct transaction_s *transaction)
+{
+	struct journal *j = journal_of(journal);
+
+	if (!j || kw_is_off())
+		return 0;
+	j->begin_ns = bpf_ktime_get_boot_ns();
+	j->locked_ns = 0;
+	j->logging_ns = 0;
+	return 0;
+}
+
+/* From here on no handle can join it (T_FLUSH): what was dirtied so far is what it commits. */
+SEC("tp_btf/jbd2_commit_flushing")
+int BPF_PROG(commit_flushing, struct journal_s *journal, struct transaction_s *transaction)
+{
+	struct journal *j = journal_of(journal);
+	u64 now, by;
+
+	if (!j)
+		return 0;
+	now = bpf_ktime_get_boot_ns();
+	by = (now >> 30) - j->second;
+	j->second = now >> 30;
+	j->locked_ns = now;
+	bpf_spin_lock(&j->lock);
+	for (u32 i = 0; i < SLOTS; i++) {
+		j->slot[i].committing = (by < 32 ? j->slot[i].committing >> by : 0) + j->slot[i].running;
+		j->slot[i].running = 0;
+	}
+	bpf_spin_unlock(&j->lock);
+	return 0;
+}
+
+SEC("tp_btf/jbd2_commit_logging")
+int BPF_PROG(commit_logging, struct journal_s *journal, struct transaction_s *transaction)
+{
+	struct journal *j = journal_of(journal);
+
+	if (j)
+		j->logging_ns = bpf_ktime_get_boot_ns();
+	return 0;
+}
+
+/* With the lock held: divides a commit of ns among those whose blocks it had. */
+static __always_inline void divide(struct journal *j, u64 ns)
+{
+	u64 blocks = 0;
+
+	for (u32 i = 0; i < SLOTS; i++)
+		blocks += j->slot[i].committing;
+	j->acc_ns += ns;
+	for (u32 i = 0; i < SLOTS; i++) {
+		struct slot *s = &j->slot[i];
+
+		if (blocks && s->committing)
+			s->acc_ns += ns * s->committing / blocks;
+	}
+}
+
+/* Takes the largest share out of the scratch.  A function of its own, verified once. */
+__noinline int largest_share(void)
+{
+	u32 zero = 0, best = SLOTS;
+	struct shares *sh = bpf_map_lookup_elem(&scratch, &zero);
+	u64 most = WORTH_NS;
+
+	if (!sh)
+		return SLOTS;
+	for (u32 i = 0; i < SLOTS; i++) {
+		if (sh->of[i].ns >= most) {
+			most = sh->of[i].ns;
+			best = i;
+		}
+	}
+	return best;
+}
+
+#define COMMITTER(n)                                                                                            \
+	do {                                                                                                    \
+		u32 at_ = largest_share();                                                                      \
+		if (at_ < SLOTS) {                                                                              \
+			r->p.by##n = sh->of[at_].party.cg;                                                      \
+			r->p.by##n##_ns = sh->of[at_].ns;                                                       \
+			if ((n) == 1) {                                                                         \
+				r->e.peer = sh->of[at_].party;                                                  \
+				r->p.peer_ns = sh->of[at_].ns;                                                  \
+			}                                                                                       \
+			sh->of[at_].ns = 0;                                                                     \
+		}                                                                                               \
+	} while (0)
+
+static __always_inline void tell_commit(u32 dev, struct journal *j, struct transaction_run_stats_s *stats,
+					struct shares *sh, u64 begin_ns, u64 now)
+{
+	struct kw_cg nobody = {};
+	struct kw_commit_record *r = kw_begin(KW_KIND_commit, &nobody, sizeof(*r), sizeof(r->p));
+
+	if (!r)
+		return;
+	__builtin_memset(&r->p, 0, sizeof(r->p));
+	r->e.ts_ns = now;
+	r->e.duration_ns = now - begin_ns;
+	r->p.dev = dev;
+	r->p.transaction = j->transaction;
+	if (j->locked_ns && j->logging_ns) {
+		r->p.locked_ns = j->locked_ns - begin_ns;
+		r->p.flushing_ns = j->logging_ns - j->locked_ns;
+		r->p.logging_ns = now - j->logging_ns;
+	}
+	r->p.handles = BPF_CORE_READ(stats, rs_handle_count);
+	r->p.blocks = BPF_CORE_READ(stats, rs_blocks_logged);
+	r->p.count = j->count;
+	r->p.sum_ns = sh->all_ns;
+	COMMITTER(1);
+	COMMITTER(2);
+	COMMITTER(3);
+	kw_submit(r, false);
+}
+
+/* Before the waiters are woken, so that their differences have this commit. */
+SEC("tp_btf/jbd2_run_stats")
+int BPF_PROG(commit_done, dev_t dev, unsigned int tid, struct transaction_run_stats_s *stats)
+{
+	struct journal *j = journal_get(dev, false);
+	u64 now = bpf_ktime_get_boot_ns(), begin_ns;
+	u32 zero = 0;
+	struct shares *sh = bpf_map_lookup_elem(&scratch, &zero);
+
+	if (!j || !sh || !j->begin_ns)
+		return 0;
+	begin_ns = j->begin_ns;
+	j->begin_ns = 0;
+	j->transaction = tid;
+	j->count++;
+	bpf_spin_lock(&j->lock);
+	divide(j, now - begin_ns);
+	bpf_spin_unlock(&j->lock);
+	if (now - begin_ns < kw_settings.block_threshold_ns && now - j->told_ns < COMMIT_SPAN_NS)
+		return 0;
+	for (u32 i = 0; i < SLOTS; i++) {
+		sh->of[i].party = j->slot[i].party;
+		sh->of[i].ns = j->slot[i].acc_ns - j->slot[i].told_ns;
+		j->slot[i].told_ns = j->slot[i].acc_ns;
+	}
+	sh->all_ns = j->acc_ns - j->told_acc_ns;
+	j->told_acc_ns = j->acc_ns;
+	tell_commit(dev, j, stats, sh, begin_ns, now);
+	j->told_ns = now;
+	j->count = 0;
+	return 0;
+}
+
+SEC("tp_btf/ext4_sync_file_enter")
+int BPF_PROG(fsync_begun, struct file *file, int datasync)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct kw_task_state *st;
+	struct fsync_state *f;
+	struct journal *j;
+
+	if (kw_is_off())
+		return 0;
+	f = bpf_task_storage_get(&fsyncs, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!f) {
+		kw_count_lost_other(KW_KIND_fsync);
+		return 0;
+	}
+	st = kw_task_state(task, false);
+	f->begin_ns = bpf_ktime_get_boot_ns();
+	f->datasync = datasync;
+	f->inode = BPF_CORE_READ(inode, i_ino);
+	f->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	f->other_ns = st ? st->other_total_ns : 0;
+	BPF_CORE_READ_STR_INTO(&f->disk, inode, i_sb, s_id);
+	j = journal_get(f->dev, false);
+	f->acc_ns = j ? j->acc_ns : 0;
+	for (u32 i = 0; i < SLOTS; i++)
+		f->slot_ns[i] = j ? j->slot[i].acc_ns : 0;
+	return 0;
+}
+
+/* Who had the commits that ended meanwhile. */
+static __always_inline void gain(struct journal *j, const struct fsync_state *f, struct shares *ret)
+{
+	ret->all_ns = j->acc_ns - f->acc_ns;
+	for (u32 i = 0; i < SLOTS; i++) {
+		ret->of[i].party = j->slot[i].party;
+		ret->of[i].ns = j->slot[i].acc_ns - f->slot_ns[i];
+	}
+}
+
+static __noinline int blame_one(const struct kw_party *self, const struct kw_party *by, u32 dev, u64 ns)
+{
+	if (self && by && ns >= WORTH_NS)
+		kw_sum_blame(KW_RES_JOURNAL, &self->cg, by, KW_SINK_CONTAINER, dev, ns);
+	return 0;
+}
+
+/* Divides what the task slept for the journal in the proportion of the commits. */
+static __always_inline void blame(const struct kw_party *self, const struct fsync_state *f, const struct shares *sh,
+				  u64 journal_ns)
+{
+	u64 known = 0;
+
+	/* Unrolled: before 6.4 the verifier takes some layouts of a loop that ends with a call for endless. */
+#pragma clang loop unroll(full)
+	for (u32 i = 0; i < SLOTS; i++) {
+		u64 ns = sh->all_ns ? journal_ns * sh->of[i].ns / sh->all_ns : 0;
+
+		known += ns;
+		blame_one(self, &sh->of[i].party, f->dev, ns);
+	}
+	if (journal_ns > known + WORTH_NS)
+		kw_sum_blame(KW_RES_JOURNAL, &self->cg, NULL, KW_SINK_UNKNOWN, f->dev, journal_ns - known);
+}
+
+static __always_inline void tell_fsync(const struct kw_party *self, const struct fsync_state *f,
+				       const struct shares *sh, u64 journal_ns, u64 now, s32 error)
+{
+	struct kw_fsync_record *r = kw_begin(KW_KIND_fsync, &self->cg, sizeof(*r), sizeof(r->p));
+	u32 at;
+
+	if (!r)
+		return;
+	__builtin_memset(&r->p, 0, sizeof(r->p));
+	r->e.ts_ns = now;
+	r->e.duration_ns = now - f->begin_ns;
+	r->e.subject = *self;
+	r->e.error = error < 0 ? -error : 0;
+	r->p.dev = f->dev;
+	r->p.datasync = f->datasync;
+	r->p.inode = f->inode;
+	r->p.journal_ns = journal_ns;
+	r->p.commit_ns = sh->all_ns;
+	__builtin_memcpy(r->p.disk, f->disk, sizeof(f->disk));
+	at = largest_share();
+	if (at < SLOTS) {
+		r->e.peer = sh->of[at].party;
+		r->p.peer_ns = sh->of[at].ns;
+		if (kw_cg_same(&r->e.peer.cg, &self->cg))
+			r->e.flags = KW_FLAG_PEER_SELF;
+	}
+	kw_submit(r, error != 0);
+}
+
+SEC("tp_btf/ext4_sync_file_exit")
+int BPF_PROG(fsync_done, struct inode *inode, int ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct fsync_state *f = bpf_task_storage_get(&fsyncs, task, NULL, 0);
+	u64 now = bpf_ktime_get_boot_ns(), journal_ns;
+	struct kw_task_state *st;
+	struct kw_party self;
+	struct journal *j;
+	struct shares *sh;
+	u32 zero = 0;
+
+	if (!f || !f->begin_ns)
+		return 0;
+	st = kw_task_state(task, false);
+	journal_ns = st ? st->other_total_ns - f->other_ns : 0;
+	j = journal_get(f->dev, false);
+	sh = bpf_map_lookup_elem(&scratch, &zero);
+	if (j && sh && (journal_ns || now - f->begin_ns >= kw_settings.block_threshold_ns)) {
+		kw_party_of((struct task_struct *)bpf_get_current_task(), &self);
+		gain(j, f, sh);
+		if (!kw_is_own(self.pid) && journal_ns)
+			blame(&self, f, sh, journal_ns);
+		if (!kw_is_own(self.pid) && now - f->begin_ns >= kw_settings.block_threshold_ns)
+			tell_fsync(&self, f, sh, journal_ns, now, ret);
+	}
+	f->begin_ns = 0;
+	return 0;
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A file system on a slow disk: long journal commits, somebody's sync, and write-back. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/faults/disk.h"
+#include "tests/faults/faults.h"
+#include "tests/faults/work.h"
+
+#define MIB ((int64_t)1 << 20)
+#define ALIGNMENT 4096
+#define CHUNK ((size_t)1 << 20)
+#define FS_SIZE (384 * MIB)
+#define READ_FILE (16 * MIB)
+
+struct slowfs_state {
+	struct tally work[PHASES], bystander[PHASES], hog[PHASES];
+	_Atomic uint64_t served;
+	char mountpoint[128], other[128], device[32], bdi[64];
+	int64_t hog_bytes;
+	int period_ms, record;
+};
+
+/* Small records, each made durable, as a database does. */
+static void commit_records(struct sandbox *sb, const char *dir, struct tally *tally)
+{
+	struct slowfs_state *st = sb->state;
+	char path[160], record[16384] = "record";
+	AUTO_CLOSE int fd = -1;
+	enum phase phase;
+	off_t at = 0;
+
+	snprintf(path, sizeof(path), "%s/commit.log", dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	while (fd >= 0 && (phase = sandbox_phase(sb)) < PHASE_STOP) {
+		int64_t began = clock_ns();
+
+		if (pwrite(fd, record, (size_t)st->record, at) != st->record || fsync(fd) < 0)
+			tally_fail(tally, phase);
+		else
+			tally_add(tally, phase, sandbox_phase(sb), clock_ns() - began);
+		at = (at + st->record) % (4 << 20);
+		burn_cpu(MS / 2);
+		nap_ns(st->period_ms * MS);
+	}
+}
+
+static void committer(struct sandbox *sb, void *arg)
+{
+	struct slowfs_state *st = arg;
+
+	commit_records(sb, st->mountpoint, st->work);
+}
+
+static void other_committer(struct sandbox *sb, void *arg)
+{
+	struct slowfs_state *st = arg;
+
+	commit_records(sb, st->other, st->bystander);
+}
+
+/* Reads here and there in a file, past the page cache. */
+static void reader(struct sandbox *sb, void *arg)
+{
+	struct slowfs_state *st = arg;
+	AUTO_FREE void *buf = aligned_alloc(ALIGNMENT, ALIGNMENT);
+	char path[160];
+	AUTO_CLOSE int fd = -1;
+	enum phase phase;
+	unsigned int at = (unsigned int)getpid();
+
+	snprintf(path, sizeof(path), "%s/read.me", st->mountpoint);
+	fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	while (fd >= 0 && buf && (phase = sandbox_phase(sb)) < PHASE_STOP) {
+		int64_t began = clock_ns();
+
+		at = at * 1103515245u + 12345u;
+		if (pread(fd, buf, ALIGNMENT, (off_t)(at >> 8) % (READ_FILE / ALIGNMENT) * ALIGNMENT) != ALIGNMENT)
+			tally_fail(st->work, phase);
+		else
+			tally_add(st->work, phase, sandbox_phase(sb), clock_ns() - began);
+		burn_cpu(MS / 2);
+		nap_ns(st->period_ms * MS);
+	}
+}
+
+enum hog_does { HOG_FSYNC, HOG_SYNCFS, HOG_WRITE };
+
+/* While the fault lasts: much data into the page cache, and then what makes it go to the disk. */
+static void hog(struct sandbox *sb, struct slowfs_state *st, enum hog_does does)
+{
+	AUTO_FREE char *buf = calloc(1, CHUNK);
+	char path[160];
+	AUTO_CLOSE int fd = -1;
+	enum phase phase;
+
+	snprintf(path, sizeof(path), "%s/bulk", st->mountpoint);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	while (fd >= 0 && buf && (phase = sandbox_phase(sb)) < PHASE_STOP) {
+		int64_t began = clock_ns();
+
+		if (phase != PHASE_FAULT) {
+			nap_ns(5 * MS);
+			continue;
+		}
+		for (int64_t at = 0; at < st->hog_bytes && sandbox_phase(sb) == PHASE_FAULT; at += (int64_t)CHUNK)
+			if (pwrite(fd, buf, CHUNK, at) != (ssize_t)CHUNK)
+				return;
+		if ((does == HOG_FSYNC && fsync(fd) < 0) || (does == HOG_SYNCFS && syncfs(fd) < 0))
+			return;
+		tally_add(st->hog, phase, sandbox_phase(sb), clock_ns() - began);
+	}
+}
+
+static void hog_fsync(struct sandbox *sb, void *arg)
+{
+	hog(sb, arg, HOG_FSYNC);
+}
+
+static void hog_syncfs(struct sandbox *sb, void *arg)
+{
+	hog(sb, arg, HOG_SYNCFS);
+}
+
+static void hog_write(struct sandbox *sb, void *arg)
+{
+	hog(sb, arg, HOG_WRITE);
+}
+
+/* An ext4 on a slow disk for all parties, one on a quick disk for the bystander. */
+static int slowfs_setup(struct sandbox *sb, const char *options, int mib_low, int mib_high)
+{
+	struct slowfs_state *st = sb->state;
+	struct slow_disk disk = { .size = FS_SIZE, .request_ns = sandbox_random(sb, 50, 150) * MS / 1000,
+				  .bytes_per_sec = sandbox_random(sb, mib_low, mib_high) * MIB, .served = &st->served };
+	const char *name = sandbox_word(sb);
+	char image[128], number[16];
+	struct loop loop = { .name = NULL };
+	int r = sandbox_parties(sb);
+
+	if (r == 0)
+		r = image_new(sb, "slow.img", FS_SIZE, image, sizeof(image));
+	if (r == 0)
+		r = ext4_format(sb, image, "size=64", 0);
+	disk.backing = image;
+	if (r == 0)
+		r = slow_disk_new(sb, &disk, &loop);
+	if (r == 0)
+		r = ext4_mount(sb, name, &loop, options, st->mountpoint, sizeof(st->mountpoint));
+	if (r == 0)
+		r = ext4_new(sb, "second", 64 << 20, st->other, sizeof(st->other));
+	if (r < 0)
+		return r;
+	snprintf(sb->unmount_first[0], sizeof(sb->unmount_first[0]), "%s", st->mountpoint);
+	loop_number(&loop, number, sizeof(number));
+	snprintf(st->bdi, sizeof(st->bdi), "/sys/class/bdi/%s", number);
+	snprintf(st->device, sizeof(st->device), "%s", loop.name);
+	st->period_ms = sandbox_random(sb, 15, 40);
+	st->record = ALIGNMENT << sandbox_random(sb, 0, 2);
+	facts_str(&sb->params, "device", loop.name);
+	facts_str(&sb->params, "options", options ? options : "defaults");
+	facts_int(&sb->params, "disk_bytes_per_s", disk.bytes_per_sec);
+	facts_int(&sb->params, "period_ms", st->period_ms);
+	return 0;
+}
+
+static int slowfs_spawn(struct sandbox *sb, body_fn victim, body_fn culprit)
+{
+	struct slowfs_state *st = sb->state;
+	int r;
+
+	facts_int(&sb->params, "hog_bytes", st->hog_bytes);
+	r = sandbox_spawn(sb, sb->victim, victim, st);
+	if (r > 0)
+		r = sandbox_spawn(sb, sb->culprit, culprit, st);
+	if (r > 0)
+		r = sandbox_spawn(sb, sb->bystander, other_committer, st);
+	return r < 0 ? r : 0;
+}
+
+/* All data goes through the journal: a large fsync is a long commit, and everybody's next commit waits for it. */
+static int journal_setup(struct sandbox *sb)
+{
+	struct slowfs_state *st = sb->state;
+	int r = slowfs_setup(sb, "data=journal", 25, 40);
+
+	st->hog_bytes = sandbox_random(sb, 4, 6) * MIB;
+	return r < 0 ? r : slowfs_spawn(sb, committer, hog_fsync);
+}
+
+static int write_read_file(struct slowfs_state *st)
+{
+	AUTO_FREE char *buf = calloc(1, CHUNK);
+	char path[160];
+	AUTO_CLOSE int fd = -1;
+
+	snprintf(path, sizeof(path), "%s/read.me", st->mountpoint);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	for (int64_t at = 0; fd >= 0 && buf && at < READ_FILE; at += (int64_t)CHUNK)
+		if (pwrite(fd, buf, CHUNK, at) != (ssize_t)CHUNK)
+			return -EIO;
+	return fd >= 0 && buf && fsync(fd) == 0 ? 0 : -EIO;
+}
+
+static int sync_setup(struct sandbox *sb)
+{
+	struct slowfs_state *st = sb->state;
+	int r = slowfs_setup(sb, NULL, 25, 40);
+
+	if (r == 0)
+		r = write_read_file(st);
+	st->hog_bytes = sandbox_random(sb, 5, 9) * MIB;
+	return r < 0 ? r : slowfs_spawn(sb, reader, hog_syncfs);
+}
+
+/* A small share of the dirty memory for this device, so that its worker writes back all the time. */
+static int writeback_setup(struct sandbox *sb)
+{
+	struct slowfs_state *st = sb->state;
+	int r = slowfs_setup(sb, NULL, 40, 70);
+	char path[96], value[32];
+
+	if (r == 0)
+		r = write_read_file(st);
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), "%s/strict_limit", st->bdi);
+	r = sandbox_write_file(path, "1");
+	snprintf(path, sizeof(path), "%s/max_bytes", st->bdi);
+	snprintf(value, sizeof(value), "%lld", (long long)(sandbox_random(sb, 24, 48) * MIB));
+	if (r == 0)
+		r = sandbox_write_file(path, value);
+	if (r < 0)
+		return sandbox_fail(sb, -EOPNOTSUPP, "no limit of dirty memory per device");
+	st->hog_bytes = 192 * MIB;
+	return slowfs_spawn(sb, reader, hog_write);
+}
+
+static int slowfs_proof(struct sandbox *sb)
+{
+	struct slowfs_state *st = sb->state;
+
+	facts_tally(&sb->proof, "work", st->work);
+	facts_int(&sb->proof, "hog_rounds", (int64_t)st->hog[1].count);
+	facts_ns(&sb->proof, "bystander_max_ns", (int64_t)st->bystander[1].max_ns);
+	return st->work[1].max_ns > 80 * (uint64_t)MS && tally_mean(&st->work[1]) > 5 * tally_mean(&st->work[0]) ?
+		       0 :
+		       -ENODATA;
+}
+
+const struct fault fault_fs_journal = {
+	.name = "fs_journal",
+	.cause = "fs.journal",
+	.text = "A container's large fsyncs make the journal commits long that another one's small fsyncs wait for.",
+	.probes = "journal,offcpu",
+	.needs = "root, loop devices, FUSE, ext4, mkfs.ext4",
+	.setup = journal_setup,
+	.proof = slowfs_proof,
+};
+
+const struct fault fault_fs_sync = {
+	.name = "fs_sync",
+	.cause = "fs.sync",
+	.text = "A container has the whole file system written back again and again while another one reads from it.",
+	.probes = "sync,block,offcpu",
+	.needs = "root, loop devices, FUSE, ext4, mkfs.ext4",
+	.setup = sync_setup,
+	.proof = slowfs_proof,
+};
+
+const struct fault fault_io_writeback = {
+	.name = "io_writeback",
+	.cause = "io.writeback",
+	.text = "A kernel worker writes back what a container made dirty, while another one reads from the same disk.",
+	.probes = "block,offcpu",
+	.needs = "root, loop devices, FUSE, ext4, mkfs.ext4",
+	.setup = writeback_setup,
+	.proof = slowfs_proof,
+};
