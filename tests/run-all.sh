@@ -139,6 +139,7 @@ tier() {
 			run_script program 600 tests/e2e/program.sh
 			run_script program 300 tests/e2e/bundle.sh
 			run_script program 300 tests/e2e/alerts.sh
+			run_script program 300 tests/peers/run.sh
 		fi
 		;;
 	vm)
