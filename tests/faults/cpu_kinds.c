@@ -69,9 +69,10 @@ static int ancestor_proof(struct sandbox *sb)
 
 	facts_int(&sb->proof, "nr_throttled", count - st->cpu.throttled_count);
 	facts_ns(&sb->proof, "sibling_cpu_ns", cpu_used_ns(sb, sb->culprit) - st->sibling_ns);
-	if (count - st->cpu.throttled_count < sb->fault_ms / 200)
-		return -ENODATA;
-	return requests_proof(sb);
+	facts_tally(&sb->proof, "request", st->cpu.requests);
+	/* Some request stood still for a good part of a period. */
+	return count - st->cpu.throttled_count >= sb->fault_ms / 200 &&
+	       st->cpu.requests[PHASE_FAULT].max_ns >= 20 * (uint64_t)MS ? 0 : -ENODATA;
 }
 
 /* ---- a real-time task ------------------------------------------------------------------------------------------------ */
