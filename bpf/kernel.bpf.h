@@ -495,6 +495,7 @@ struct inet_connection_sock {
 };
 
 struct tcp_sock {
+	u32 snd_una;
 	u32 srtt_us;
 	u32 total_retrans;
 };

@@ -27,9 +27,9 @@ int BPF_PROG(drop_plain, struct sk_buff *skb, void *location)
 }
 
 SEC("tp_btf/tcp_retransmit_skb")
-int BPF_PROG(retransmit_skb, struct sock *sk)
+int BPF_PROG(retransmit_skb, struct sock *sk, struct sk_buff *skb)
 {
-	return retransmit_handle(sk);
+	return retransmit_handle(sk, skb);
 }
 
 /* Whoever opens TCP sockets in a network namespace owns it, and their addresses. */

@@ -7,7 +7,8 @@
 
 KW_RECORD(retransmit);
 
-static __always_inline void retransmit_fill(struct kw_retransmit_record *r, struct sock *sk, u32 netns)
+static __always_inline void retransmit_fill(struct kw_retransmit_record *r, struct sock *sk, struct sk_buff *skb,
+					    u32 netns)
 {
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
 	struct kw_flow flow = {};
@@ -23,9 +24,11 @@ static __always_inline void retransmit_fill(struct kw_retransmit_record *r, stru
 	r->p.retransmits = BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_retransmits);
 	r->p.srtt_ns = (u64)(BPF_CORE_READ(tp, srtt_us) >> 3) * 1000;
 	r->p.total = BPF_CORE_READ(tp, total_retrans);
+	r->p.bytes = BPF_CORE_READ(skb, len);
+	r->p.acked = BPF_CORE_READ(tp, snd_una);
 }
 
-static __always_inline int retransmit_handle(struct sock *sk)
+static __always_inline int retransmit_handle(struct sock *sk, struct sk_buff *skb)
 {
 	struct kw_retransmit_record *r;
 	struct kw_cg cg = {};
@@ -45,7 +48,7 @@ static __always_inline int retransmit_handle(struct sock *sk)
 		return 0;
 	__builtin_memset(&r->p, 0, sizeof(r->p));
 	r->e.subject.cg = cg;
-	retransmit_fill(r, sk, netns);
+	retransmit_fill(r, sk, skb, netns);
 	kw_submit(r, false);
 	return 0;
 }

@@ -197,3 +197,38 @@ int netlook_stuck(const struct netlook *look)
 
 	return r < 0 ? r : (int)stuck.count;
 }
+
+static bool worked(const struct netlook_links *links, uint32_t ifindex)
+{
+	for (unsigned int i = 0; i < links->count; i++)
+		if (links->items[i].ifindex == ifindex)
+			return links->items[i].up && links->items[i].carrier;
+	return false;
+}
+
+static void emit_link(const struct netlook *look, const struct diag_link *l)
+{
+	struct {
+		struct kw_event e;
+		struct kw_link p;
+	} record = { .e = envelope(look, KW_KIND_link, sizeof(record.p), 0),
+		     .p = { .netns = look->netns, .ifindex = l->ifindex, .up = l->up, .carrier = l->carrier } };
+
+	memcpy(record.p.device, l->name, sizeof(record.p.device));
+	look->ctx->emit(look->ctx->emit_ctx, &record.e);
+}
+
+int netlook_devices(const struct netlook *look, struct netlook_links *links)
+{
+	struct netlook_links now = { .count = 0 };
+	int r = sockdiag_links(look->pid, look->netns, now.items, NETLOOK_LINKS_MAX);
+
+	if (r < 0)
+		return r;
+	now.count = (unsigned int)r;
+	for (unsigned int i = 0; i < now.count; i++)
+		if (worked(links, now.items[i].ifindex) && !(now.items[i].up && now.items[i].carrier))
+			emit_link(look, &now.items[i]);
+	*links = now;
+	return 0;
+}

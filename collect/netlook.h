@@ -26,6 +26,17 @@ int netlook_listeners(const struct netlook *look, const struct kw_netstat *delta
 /* Emits a "stuck" record for each connection whose peer has closed its window.  How many, or a negative errno. */
 int netlook_stuck(const struct netlook *look);
 
+#define NETLOOK_LINKS_MAX 8
+
+/* The devices of a namespace as they were last time. */
+struct netlook_links {
+	struct diag_link items[NETLOOK_LINKS_MAX];
+	unsigned int count;
+};
+
+/* Emits a "link" record for each device that worked last time and does not now; keeps how they are.  0 or negative. */
+int netlook_devices(const struct netlook *look, struct netlook_links *links);
+
 /* ---- what the first one finds, apart from asking ------------------------------------------------------------ */
 
 #define NETLOOK_LISTENERS_MAX 64

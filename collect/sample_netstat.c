@@ -18,7 +18,7 @@
 #define PROC "/proc"
 #define NETNS_MAX 4096
 #define NET_TEXT_MAX 16384
-#define ADDRESS_READS 16 /* an address is looked up again after so many reads */
+#define ADDRESS_READS 16 /* addresses and devices are looked up again after so many reads */
 #define STUCK_LOOKS 5    /* window probes come ever more rarely: after one, look so many times */
 
 struct netns_entry {
@@ -29,6 +29,7 @@ struct netns_entry {
 	uint64_t read_ns;
 	unsigned int reads, stuck_looks;
 	uint8_t address[16];
+	struct netlook_links links;
 	struct kw_netstat totals;
 };
 
@@ -66,8 +67,6 @@ static void read_address(struct netns_entry *entry, int pid)
 {
 	char path[64], text[NET_TEXT_MAX];
 
-	if (entry->reads++ % ADDRESS_READS)
-		return;
 	snprintf(path, sizeof(path), "/proc/%d/net/fib_trie", pid);
 	if (file_read(AT_FDCWD, path, text, sizeof(text)) < 0 || !fib_trie_parse(text, entry->address))
 		memset(entry->address, 0, sizeof(entry->address));
@@ -92,13 +91,36 @@ static struct kw_cg owner_of(const struct netns_entry *entry)
 	return (struct kw_cg){ .v2 = entry->id };
 }
 
+static struct netlook look_at(const struct sampler_ctx *ctx, const struct netns_entry *entry, int pid)
+{
+	return (struct netlook){ .ctx = ctx, .pid = pid, .netns = entry->netns, .owner = owner_of(entry) };
+}
+
+/* What changes rarely; the host's addresses and devices would be some of many. */
+static void look_again(const struct sampler_ctx *ctx, struct netns_entry *entry, int pid)
+{
+	const struct netlook look = look_at(ctx, entry, pid);
+
+	if (!entry->id || entry->reads++ % ADDRESS_READS)
+		return;
+	read_address(entry, pid);
+	netlook_devices(&look, &entry->links);
+}
+
+static bool is_unanswered(const struct kw_netstat *d)
+{
+	return (d->tcp_active_opens > 0 || d->tcp_out_segs > 0) && d->tcp_in_segs == 0;
+}
+
 /* Sockets are only asked for where a counter moved that moves only when something is wrong. */
 static void look_closer(const struct sampler_ctx *ctx, struct netns_entry *entry, int pid, const struct kw_netstat *d)
 {
-	const struct netlook look = { .ctx = ctx, .pid = pid, .netns = entry->netns, .owner = owner_of(entry) };
+	const struct netlook look = look_at(ctx, entry, pid);
 
 	if (d->listen_drops > 0 || d->request_queue_cookies > 0)
 		netlook_listeners(&look, d);
+	if (entry->id && (d->tcp_retransmits > 0 || d->ip_out_no_routes > 0 || is_unanswered(d)))
+		netlook_devices(&look, &entry->links);
 	if (d->zero_window_probes > 0)
 		entry->stuck_looks = STUCK_LOOKS;
 	else if (entry->stuck_looks)
@@ -126,8 +148,7 @@ static int sample_netns(const struct sampler_ctx *ctx, struct netns_entry *entry
 
 	if (!read_totals(pid, &now))
 		return -ENOENT;
-	if (entry->id)
-		read_address(entry, pid); /* the host's would be one of many */
+	look_again(ctx, entry, pid);
 	if (entry->read_ns && ctx->now_ns > entry->read_ns)
 		r = emit(ctx, entry, pid, &now);
 	entry->totals = now;
@@ -219,14 +240,14 @@ static int netstat_open(const struct sampler_ctx *ctx, void **ret_state)
 	return 0;
 }
 
-static const uint16_t kinds[] = { KW_KIND_netstat, KW_KIND_listen, KW_KIND_stuck, 0 };
+static const uint16_t kinds[] = { KW_KIND_netstat, KW_KIND_listen, KW_KIND_stuck, KW_KIND_link, 0 };
 
 const struct sampler sampler_netstat = {
 	.name = "netstat",
-	.title = "TCP, UDP and IP counters of every network namespace; its full listeners and stuck connections",
+	.title = "TCP, UDP and IP counters of every network namespace; its full listeners, stuck connections, lost devices",
 	.cost = "two files per network namespace and tick, about 100 us; at most 4 ms a tick, then in turns",
-	.causes = "net.loss,net.listen_overflow,net.syn_backlog,net.zero_window,net.unreachable,net.drop.rcvbuf",
-	.source = "/proc/PID/net/snmp, netstat, fib_trie; sock_diag",
+	.causes = "net.loss,net.listen_overflow,net.syn_backlog,net.zero_window,net.link_down,net.unreachable,net.drop.rcvbuf",
+	.source = "/proc/PID/net/snmp, netstat, fib_trie; sock_diag, rtnetlink",
 	.kinds = kinds,
 	.open = netstat_open,
 	.sample = netstat_sample,

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -22,7 +23,7 @@
 #define REPLY_MAX 32768
 
 /* A netlink socket belongs to the network namespace of who opens it, so step in and out again. */
-static int open_in(int there)
+static int open_in(int there, int protocol)
 {
 	AUTO_CLOSE int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	AUTO_CLOSE int fd = -1;
@@ -30,7 +31,7 @@ static int open_in(int there)
 
 	if (home < 0 || setns(there, CLONE_NEWNET) < 0)
 		return -errno;
-	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
 	error = fd < 0 ? -errno : 0;
 	/* The same right as on the way in: cannot fail unless it was taken away meanwhile. */
 	if (setns(home, CLONE_NEWNET) < 0)
@@ -38,7 +39,7 @@ static int open_in(int there)
 	return error ? error : TAKE_FD(fd);
 }
 
-static int open_diag(int pid, uint64_t netns)
+static int open_netlink(int pid, uint64_t netns, int protocol)
 {
 	const struct timeval patience = { .tv_usec = 100000 };
 	AUTO_CLOSE int there = -1;
@@ -52,7 +53,7 @@ static int open_diag(int pid, uint64_t netns)
 		return -errno;
 	if (st.st_ino != netns)
 		return -ESTALE; /* the pid is another process's by now */
-	fd = open_in(there);
+	fd = open_in(there, protocol);
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	return fd;
@@ -175,11 +176,71 @@ int sockdiag_tcp(int pid, uint64_t netns, uint32_t states, unsigned int max, soc
 
 	for (size_t i = 0; i < ARRAY_SIZE(families) && r == 0 && reader.seen < max; i++) {
 		/* A socket each: an answer that was not read to its end must not stand before the next. */
-		AUTO_CLOSE int fd = open_diag(pid, netns);
+		AUTO_CLOSE int fd = open_netlink(pid, netns, NETLINK_SOCK_DIAG);
 
 		r = fd < 0 ? fd : dump(fd, families[i], states, &reader);
 		if (i > 0 && r == -ENOENT)
 			r = 0; /* no IPv6 */
 	}
 	return r < 0 ? r : (int)MIN(reader.seen, max);
+}
+
+/* ---- devices ------------------------------------------------------------------------------------------------ */
+
+static void take_name(const struct rtattr *a, int left, struct diag_link *ret)
+{
+	for (; RTA_OK(a, left); a = RTA_NEXT(a, left))
+		if (a->rta_type == IFLA_IFNAME)
+			snprintf(ret->name, sizeof(ret->name), "%.*s", (int)RTA_PAYLOAD(a), (const char *)RTA_DATA(a));
+}
+
+/* 1: more is to come, 0: that was all, negative errno. */
+static int take_links(const char *reply, int len, struct diag_link *ret_links, unsigned int max, unsigned int *count)
+{
+	const struct nlmsghdr *h = (const struct nlmsghdr *)reply;
+
+	for (; NLMSG_OK(h, len); h = NLMSG_NEXT(h, len)) {
+		const struct ifinfomsg *m = NLMSG_DATA(h);
+
+		if (h->nlmsg_type == NLMSG_DONE)
+			return 0;
+		if (h->nlmsg_type == NLMSG_ERROR)
+			return ((const struct nlmsgerr *)NLMSG_DATA(h))->error;
+		if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)) ||
+		    m->ifi_flags & IFF_LOOPBACK)
+			continue;
+		if (*count == max)
+			return 0;
+		ret_links[*count] = (struct diag_link){ .ifindex = (uint32_t)m->ifi_index,
+							.up = m->ifi_flags & IFF_UP,
+							.carrier = m->ifi_flags & IFF_LOWER_UP };
+		take_name(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), &ret_links[(*count)++]);
+	}
+	return 1;
+}
+
+int sockdiag_links(int pid, uint64_t netns, struct diag_link *ret_links, unsigned int max)
+{
+	const struct {
+		struct nlmsghdr header;
+		struct ifinfomsg request;
+	} message = {
+		.header = { .nlmsg_len = sizeof(message), .nlmsg_type = RTM_GETLINK,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+	};
+	AUTO_CLOSE int fd = open_netlink(pid, netns, NETLINK_ROUTE);
+	_Alignas(struct nlmsghdr) char reply[REPLY_MAX];
+	unsigned int count = 0;
+	int more = 1;
+
+	if (fd < 0)
+		return fd;
+	if (send(fd, &message, sizeof(message), 0) < 0)
+		return -errno;
+	while (more > 0) {
+		ssize_t n = recv(fd, reply, sizeof(reply), 0);
+
+		more = n < 0 ? -errno : n == 0 ? 0 : take_links(reply, (int)n, ret_links, max, &count);
+	}
+	return more < 0 ? more : (int)count;
 }

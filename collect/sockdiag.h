@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * TCP sockets of any network namespace, as ss(8) gets them: NETLINK_SOCK_DIAG
- * (Documentation: sock_diag(7)).  Asked only when a counter says that
+ * (sock_diag(7)), and its devices, as ip(8) does (rtnetlink(7)).  Asked only when a counter says that
  * something is wrong: a dump of connections walks the whole table of the host.
  */
 #ifndef KWHY_COLLECT_SOCKDIAG_H
 #define KWHY_COLLECT_SOCKDIAG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,16 @@ typedef void (*sockdiag_fn)(void *ctx, const struct diag_socket *s);
  * Stops after max sockets.  How many there were, or a negative errno: -ESTALE when the process is in another namespace.
  */
 int sockdiag_tcp(int pid, uint64_t netns, uint32_t states, unsigned int max, sockdiag_fn fn, void *ctx);
+
+/* A device that is not loopback. */
+struct diag_link {
+	uint32_t ifindex;
+	bool up, carrier;
+	char name[16];
+};
+
+/* The devices of the namespace, at most max.  How many, or a negative errno. */
+int sockdiag_links(int pid, uint64_t netns, struct diag_link *ret_links, unsigned int max);
 
 /* One message of the reply, len bytes behind its header; 0 or -EBADMSG. */
 int sockdiag_parse(const void *message, size_t len, struct diag_socket *ret);

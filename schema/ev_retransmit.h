@@ -18,10 +18,12 @@ struct kw_retransmit {
 	__u32 retransmits;
 	__u64 srtt_ns;
 	__u32 total;
-	__u32 _pad;
+	__u32 bytes;
+	__u32 acked;
+	__u32 reserved;
 };
 
-_Static_assert(sizeof(struct kw_retransmit) == 64, "kw_retransmit");
+_Static_assert(sizeof(struct kw_retransmit) == 72, "kw_retransmit");
 
 /* F(member, type, unit, meaning) */
 #define KW_FIELDS_retransmit(F) \
@@ -34,6 +36,9 @@ _Static_assert(sizeof(struct kw_retransmit) == 64, "kw_retransmit");
 	F(netns, U32, NONE, "network namespace inode") \
 	F(retransmits, U32, COUNT, "timeouts in a row (icsk_retransmits)") \
 	F(srtt_ns, U64, NS, "smoothed round-trip time") \
-	F(total, U32, COUNT, "retransmissions of this connection so far")
+	F(total, U32, COUNT, "retransmissions of this connection so far") \
+	F(bytes, U32, BYTES, "data in the segment") \
+	F(acked, U32, NONE, "sequence number up to which the peer has everything (snd_una)") \
+	F(reserved, U32, NONE, "0")
 
 #endif

@@ -42,6 +42,7 @@
 #define FIELD_identity(m, t, u, x) FIELD(identity, m, t, u, x)
 #define FIELD_source(m, t, u, x) FIELD(source, m, t, u, x)
 #define FIELD_iolimit(m, t, u, x) FIELD(iolimit, m, t, u, x)
+#define FIELD_link(m, t, u, x) FIELD(link, m, t, u, x)
 #define FIELD_listen(m, t, u, x) FIELD(listen, m, t, u, x)
 #define FIELD_netfail(m, t, u, x) FIELD(netfail, m, t, u, x)
 #define FIELD_stuck(m, t, u, x) FIELD(stuck, m, t, u, x)

@@ -37,6 +37,7 @@
 #include "schema/ev_identity.h"
 #include "schema/ev_source.h"
 #include "schema/ev_iolimit.h"
+#include "schema/ev_link.h"
 #include "schema/ev_listen.h"
 #include "schema/ev_netfail.h"
 #include "schema/ev_stuck.h"

@@ -232,6 +232,35 @@ static int reset_proof(struct sandbox *sb)
 	return r == 0 && st->reset >= 10 ? 0 : -ENODATA;
 }
 
+/* Requests larger than what two kernels can keep for a server that does not read. */
+static int deaf_setup(struct sandbox *sb)
+{
+	struct conn_state *st = sb->state;
+	int r = container_new(sb, &sb->victim);
+
+	if (r == 0)
+		r = container_new(sb, &sb->culprit);
+	if (r < 0)
+		return r;
+	draw_service(sb, &st->service, st->requests);
+	st->service.illness = ILL_DEAF;
+	st->service.request_size = sandbox_random(sb, 4000000, 7000000);
+	st->service.timeout_ns = sandbox_random(sb, 3000, 4000) * MS;
+	st->service.period_ns = sandbox_random(sb, 150, 300) * MS;
+	r = pair(sb, &st->service, sb->victim, sb->culprit, 2);
+	tell_service(sb, sb->culprit, sb->victim);
+	facts_int(&sb->params, "request_bytes", st->service.request_size);
+	return r < 0 ? r : bystanders(sb);
+}
+
+static int deaf_proof(struct sandbox *sb)
+{
+	struct conn_state *st = sb->state;
+	int r = conn_facts(sb);
+
+	return r == 0 && (st->timeouts || st->requests[1].max_ns > 1500 * (uint64_t)MS) ? 0 : -ENODATA;
+}
+
 /* Either nobody answers for the address any more, or the client has lost its route. */
 static int unreachable_setup(struct sandbox *sb)
 {
@@ -289,6 +318,38 @@ static int unreachable_proof(struct sandbox *sb)
 	int r = conn_facts(sb);
 
 	return r == 0 && st->requests[1].failed >= 10 ? 0 : -ENODATA;
+}
+
+/* One end of the wire is taken down: the client's own, or the server's, which the client sees as a lost carrier. */
+static int link_setup(struct sandbox *sb)
+{
+	struct conn_state *st = sb->state;
+	int r = ill_setup(sb, ILL_NOT);
+
+	st->cuts_route = sandbox_chance(sb, 0.5);
+	sb->culprit = NULL;
+	snprintf(sb->culprit_what, sizeof(sb->culprit_what), "device");
+	facts_str(&sb->params, "how", st->cuts_route ? "taken down" : "carrier lost");
+	facts_str(&sb->params, "device", st->service.wire.device);
+	return r;
+}
+
+static int set_link(struct sandbox *sb, const char *how)
+{
+	struct conn_state *st = sb->state;
+
+	return sandbox_exec(sb, st->cuts_route ? sb->victim->netns_fd : st->server_netns,
+			    (const char *const[]){ "ip", "link", "set", "dev", st->service.wire.device, how, NULL });
+}
+
+static int link_onset(struct sandbox *sb)
+{
+	return set_link(sb, "down");
+}
+
+static int link_end(struct sandbox *sb)
+{
+	return set_link(sb, "up");
 }
 
 /* The client's port range shrinks to less than what it uses in the time a closed connection keeps its port. */
@@ -498,5 +559,27 @@ const struct fault fault_net_port_exhaustion = {
 	.setup = ports_setup,
 	.onset = ports_onset,
 	.end = ports_end,
+	.proof = unreachable_proof,
+};
+
+const struct fault fault_net_zero_window = {
+	.name = "net_zero_window",
+	.cause = "net.zero_window",
+	.text = "A server accepts connections and does not read from them.",
+	.probes = "cgroup",
+	.needs = "root, network namespaces, veth, ip",
+	.setup = deaf_setup,
+	.proof = deaf_proof,
+};
+
+const struct fault fault_net_link_down = {
+	.name = "net_link_down",
+	.cause = "net.link_down",
+	.text = "A container's network device is taken down, or loses its carrier.",
+	.probes = "cgroup",
+	.needs = "root, network namespaces, veth, ip",
+	.setup = link_setup,
+	.onset = link_onset,
+	.end = link_end,
 	.proof = unreachable_proof,
 };

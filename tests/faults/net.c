@@ -91,6 +91,36 @@ static int loss_proof(struct sandbox *sb)
 	return st->lost >= 5 && st->retransmits >= 5 ? 0 : -ENODATA;
 }
 
+static int mtu_setup(struct sandbox *sb)
+{
+	struct net_state *st = sb->state;
+	int largest = sandbox_random(sb, 600, 1350), r;
+	struct container *server = NULL;
+	struct wire w;
+
+	r = container_new(sb, &sb->victim);
+	if (r == 0)
+		r = container_new(sb, &server);
+	if (r == 0)
+		r = wire_narrow(sb, sb->victim, server, largest, &st->lost, &w);
+	if (r < 0)
+		return r;
+	st->talk = draw_talk(sb, w.server, st->requests);
+	st->talk.reconnect = true;
+	st->talk.retransmits = &st->retransmits;
+	st->talk.timeout_ns = sandbox_random(sb, 1500, 2500) * MS;
+	st->talk.request_size = sandbox_random(sb, 4000, 30000);
+	st->talk.reply_size = sandbox_random(sb, 20, 200);
+	snprintf(sb->culprit_what, sizeof(sb->culprit_what), "path");
+	facts_int(&sb->params, "largest_packet_bytes", largest);
+	facts_str(&sb->params, "peer", server->path);
+	facts_int(&sb->params, "request_bytes", st->talk.request_size);
+	r = spawn_pair(sb, sb->victim, server, &st->talk);
+	for (int i = 0; i < 3 && r >= 0; i++)
+		r = sandbox_spawn(sb, sb->victim, talk_client, &st->talk);
+	return r < 0 ? r : talking_bystander(sb, st);
+}
+
 static int drop_setup(struct sandbox *sb)
 {
 	struct net_state *st = sb->state;
@@ -155,6 +185,16 @@ const struct fault fault_net_loss = {
 	.probes = "retransmit",
 	.needs = "root, network namespaces, tun, ip",
 	.setup = loss_setup,
+	.proof = loss_proof,
+};
+
+const struct fault fault_net_mtu = {
+	.name = "net_mtu",
+	.cause = "net.mtu",
+	.text = "The path begins to lose packets longer than some size and tells nobody.",
+	.probes = "retransmit",
+	.needs = "root, network namespaces, tun, ip",
+	.setup = mtu_setup,
 	.proof = loss_proof,
 };
 

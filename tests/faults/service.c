@@ -46,7 +46,7 @@ static int listen_on(const struct service *s)
 static void answer(const struct service *s, int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	char buf[4096];
+	char buf[65536];
 	int left = s->request_size;
 
 	while (left > 0 && poll(&p, 1, 50) > 0) {

@@ -16,7 +16,8 @@
 struct forwarder {
 	int fds[2];
 	int lost_per_1000;
-	_Atomic uint64_t *lost;
+	_Atomic uint64_t *lost; /* NULL: nothing is lost, but nothing taken while the fault lasts */
+	int largest;            /* longer packets are lost while the fault lasts; 0: any size gets through */
 	uint64_t seed;
 };
 
@@ -35,7 +36,7 @@ static void forward(struct sandbox *sb, struct forwarder *f, int from)
 		n = read(f->fds[from], packet, sizeof(packet));
 		if (n <= 0)
 			return;
-		if (from == 0 && sandbox_phase(sb) == PHASE_FAULT && loses(f))
+		if (from == 0 && sandbox_phase(sb) == PHASE_FAULT && (f->largest ? n > f->largest : loses(f)))
 			atomic_fetch_add(f->lost, 1);
 		else if (write(f->fds[!from], packet, (size_t)n) < 0 && errno != EIO)
 			return;
@@ -49,6 +50,7 @@ static void forwarder_body(struct sandbox *sb, void *arg)
 
 	/* Until it is killed: the others end their last requests over it. */
 	for (;;) {
+		polls[0].fd = !f->lost && sandbox_phase(sb) == PHASE_FAULT ? -1 : f->fds[0];
 		if (poll(polls, 2, 100) <= 0)
 			continue;
 		for (int i = 0; i < 2; i++)
@@ -100,12 +102,9 @@ static int make_namespaces(struct sandbox *sb, struct container *client, struct 
 	return r;
 }
 
-int wire_forwarder(struct sandbox *sb, struct container *client, struct container *server, int lost_per_1000,
-		   _Atomic uint64_t *ret_lost, struct wire *ret_wire)
+static int over_tun(struct sandbox *sb, struct container *client, struct container *server, struct forwarder f,
+		    struct wire *ret_wire)
 {
-	struct forwarder f = {
-		.fds = { -1, -1 }, .lost_per_1000 = lost_per_1000, .lost = ret_lost, .seed = sb->seed + 1
-	};
 	int r = make_namespaces(sb, client, server, ret_wire);
 
 	if (r < 0)
@@ -124,6 +123,28 @@ int wire_forwarder(struct sandbox *sb, struct container *client, struct containe
 		if (f.fds[i] >= 0)
 			close(f.fds[i]); /* the forwarder has them */
 	return r < 0 ? r : 0;
+}
+
+int wire_forwarder(struct sandbox *sb, struct container *client, struct container *server, int lost_per_1000,
+		   _Atomic uint64_t *ret_lost, struct wire *ret_wire)
+{
+	const struct forwarder f = { .fds = { -1, -1 }, .lost_per_1000 = lost_per_1000, .lost = ret_lost,
+				     .seed = sb->seed + 1 };
+
+	return over_tun(sb, client, server, f, ret_wire);
+}
+
+int wire_stalling(struct sandbox *sb, struct container *client, struct container *server, struct wire *ret_wire)
+{
+	return over_tun(sb, client, server, (struct forwarder){ .fds = { -1, -1 } }, ret_wire);
+}
+
+int wire_narrow(struct sandbox *sb, struct container *client, struct container *server, int largest,
+		_Atomic uint64_t *ret_lost, struct wire *ret_wire)
+{
+	const struct forwarder f = { .fds = { -1, -1 }, .lost = ret_lost, .largest = largest };
+
+	return over_tun(sb, client, server, f, ret_wire);
 }
 
 int wire_veth(struct sandbox *sb, struct container *client, struct container *server, struct wire *ret_wire)

@@ -17,6 +17,11 @@ struct wire {
  */
 int wire_forwarder(struct sandbox *sb, struct container *client, struct container *server, int lost_per_1000,
 		   _Atomic uint64_t *ret_lost, struct wire *ret_wire);
+/* The same, but the forwarder takes nothing from the client while the phase is PHASE_FAULT: its device fills up. */
+int wire_stalling(struct sandbox *sb, struct container *client, struct container *server, struct wire *ret_wire);
+/* The same, but in PHASE_FAULT it loses every packet from the client that is longer, and tells nobody. */
+int wire_narrow(struct sandbox *sb, struct container *client, struct container *server, int largest,
+		_Atomic uint64_t *ret_lost, struct wire *ret_wire);
 /* The two ends of a veth pair; one container may have several. */
 int wire_veth(struct sandbox *sb, struct container *client, struct container *server, struct wire *ret_wire);
 

@@ -129,6 +129,113 @@ static void no_port(struct synth *s, enum variant v, int second)
 		fails(s, v == FAULT ? "noport" : "unreachable", v == FAULT ? 99 : 113, 6);
 }
 
+static void stuck(struct synth *s, enum variant v, int second)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_stuck, VICTIM, SYNTH_NOBODY, SEC, (second + 1) * SEC);
+	struct kw_stuck *k = synth_payload(e);
+
+	calm(s);
+	netstat(s, VICTIM)->zero_window_probes = 2;
+	if (v == MISSING)
+		return;
+	e->flags = KW_FLAG_PENDING | KW_FLAG_POLLED;
+	if (v == ALIKE) /* it closes and opens again */
+		e->duration_ns = 300 * MS;
+	*k = (struct kw_stuck){ .netns = NETNS(VICTIM), .unsent_bytes = 500000, .sport = 40000, .dport = 80 };
+	address_of(VICTIM, k->saddr);
+	address_of(CULPRIT, k->daddr);
+	synth_send(s, e);
+}
+
+static void drops(struct synth *s, const char *class, const char *reason, int count)
+{
+	for (int i = 0; i < count; i++) {
+		struct kw_event *e = synth_event(s, KW_KIND_drop, VICTIM, SYNTH_NOBODY, (50 + 50 * i) * MS, 0);
+		struct kw_drop *d = synth_payload(e);
+
+		e->subject.pid = e->subject.tid = 0;
+		*d = (struct kw_drop){ .netns = NETNS(VICTIM), .family = 2, .protocol = 17, .sport = 40000, .dport = 53,
+				       .bytes = 900, .device = "eth0" };
+		address_of(CULPRIT, d->saddr);
+		snprintf(d->class, sizeof(d->class), "%s", class);
+		snprintf(d->reason_name, sizeof(d->reason_name), "%s", reason);
+		synth_send(s, e);
+	}
+}
+
+static void slow_reader(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	netstat(s, VICTIM)->udp_in_datagrams = 10;
+	if (v == FAULT)
+		drops(s, "rcvbuf", "SOCKET_RCVBUFF", 10);
+	else if (v == ALIKE)
+		drops(s, "policy", "NETFILTER_DROP", 10);
+}
+
+static void flooded_reader(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	netstat(s, VICTIM)->udp_in_datagrams = 400;
+	netstat(s, CULPRIT)->udp_out_datagrams = 4000;
+	if (v == FAULT)
+		drops(s, "rcvbuf", "SOCKET_RCVBUFF", 10);
+	else if (v == ALIKE)
+		drops(s, "close", "SOCKET_CLOSE", 10);
+}
+
+static void shaped(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	netstat(s, VICTIM)->udp_out_datagrams = 50;
+	if (v == FAULT)
+		drops(s, "qdisc", "QDISC_DROP", 10);
+	else if (v == ALIKE)
+		drops(s, "backlog", "FULL_RING", 10);
+}
+
+static void not_emptied(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	netstat(s, VICTIM)->udp_out_datagrams = 50;
+	if (v == FAULT)
+		drops(s, "backlog", "FULL_RING", 10);
+	else if (v == ALIKE)
+		drops(s, "qdisc", "QDISC_DROP", 10);
+}
+
+/* Four connections, each of which stands still at its first full segment; or gets on after a while. */
+static void black_hole(struct synth *s, enum variant v, int second)
+{
+	netstat(s, VICTIM)->tcp_in_segs = 30;
+	for (int i = 0; i < 8; i++) {
+		struct kw_event *e = synth_event(s, KW_KIND_retransmit, VICTIM, SYNTH_NOBODY, (100 + 100 * i) * MS, 0);
+		struct kw_retransmit *r = synth_payload(e);
+
+		e->subject.pid = e->subject.tid = 0;
+		*r = (struct kw_retransmit){ .family = 2, .state = 1, .sport = (uint16_t)(40000 + i % 4), .dport = 80,
+					     .netns = NETNS(VICTIM), .srtt_ns = MS, .bytes = 1448,
+					     .acked = 1000 + (v == ALIKE ? 1448 * (uint32_t)(i + 8 * second) : 0) };
+		address_of(VICTIM, r->saddr);
+		address_of(CULPRIT, r->daddr);
+		if (v != MISSING)
+			synth_send(s, e);
+	}
+}
+
+static void link_down(struct synth *s, enum variant v, int second)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_link, VICTIM, SYNTH_NOBODY, SEC, 0);
+
+	netstat(s, VICTIM)->tcp_out_segs = 0;
+	e->subject.pid = e->subject.tid = 0;
+	*(struct kw_link *)synth_payload(e) = (struct kw_link){ .netns = NETNS(VICTIM), .ifindex = 2, .device = "eth0" };
+	if (v == FAULT && !second)
+		synth_send(s, e);
+	if (v != MISSING)
+		fails(s, "unreachable", 101, 6);
+}
+
 static const struct story stories[] = {
 	{ "net.listen_overflow", listen_stalled, "netstat", "/test/web", NULL, "warning", "confirmed",
 	  "net.syn_backlog", NULL },
@@ -141,6 +248,13 @@ static const struct story stories[] = {
 	  NULL },
 	{ "net.port_exhaustion", no_port, "netfail", "/test/web", NULL, "warning", "confirmed", "net.unreachable",
 	  NULL },
+	{ "net.mtu", black_hole, "retransmit", NULL, "path", "warning", "probable", "net.loss", NULL },
+	{ "net.link_down", link_down, "netstat", NULL, "device:eth0", "critical", "confirmed", "net.unreachable", NULL },
+	{ "net.zero_window", stuck, "netstat", "/test/batch", NULL, "warning", "confirmed", NULL, NULL },
+	{ "net.drop.rcvbuf", slow_reader, "drop", "/test/web", NULL, "warning", "confirmed", "net.drop.policy", NULL },
+	{ "net.drop.rcvbuf", flooded_reader, "drop", "/test/batch", NULL, "warning", "probable", NULL, NULL },
+	{ "net.drop.qdisc", shaped, "drop", NULL, "qdisc:eth0", "warning", "confirmed", "net.drop.backlog", NULL },
+	{ "net.drop.backlog", not_emptied, "drop", NULL, "queue:eth0", "warning", "confirmed", "net.drop.qdisc", NULL },
 };
 
 int main(void)
