@@ -85,16 +85,17 @@ readonly RIGHT='
 	def blames_bystander($truth): $truth.bystander != null and is_sure and hit_victim($truth)
 		and any(.culprits[]; (.container.cgroup // "") == $truth.bystander);'
 
+# Reports come by standard input: an argument may be 128 KiB at most.
 # Prints "" when a report matches the ground truth, else what came nearest.
 judge() { # setup, reports
-	jq -rn --argjson truth "$1" --argjson reports "$2" "$RIGHT"'
-		[$reports[] | {cause, confidence: .confidence.level, headline, c: hit_cause($truth), v: hit_victim($truth), p: hit_culprit($truth)}] as $found
+	jq -r --argjson truth "$1" "$RIGHT"'
+		[.[] | {cause, confidence: .confidence.level, headline, c: hit_cause($truth), v: hit_victim($truth), p: hit_culprit($truth)}] as $found
 		| if any($found[]; .c and .v and .p) then ""
 		elif ($found | length) == 0 then "no incident"
-		else ($found | map("\(.cause) [\(.confidence)] cause \(.c) victim \(.v) culprit \(.p): \(.headline)") | join(" | ")) end'
+		else ($found | map("\(.cause) [\(.confidence)] cause \(.c) victim \(.v) culprit \(.p): \(.headline)") | join(" | ")) end' <<<"$2" || echo "the judge failed"
 }
 
 blamed_bystander() { # setup, reports
-	jq -rn --argjson truth "$1" --argjson reports "$2" "$RIGHT"'
-		[$reports[] | select(blames_bystander($truth)) | "\(.cause): \(.headline)"] | join(" | ")'
+	jq -r --argjson truth "$1" "$RIGHT"'
+		[.[] | select(blames_bystander($truth)) | "\(.cause): \(.headline)"] | join(" | ")' <<<"$2" || echo "the judge failed"
 }
