@@ -88,7 +88,8 @@ static bool owner_by_reference(const json_t *labels, const json_t *references, j
 
 void kube_owner(const json_t *labels, const json_t *references, const char *pod, json_t *found)
 {
-	const char *hash = metadata_text(labels, "pod-template-hash"), *job = metadata_text(labels, "batch.kubernetes.io/job-name");
+	const char *hash = metadata_text(labels, "pod-template-hash");
+	const char *job = metadata_text(labels, "batch.kubernetes.io/job-name");
 	char set[256];
 
 	if (owner_by_reference(labels, references, found))

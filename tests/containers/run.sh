@@ -226,6 +226,30 @@ if ! collect_start; then
 	not_ok "the collector starts" "$(tail -n 3 "$W/collect.log")"
 	exit 1
 fi
+# A host with very many cgroups: bounded memory, every one known; how long the start took is shown.
+many() {
+	local count=10000 root=/sys/fs/cgroup began took cpu rss known
+	[[ -d $root/unified ]] && root=$root/unified
+	mkdir -p "$root/$TOP" && (cd "$root/$TOP" && seq -f 'many%.0f' 1 $count | xargs mkdir)
+	end "$COLLECT_PID"
+	STATE_DIR=$W/many
+	began=$(now_ns)
+	collect_start
+	took=$((($(now_ns) - began) / 1000000))
+	# Other work on the machine lengthens the wall time, hardly this: clock ticks of 10 ms, user and system.
+	cpu=$(awk '{print ($14 + $15) * 10}' "/proc/$COLLECT_PID/stat")
+	sleep 2
+	rss=$(awk '/^VmRSS/ {print $2}' "/proc/$COLLECT_PID/status")
+	known=$(rows "SELECT count(*) AS n FROM v_container WHERE cgroup LIKE '/$TOP/many%'" | jq .n)
+	echo "# $count cgroups: first tick stored after $took ms, for $cpu ms of CPU time; $((rss / 1024)) MiB resident"
+	if [[ $known == "$count" ]]; then ok "many: all are known"; else not_ok "many: all are known" "$known of $count"; fi
+	if ((rss < 204800)); then ok "many: memory stays below 200 MiB"; else not_ok "many: memory stays below 200 MiB" "$rss KiB"; fi
+	end "$COLLECT_PID"
+	STATE_DIR=$W/state
+	remove_cgroups
+	collect_start
+}
+
 views() {
 	local runtime view
 	for runtime in runc crun; do
@@ -235,7 +259,7 @@ views() {
 		done
 	done
 }
-for part in "${@:-views nested short_lived ctr_demo pod docker_demo podman_demo restart}"; do
+for part in "${@:-views nested short_lived ctr_demo pod docker_demo podman_demo restart many}"; do
 	for one in $part; do "$one"; done
 done
 rows 'SELECT name, max(asked) AS asked, max(answered) AS answered, max(malformed) AS malformed, max(failed) AS failed, max(slowest_ns) / 1000000 AS slowest_ms, max(why) AS why FROM v_source GROUP BY 1' | sed 's/^/# /'

@@ -406,7 +406,7 @@ static void malformed_files_cost_their_source_only(void **state)
 {
 	struct tree *t = *state;
 	AUTO_FREE char *deep = malloc(200000), *huge = calloc(1, METADATA_FILE_MAX + 1);
-	struct kw_source books;
+	struct kw_source books = { 0 };
 
 	copy_all(t);
 	memset(deep, '[', 200000);
@@ -596,8 +596,8 @@ static void quantities(void **state)
 
 static void how_it_ended_is_looked_up_at_its_end(void **state)
 {
-	static const char ended[] = "{\"ID\":\"" DOCKER_ID "\",\"Name\":\"/demo\",\"State\":{\"Running\":false,\"ExitCode\":137,"
-				    "\"OOMKilled\":true,\"FinishedAt\":\"2026-11-22T14:32:31Z\"}}";
+	static const char ended[] = "{\"ID\":\"" DOCKER_ID "\",\"Name\":\"/demo\",\"State\":{\"Running\":false,"
+				    "\"ExitCode\":137,\"OOMKilled\":true,\"FinishedAt\":\"2026-11-22T14:32:31Z\"}}";
 	struct kw_cg cg = { .v2 = 7 };
 	struct tree *t = *state;
 	AUTO_FREE char *facts = NULL;
