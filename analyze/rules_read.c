@@ -18,6 +18,7 @@ struct loader {
 	yaml_document_t doc;
 	struct strbuf *messages;
 	struct rule *rule;
+	sqlite3 *db; /* what queries are checked against; made when first needed */
 	bool failed;
 };
 
@@ -284,6 +285,15 @@ static void set_remedy(struct loader *l, const yaml_node_t *node, void *target)
 	}
 }
 
+static sqlite3 *checker(struct loader *l)
+{
+	if (!l->db)
+		l->db = rules_sql_open();
+	if (!l->db)
+		complain(l, NULL, "out of memory");
+	return l->db;
+}
+
 /* ---- symptoms ------------------------------------------------------------------------------------------------ */
 
 static void set_kind(struct loader *l, const yaml_node_t *node, void *target)
@@ -321,15 +331,14 @@ static bool reason_known(const char *reason)
 static void check_symptom(struct loader *l, const struct symptom *symptom)
 {
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
-	sqlite3 *db = rules_sql_open();
+	sqlite3 *db = checker(l);
 
 	if (symptom->reason && symptom->kind != SYMPTOM_WAIT)
 		complain_line(l, symptom->line, symptom->name, "only a symptom of kind wait has a reason");
 	else if (symptom->reason && !reason_known(symptom->reason))
 		complain_line(l, symptom->line, symptom->name, "no wait has that reason");
-	if (!db || rules_sql_check_symptom(db, symptom->sql, &error) < 0)
-		complain_line(l, symptom->line, symptom->name, db ? strbuf_str(&error) : "out of memory");
-	sqlite3_close(db);
+	if (db && rules_sql_check_symptom(db, symptom->sql, &error) < 0)
+		complain_line(l, symptom->line, symptom->name, strbuf_str(&error));
 }
 
 static struct symptom *read_symptom(struct loader *l, const yaml_node_t *node)
@@ -522,12 +531,10 @@ static void check_rule(struct loader *l)
 {
 	static const char *const culprit_columns[] = { "container", "share", "what", NULL };
 	struct rule *rule = l->rule;
-	sqlite3 *db = rules_sql_open();
+	sqlite3 *db = checker(l);
 
-	if (!db) {
-		complain(l, NULL, "out of memory");
+	if (!db)
 		return;
-	}
 	for (size_t i = 0; i < rule->evidence_count; i++)
 		check_evidence(l, db, &rule->evidence[i]);
 	check_lists(l);
@@ -543,7 +550,6 @@ static void check_rule(struct loader *l)
 		check_template(l, db, NULL, 1, "remedy", rule->remedies[i].risk);
 		check_sql(l, db, 1, "remedy: verify_sql", rule->remedies[i].verify_sql, NULL);
 	}
-	sqlite3_close(db);
 }
 
 /* ---- whole files --------------------------------------------------------------------------------------------- */
@@ -635,6 +641,7 @@ int rules_parse(const char *file, const char *text, size_t len, struct rule **re
 	read_document(&l, text, len, read_rule, l.rule);
 	if (!l.failed)
 		check_rule(&l);
+	sqlite3_close(l.db);
 	if (l.failed) {
 		rule_free(l.rule);
 		return -EINVAL;
@@ -668,5 +675,6 @@ int symptoms_parse(const char *file, const char *text, size_t len, struct sympto
 	struct loader l = { .file = file, .messages = ret_messages };
 
 	read_document(&l, text, len, read_symptoms, ret_symptoms);
+	sqlite3_close(l.db);
 	return l.failed ? -EINVAL : 0;
 }

@@ -183,6 +183,15 @@ static void note_progress(const struct cli *cli, int64_t *noted_ns)
 		log_debug("cannot note how far the analysis got");
 }
 
+/* What is wrong with rules of the site, which were left out. */
+static void say_lines(const char *text)
+{
+	for (size_t len; *text; text += len + (text[len] == '\n')) {
+		len = strcspn(text, "\n");
+		log_warning("in the rules: %.*s", (int)len, text);
+	}
+}
+
 static struct analyzer *start_analyzer(const struct cli *cli, bool *warned)
 {
 	const struct analyzer_options options = { .state_dir = cli->state,
@@ -198,8 +207,7 @@ static struct analyzer *start_analyzer(const struct cli *cli, bool *warned)
 		*warned = true;
 		return NULL;
 	}
-	if (err.len)
-		log_warning("left out of the rules:\n%s", strbuf_str(&err));
+	say_lines(strbuf_str(&err));
 	analyzer_on_report(a, say_report, NULL);
 	*warned = false;
 	return a;

@@ -85,9 +85,16 @@ dd if=/dev/urandom of="$shard" bs=4096 count=2 conv=notrunc status=none
 if kwhy_start && grep -qi 'damaged' "$UP_LOG"; then ok "a damaged shard is set aside and said"; else not_ok "a damaged shard is set aside and said" "$(tail -n 1 "$UP_LOG")"; fi
 kwhy_stop
 
-# Without BPF: samplers only, said everywhere.
-if kwhy_start --set collect.bpf=false; then
-	sleep 3
+# Without BPF: samplers only, said everywhere.  A site's rules are loaded again when they change; a broken one is left out.
+site_rules=$(mktemp -d "${TMPDIR:-/tmp}/kwhy-rules.XXXXXX")
+chmod 755 "$site_rules"
+if kwhy_start --set collect.bpf=false --set "analyze.rules=$site_rules"; then
+	sleep 3 # the analysis begins
+	echo 'cause: [' >"$site_rules/broken.yaml"
+	cp analyze/rules/cpu.self.yaml "$site_rules/"
+	chmod 644 "$site_rules"/*
+	if wait_for 10 grep -q "$site_rules/broken.yaml:" "$UP_LOG" && grep -q 'rules changed' "$UP_LOG"; then ok "changed rules are loaded, a broken one is said"; else not_ok "changed rules are loaded, a broken one is said" "$(tail -n 1 "$UP_LOG")"; fi
+	rm -rf "$site_rules"
 	curl -fsS "$URL/agent" | grep -qi 'off\|not loaded\|without' && ok "samplers only: the agent page says so" || not_ok "samplers only: the agent page says so" "no word of it"
 	(($(attached_probes) == 0)) && ok "samplers only: no probe attached" || not_ok "samplers only: no probe attached" "some are"
 	n=$("$KWHY" query --csv --state "$STATE_DIR" 'SELECT count(*) AS n FROM v_host' | tail -n 1 | tr -d '\r')
