@@ -12,9 +12,9 @@
 
 struct line_case {
 	const char *text, *sign, *object, *detail;
-	int32_t pid;
+	int64_t pid;
 	const char *comm;
-	int32_t on_cpu;
+	int64_t on_cpu;
 	int64_t stuck_s; /* -1 unknown */
 };
 
