@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ struct chain_state {
 	char shared[128], other[128];
 	int cpu;          /* where the holder has to run; -1 anywhere */
 	int64_t span;     /* filled under the kernel lock */
+	int64_t work_ns;  /* computed under the file lock */
 	int period_ms, pause_ms;
 	struct container *holder;
 };
@@ -175,6 +177,90 @@ static int preempted_setup(struct sandbox *sb)
 	return r < 0 ? r : 0;
 }
 
+/* ---- a file lock whose holder is throttled --------------------------------------------------------------------- */
+
+static void lock_work(struct sandbox *sb, const char *path, int64_t work_ns, int pause_ms, struct tally *waits,
+		      bool holds)
+{
+	struct chain_state *st = sb->state;
+	AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+
+	while (fd >= 0 && sandbox_phase(sb) < PHASE_STOP) {
+		enum phase phase = sandbox_phase(sb);
+		int64_t began = clock_ns(), got, worked;
+
+		if (flock(fd, LOCK_EX) < 0)
+			break;
+		got = clock_ns();
+		worked = cpu_ns();
+		burn_cpu(phase == PHASE_FAULT ? work_ns : MS / 10);
+		flock(fd, LOCK_UN);
+		if (waits)
+			tally_add(waits, phase, sandbox_phase(sb), got - began);
+		if (holds) {
+			tally_add(st->worked, phase, sandbox_phase(sb), cpu_ns() - worked);
+			tally_add(st->holds, phase, sandbox_phase(sb), clock_ns() - got);
+		}
+		nap_ns(pause_ms * MS);
+	}
+}
+
+static void user_of_lock(struct sandbox *sb, void *arg)
+{
+	struct chain_state *st = arg;
+
+	lock_work(sb, st->shared, MS / 10, st->period_ms, st->waits, false);
+}
+
+static void user_of_other(struct sandbox *sb, void *arg)
+{
+	struct chain_state *st = arg;
+
+	lock_work(sb, st->other, MS / 10, 3, st->bystander, false);
+}
+
+static void throttled_holder(struct sandbox *sb, void *arg)
+{
+	struct chain_state *st = arg;
+
+	lock_work(sb, st->shared, st->work_ns, st->pause_ms, NULL, true);
+}
+
+static int set_quota(struct sandbox *sb, const struct container *c, int quota_us)
+{
+	bool v2 = controller_is_v2(sb, "cpu");
+	char value[32];
+	int r = v2 ? 0 : container_write(sb, c, "cpu", "cpu.cfs_period_us", "cpu.max", "100000");
+
+	snprintf(value, sizeof(value), v2 ? "%d 100000" : "%d", quota_us);
+	facts_int(&sb->params, "quota_us", quota_us);
+	return r < 0 ? r : container_write(sb, c, "cpu", "cpu.cfs_quota_us", "cpu.max", value);
+}
+
+static int throttled_setup(struct sandbox *sb)
+{
+	struct chain_state *st = sb->state;
+	int quota_ms = sandbox_random(sb, 8, 15), r = sandbox_parties(sb);
+
+	if (r == 0)
+		r = set_quota(sb, sb->culprit, 1000 * quota_ms);
+	if (r < 0)
+		return r;
+	st->work_ns = quota_ms * MS * sandbox_random(sb, 15, 30) / 10;
+	st->pause_ms = sandbox_random(sb, 2, 6);
+	st->period_ms = sandbox_random(sb, 4, 10);
+	facts_ns(&sb->params, "work_ns", st->work_ns);
+	name_files(sb, st);
+	r = sandbox_spawn(sb, sb->culprit, throttled_holder, st);
+	for (int i = 0; i < 2 && r > 0; i++)
+		r = sandbox_spawn(sb, sb->victim, user_of_lock, st);
+	for (int i = 0; i < 2 && r > 0; i++)
+		r = sandbox_spawn(sb, sb->bystander, user_of_other, st);
+	return r < 0 ? r : 0;
+}
+
+/* ---- both ------------------------------------------------------------------------------------------------------ */
+
 static int chain_proof(struct sandbox *sb)
 {
 	struct chain_state *st = sb->state;
@@ -194,5 +280,15 @@ const struct fault fault_lock_preempted = {
 	.probes = "lock,runq",
 	.needs = "root, tmpfs, the cpu controller, two CPUs",
 	.setup = preempted_setup,
+	.proof = chain_proof,
+};
+
+const struct fault fault_lock_throttled = {
+	.name = "lock_throttled",
+	.cause = "cpu.throttled",
+	.text = "A container waits for a file lock whose holder has used up its CPU quota.",
+	.probes = "throttle,blocked",
+	.needs = "root, tmpfs, the cpu controller with bandwidth control",
+	.setup = throttled_setup,
 	.proof = chain_proof,
 };
