@@ -168,7 +168,7 @@ static int overflow_setup(struct sandbox *sb)
 		st->service.work_ns = sandbox_random(sb, 4, 8) * MS;
 	else
 		st->service.illness = ILL_STALL;
-	r = pair(sb, &st->service, client, sb->victim, floods ? 2 : CLIENTS);
+	r = pair(sb, &st->service, client, sb->victim, floods ? 2 : 2 * CLIENTS);
 	if (r == 0 && floods)
 		r = add_flood(sb, sb->victim);
 	else
@@ -183,7 +183,7 @@ static int overflow_proof(struct sandbox *sb)
 	struct conn_state *st = sb->state;
 	int r = conn_facts(sb);
 
-	return r == 0 && st->overflows >= 10 ? 0 : -ENODATA;
+	return r == 0 && st->overflows >= 8 ? 0 : -ENODATA;
 }
 
 /* ---- refused, reset, unreachable -------------------------------------------------------------------------------- */
