@@ -591,6 +591,11 @@ static void judge_probes(struct objects *o)
 		for (unsigned int j = 0; j < o->hook_count; j++)
 			if (o->hooks[j].probe == i)
 				judge_hook(o, &o->hooks[j], run);
+		/* One of optional hooks only, each of a file system that this host may not have. */
+		if (run->state == PROBE_ATTACHED && run->probe->attach && !run->attach[0]) {
+			run->state = PROBE_FAILED;
+			append(run->why, sizeof(run->why), "; ", "nothing of what it watches is on this host");
+		}
 	}
 }
 
