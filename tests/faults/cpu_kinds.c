@@ -37,7 +37,7 @@ static int ancestor_setup(struct sandbox *sb)
 	int hogs = sandbox_random(sb, 2, 3), r = container_group(sb, &pod);
 
 	if (r == 0)
-		r = set_quota(sb, pod, 1000 * sandbox_random(sb, 40, 70));
+		r = set_quota(sb, pod, 1000 * sandbox_random(sb, 15, 30));
 	if (r == 0)
 		r = container_new_in(sb, pod, &sb->victim);
 	if (r == 0)
