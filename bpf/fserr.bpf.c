@@ -2,9 +2,10 @@
 /*
  * File systems that refuse: full, damaged, shut down.
  *
- * ENOSPC has no tracepoint of its own.  ext4 maps blocks without delay once
- * space is short (ext4_nonda_switch()), so a write that finds none ends in
- * ext4_ext_map_blocks_exit with -ENOSPC, in the context of the writer.  An inode
+ * ENOSPC has no tracepoint of its own.  Where ext4 maps blocks without delay
+ * (ext4_nonda_switch(), fallocate) a write that finds none ends in
+ * ext4_ext_map_blocks_exit with -ENOSPC, in the context of the writer; a delayed
+ * one is seen taking back what it began.  An inode
  * that was requested and never allocated was refused; that is known when the
  * same thread asks again.  XFS and btrfs say it themselves.
  *
@@ -230,6 +231,27 @@ int BPF_PROG(ext4_mapped, struct inode *inode, unsigned int flags, void *map, in
 	if (ret != -ENOSPC || kw_is_off())
 		return 0;
 	return refuse(BPF_CORE_READ(inode, i_sb), 0, 1);
+}
+
+/* What the counters of all CPUs may be off by, in clusters. */
+#define SLACK 512
+
+/*
+ * A delayed allocation that finds no space leaves no trace, but a write that would have made the file longer takes back
+ * what it began (ext4_truncate_failed_write()), with the size as it was.  Real truncations on a full file system mostly
+ * leave nothing.
+ */
+SEC("tp_btf/ext4_truncate_enter")
+int BPF_PROG(ext4_took_back, struct inode *inode)
+{
+	struct super_block *sb = BPF_CORE_READ(inode, i_sb);
+	struct ext4_sb_info *info = (struct ext4_sb_info *)BPF_CORE_READ(sb, s_fs_info);
+	s64 kept = BPF_CORE_READ(info, s_dirtyclusters_counter.count) + BPF_CORE_READ(info, s_resv_clusters.counter);
+
+	if (!BPF_CORE_READ(inode, i_size) || kw_is_off() ||
+	    BPF_CORE_READ(info, s_freeclusters_counter.count) > kept + SLACK)
+		return 0;
+	return refuse(sb, 0, 1);
 }
 
 SEC("tp_btf/ext4_request_inode")

@@ -584,6 +584,8 @@ struct ext4_sb_info {
 	struct ext4_super_block *s_es;
 	struct percpu_counter s_freeclusters_counter;
 	struct percpu_counter s_freeinodes_counter;
+	struct percpu_counter s_dirtyclusters_counter;
+	atomic64_t s_resv_clusters;
 	unsigned int s_cluster_bits;
 };
 

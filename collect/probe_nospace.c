@@ -7,6 +7,7 @@
  */
 static const struct attach_choice hooks[] = {
 	{ "blocks", "ext4_mapped", false, NULL },
+	{ "delayed", "ext4_took_back", false, NULL },
 	{ "request", "ext4_inode_requested", false, NULL },
 	{ "inode", "ext4_inode_allocated", false, NULL },
 	{ "reserve", "ext4_reserved", false, NULL },
