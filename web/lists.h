@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "analyze/reader.h"
+#include "analyze/reports.h"
 
 struct event_filter {
 	int64_t since_ns, until_ns; /* 0: open */
@@ -30,6 +31,12 @@ int list_events_next(const struct event_filter *filter, const json_t *rows, stru
 
 /* Identities valid at that moment (0: as of the newest record), containers before plain cgroups. */
 int64_t list_containers(struct reader *r, int64_t at_ns, json_t **ret_rows, struct strbuf *ret_error);
+/*
+ * How many incidents there are of each group of causes ("cpu"), severity and status: { facet, value, n }.  Each facet
+ * counts what the filter's other fields leave; limit and cursor do not count.
+ */
+int64_t list_facets(struct reader *r, const struct incident_filter *filter, json_t **ret_rows,
+		    struct strbuf *ret_error);
 /* Newest record of each probe. */
 int64_t list_probes(struct reader *r, json_t **ret_rows, struct strbuf *ret_error);
 /* Per container over the span before the newest tick: waits by reason, pressure, CPU used. */

@@ -90,12 +90,12 @@ void page_empty(struct strbuf *b, const char *text)
 	strbuf_addstr(b, "</p>\n");
 }
 
-void page_query_without(struct strbuf *b, const struct http_request *req, const char *name)
+void page_query_without(struct strbuf *b, const struct http_request *req, const char *name, const char *also)
 {
 	for (unsigned int i = 0; i < req->param_count; i++) {
 		const struct http_param *p = &req->params[i];
 
-		if (!p->value[0] || !strcmp(p->name, name))
+		if (!p->value[0] || !strcmp(p->name, name) || (also && !strcmp(p->name, also)))
 			continue;
 		http_url_encode(b, p->name);
 		strbuf_addch(b, '=');

@@ -28,8 +28,8 @@ void page_empty(struct strbuf *b, const char *text);
  * the address with that moment written out.  True when it was.
  */
 bool page_absolute_times(const struct http_request *req, struct http_response *res);
-/* "since=..&kind=.." of the request without the named parameter; ends with '&' unless empty.  For links. */
-void page_query_without(struct strbuf *b, const struct http_request *req, const char *name);
+/* "since=..&kind=.." of the request without these parameters; ends with '&' unless empty.  For links.  also: may be NULL. */
+void page_query_without(struct strbuf *b, const struct http_request *req, const char *name, const char *also);
 /* A link to the query console with this SQL. */
 void page_console_link(struct strbuf *b, const char *sql, const char *text);
 /* A labelled text field of a filter form, filled with what the request has. */

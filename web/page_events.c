@@ -121,7 +121,7 @@ static void permanent_link(struct strbuf *b, const struct http_request *req, con
 
 	if (!n || http_param(req, "until"))
 		return;
-	page_query_without(&query, req, "since");
+	page_query_without(&query, req, "since", NULL);
 	strbuf_addstr(b, "<a href=\"/events?");
 	strbuf_add_html(b, strbuf_str(&query));
 	strbuf_addf(b, "since=%" PRId64 "&amp;until=%" PRId64 "\">Permanent address of these events</a>",
@@ -154,7 +154,7 @@ static void events_body(struct strbuf *b, const struct http_request *req, const 
 	strbuf_addstr(b, "<p class=\"pager\">");
 	permanent_link(b, req, rows);
 	if (*value_text(model, "next")) {
-		page_query_without(&query, req, "cursor");
+		page_query_without(&query, req, "cursor", NULL);
 		strbuf_addstr(b, " <a rel=\"next\" href=\"/events?");
 		strbuf_add_html(b, strbuf_str(&query));
 		strbuf_addf(b, "cursor=%s\">Older events →</a>", value_text(model, "next"));

@@ -7,6 +7,7 @@
 
 #include "analyze/reports.h"
 #include "web/html.h"
+#include "web/lists.h"
 #include "web/page.h"
 #include "web/routes.h"
 #include "web/rows.h"
@@ -48,8 +49,11 @@ static int collect_report(void *ctx, const json_t *report)
 	return json_array_append(ctx, (json_t *)report) ? -ENOMEM : 0;
 }
 
-/* { items, next }: one row more than asked for is read to know whether there is a next page. */
-static int incidents_model(const struct http_request *req, struct http_response *res, json_t **ret_model)
+/*
+ * { items, next }: one row more than asked for is read to know whether there is a next page.  *ret_filter may be NULL.
+ */
+static int incidents_model(const struct http_request *req, struct http_response *res, json_t **ret_model,
+			   struct incident_filter *ret_filter)
 {
 	struct incident_filter filter;
 	json_t *items, *next = json_null();
@@ -57,6 +61,8 @@ static int incidents_model(const struct http_request *req, struct http_response 
 
 	if (read_filter(req, res, &filter))
 		return -EINVAL;
+	if (ret_filter)
+		*ret_filter = filter;
 	limit = filter.limit++;
 	n = reader_select(req->reader, filter.since_ns, filter.until_ns ? filter.until_ns : INT64_MAX);
 	items = json_array();
@@ -77,7 +83,7 @@ static int incidents_model(const struct http_request *req, struct http_response 
 int api_incidents(const struct http_request *req, struct http_response *res)
 {
 	json_t *model = NULL;
-	int r = incidents_model(req, res, &model);
+	int r = incidents_model(req, res, &model, NULL);
 
 	return r ? r : http_json(res, model);
 }
@@ -94,22 +100,78 @@ static void filter_form(struct strbuf *b, const struct http_request *req)
 	strbuf_addstr(b, "<p class=\"actions\"><button>Show</button> <a href=\"/incidents\">All</a></p></form>\n");
 }
 
+/* The page's model has counts beside the list; without them it is still a page. */
+static void add_facets(const struct http_request *req, const struct incident_filter *filter, json_t *model)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	json_t *rows = NULL;
+
+	if (list_facets(req->reader, filter, &rows, &err) >= 0)
+		json_object_set(model, "facets", rows);
+	json_decref(rows);
+}
+
+/* One value of a facet: a link that narrows the list to it, or takes that back when it is what was asked for. */
+static void facet_link(struct strbuf *b, const struct http_request *req, const json_t *row)
+{
+	const char *facet = value_text(row, "facet"), *value = value_text(row, "value"), *now = http_param(req, facet);
+	AUTO(strbuf) struct strbuf href = STRBUF_INIT;
+	bool current = now && !strcmp(now, value);
+
+	page_query_without(&href, req, facet, "cursor");
+	if (!current) {
+		strbuf_addf(&href, "%s=", facet);
+		http_url_encode(&href, value);
+	}
+	strbuf_addstr(b, "<li><a href=\"/incidents?");
+	strbuf_add_html(b, strbuf_str(&href));
+	strbuf_addf(b, "\"%s>", current ? " aria-current=\"true\"" : "");
+	strbuf_add_html(b, value);
+	strbuf_addf(b, " <b>%" PRId64 "</b>", value_int(row, "n", 0));
+	strbuf_addstr(b, current ? "<span class=\"off\"> × take back</span></a></li>" : "</a></li>");
+}
+
+static void facets(struct strbuf *b, const struct http_request *req, const json_t *rows)
+{
+	static const struct {
+		const char *facet, *label;
+	} lines[] = { { "severity", "Severity" }, { "status", "Status" }, { "cause", "Cause" } };
+	json_t *row;
+	size_t i;
+
+	if (!json_array_size(rows))
+		return;
+	strbuf_addstr(b, "<div class=\"facets\" role=\"group\" aria-label=\"Narrow down\"><dl>\n");
+	for (size_t line = 0; line < ARRAY_SIZE(lines); line++) {
+		strbuf_addf(b, "<div><dt>%s</dt><dd><ul>", lines[line].label);
+		json_array_foreach ((json_t *)rows, i, row)
+			if (!strcmp(value_text(row, "facet"), lines[line].facet))
+				facet_link(b, req, row);
+		strbuf_addstr(b, "</ul></dd></div>\n");
+	}
+	strbuf_addstr(b, "</dl></div>\n");
+}
+
 int page_incidents(const struct http_request *req, struct http_response *res)
 {
 	const struct page page = { .title = "Incidents", .section = "/incidents" };
 	struct strbuf *b = &res->body;
 	const char *next;
+	struct incident_filter filter;
 	json_t *model = NULL;
 	int r;
 
 	if (!page_wants_json(req) && page_absolute_times(req, res))
 		return 0;
-	r = incidents_model(req, res, &model);
+	r = incidents_model(req, res, &model, &filter);
+	if (!r)
+		add_facets(req, &filter, model);
 	if (r || page_wants_json(req))
 		return r ? r : http_json(res, model);
 	page_begin(res, &page);
 	strbuf_addstr(b, "<h1>Incidents</h1>\n");
 	filter_form(b, req);
+	facets(b, req, json_object_get(model, "facets"));
 	if (json_array_size(json_object_get(model, "items")))
 		page_incident_rows(b, json_object_get(model, "items"));
 	else
@@ -118,7 +180,7 @@ int page_incidents(const struct http_request *req, struct http_response *res)
 	if (*next) {
 		AUTO(strbuf) struct strbuf query = STRBUF_INIT;
 
-		page_query_without(&query, req, "cursor");
+		page_query_without(&query, req, "cursor", NULL);
 		strbuf_addstr(b, "<p class=\"pager\"><a rel=\"next\" href=\"/incidents?");
 		strbuf_add_html(b, strbuf_str(&query));
 		strbuf_addf(b, "cursor=%s\">Older incidents →</a></p>\n", next);

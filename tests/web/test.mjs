@@ -157,6 +157,27 @@ async function readReport(page) {
 	await page.locator("#zone").click();
 }
 
+// Facets narrow the list to what they count and can be taken back; j, k and Enter suffice to open a report.
+async function narrowDown(page) {
+	await checkContrast(page);
+	const group = report.cause.split(".")[0];
+	const facet = page.locator(".facets a", { hasText: new RegExp(`^${group} \\d+$`) });
+	const count = Number(await facet.locator("b").innerText());
+	await facet.focus();
+	await Promise.all([page.waitForURL(new RegExp(`cause=${group}`)), page.keyboard.press("Enter")]);
+	const shown = await page.locator(".incident").count();
+	expect(shown >= Math.min(count, 50), `the facet counts ${count}, the list has ${shown}`);
+	expect(await page.locator(".facets a[aria-current]").count() === 1, "the facet is not marked");
+	await page.locator("main").focus();
+	await page.keyboard.press("j");
+	expect(await page.locator(".incidents h3 a").first().evaluate((e) => e === document.activeElement), "j does not go to the first");
+	await page.keyboard.press("j");
+	await page.keyboard.press("k");
+	expect(await page.locator(".incidents h3 a").first().evaluate((e) => e === document.activeElement), "k does not go back");
+	await Promise.all([page.waitForURL(/incidents\/[0-9A-Z]{26}/), page.keyboard.press("Enter")]);
+	await page.goBack();
+}
+
 async function followLinks(context) {
 	const complaints = [];
 	const page = await context.newPage();
@@ -192,7 +213,7 @@ const report = await findReport().catch((error) => {
 console.log(`# ${report.headline}`);
 const places = [
 	{ name: "overview", path: "", texts: ["Newest incidents", "The last minute"], act: checkContrast },
-	{ name: "incidents", path: "incidents", texts: [report.cause], act: checkContrast },
+	{ name: "incidents", path: "incidents", texts: [report.cause, "Severity", "Status"], act: narrowDown },
 	{ name: "report", path: `incidents/${report.id}`, act: readReport,
 		texts: [truth.victim, truth.culprit, "Evidence", "What to do", "Explanations tested", "Data quality"] },
 	{ name: "events", path: "events", texts: ["Kind"], act: checkContrast },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every page is complete without this script; it refreshes, copies, and shows local time.
+// Every page is complete without this script; it refreshes, copies, shows local time and takes keys.
 "use strict";
 
 (() => {
@@ -58,9 +58,51 @@
 		target.scrollIntoView();
 	}
 
+	// j and k go along a list of incidents, Enter opens as everywhere, / goes to the filter.  WCAG 2.1.4: single keys
+	// can be switched off, for those who speak to their computer.
+	let keys = localStorage.getItem("kwhy-keys") !== "off";
+
+	function addKeysHint(root) {
+		const list = root.querySelector(".incidents");
+		if (!list)
+			return;
+		const hint = document.createElement("p"), button = document.createElement("button");
+		const say = () => {
+			hint.firstChild.textContent = keys ? "Keys: j next, k previous, Enter opens, / filters. " :
+				"Single keys are off. ";
+			button.textContent = keys ? "Switch off" : "Switch on";
+		};
+		hint.className = "note keys";
+		button.type = "button";
+		button.addEventListener("click", () => {
+			keys = !keys;
+			localStorage.setItem("kwhy-keys", keys ? "on" : "off");
+			say();
+		});
+		hint.append(" ", button);
+		say();
+		list.after(hint);
+	}
+
+	function onKey(event) {
+		if (!keys || event.ctrlKey || event.metaKey || event.altKey ||
+			event.target.closest("input, textarea, select"))
+			return;
+		const links = Array.from(document.querySelectorAll(".incidents h3 a"));
+		const at = links.indexOf(document.activeElement);
+		const target = event.key === "j" ? links[Math.min(at + 1, links.length - 1)] :
+			event.key === "k" ? links[Math.max(at - 1, 0)] :
+			event.key === "/" ? document.querySelector(".filter input") : null;
+		if (!target)
+			return;
+		event.preventDefault();
+		target.focus();
+	}
+
 	function enhance(root) {
 		showTimes(root);
 		addCopyButtons(root);
+		addKeysHint(root);
 	}
 
 	// What somebody reads, opened or selected is not replaced under their eyes.
@@ -113,6 +155,7 @@
 		showTimes(document);
 	});
 	addEventListener("hashchange", openTarget);
+	addEventListener("keydown", onKey);
 	enhance(document);
 	openTarget();
 	keepFresh();
