@@ -73,9 +73,9 @@ bool alert_rules_are(const char *text);
 /* Exactly these rules. */
 int alert_rules_parse(const char *file, const char *text, size_t len, struct alert_rules **ret_rules,
 		      struct strbuf *ret_messages);
-void alert_rules_free(struct alert_rules *rules);
-bool alert_rules_changed(const struct alert_rules *rules);
-const struct alert_rule *alert_rules_at(const struct alert_rules *rules, size_t i); /* NULL past the end */
+void alert_rules_free(struct alert_rules *set);
+bool alert_rules_changed(const struct alert_rules *set);
+const struct alert_rule *alert_rules_at(const struct alert_rules *set, size_t i); /* NULL past the end */
 
 /* Whether a report's cause, severity and confidence are those of the rule. */
 bool alert_rule_matches(const struct alert_rule *rule, const char *cause, const char *severity,

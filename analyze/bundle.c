@@ -133,6 +133,7 @@ static int is_shard_entry(const struct dirent *e)
 static int export_shards(struct export *x, struct strbuf *ret_error)
 {
 	char from[PATH_MAX], to[PATH_MAX], name[300];
+	struct dbcopy copy = x->copy;
 	struct dirent **entries;
 	int64_t n = 0;
 	int count;
@@ -149,9 +150,9 @@ static int export_shards(struct export *x, struct strbuf *ret_error)
 			snprintf(name, sizeof(name), EVENTS_DIR "/%s", entries[i]->d_name);
 			join(from, x->request->state_dir, name);
 			join(to, x->dir, name);
-			x->copy.from_path = from;
-			x->copy.to_path = to;
-			n = dbcopy_shard(&x->copy, ret_error);
+			copy.from_path = from;
+			copy.to_path = to;
+			n = dbcopy_shard(&copy, ret_error);
 			x->events += n > 0 ? n : 0;
 			if (n == 0)
 				unlink(to);
@@ -179,6 +180,7 @@ static int export_diagnosis(struct export *x, struct strbuf *ret_error)
 {
 	AUTO(strbuf) struct strbuf lines = STRBUF_INIT;
 	char from[PATH_MAX], to[PATH_MAX];
+	struct dbcopy copy = x->copy;
 	int64_t n;
 	int r = diagnose_store(x->dir, x->request->config, true, &lines, ret_error);
 
@@ -186,13 +188,13 @@ static int export_diagnosis(struct export *x, struct strbuf *ret_error)
 		r = write_text(x->dir, BUNDLE_DIAGNOSIS, strbuf_str(&lines));
 	join(from, x->dir, REPORTS_FILE);
 	join(to, x->dir, "copy.db");
-	x->copy.from_path = from;
-	x->copy.to_path = to;
+	copy.from_path = from;
+	copy.to_path = to;
 	if (!r && x->request->redaction == REDACT_NONE)
 		join(from, x->request->state_dir, REPORTS_FILE);
 	if (r || access(from, R_OK))
 		return r; /* a collector that no server ever stood beside has no reports */
-	n = dbcopy_reports(&x->copy, ret_error);
+	n = dbcopy_reports(&copy, ret_error);
 	if (n < 0)
 		return (int)n;
 	x->incidents = n;

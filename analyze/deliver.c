@@ -43,6 +43,7 @@ struct receiver {
 
 /* ---- HTTP ------------------------------------------------------------------------------------------------- */
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): libcurl's type */
 static size_t ignore_reply(char *data, size_t size, size_t count, void *ctx)
 {
 	(void)data;

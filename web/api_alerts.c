@@ -86,7 +86,7 @@ static int add_silence(const struct http_request *req, struct http_response *res
 {
 	AUTO(strbuf) struct strbuf why = STRBUF_INIT;
 	struct alertstore *store;
-	json_t *given, *silence;
+	json_t *given = NULL, *silence;
 	int r = read_body(req, res, &given);
 
 	if (r)
@@ -117,7 +117,7 @@ int api_silences(const struct http_request *req, struct http_response *res)
 int api_silence_end(const struct http_request *req, struct http_response *res)
 {
 	struct alertstore *store;
-	json_t *given;
+	json_t *given = NULL;
 	int r = read_body(req, res, &given);
 
 	if (r)

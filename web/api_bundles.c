@@ -40,8 +40,9 @@ static int choose_window(const struct http_request *req, struct http_response *r
 	return 0;
 }
 
-static int make(struct bundle_request *q, struct http_response *res)
+static int make(const struct bundle_request *request, struct http_response *res)
 {
+	struct bundle_request q = *request;
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
 	char dir[PATH_MAX - 16], path[PATH_MAX];
 	json_t *manifest = NULL;
@@ -52,8 +53,8 @@ static int make(struct bundle_request *q, struct http_response *res)
 	if (r)
 		return http_problem(res, 503, "There is no room for a bundle: %s", strerror(-r));
 	snprintf(path, sizeof(path), "%s/bundle", dir);
-	q->path = path;
-	r = bundle_export(q, &manifest, &err);
+	q.path = path;
+	r = bundle_export(&q, &manifest, &err);
 	json_decref(manifest);
 	if (!r)
 		r = file_read_alloc(AT_FDCWD, path, DOWNLOAD_MAX, &data, &len);
@@ -64,7 +65,7 @@ static int make(struct bundle_request *q, struct http_response *res)
 	strbuf_add(&res->body, data, len);
 	free(data);
 	res->type = "application/vnd.sqlite3";
-	snprintf(res->filename, sizeof(res->filename), "kwhy-%lld.bundle", (long long)(q->from_ns / NSEC_PER_SEC));
+	snprintf(res->filename, sizeof(res->filename), "kwhy-%lld.bundle", (long long)(q.from_ns / NSEC_PER_SEC));
 	return 0;
 }
 

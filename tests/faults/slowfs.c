@@ -230,7 +230,7 @@ static int writeback_setup(struct sandbox *sb)
 	snprintf(path, sizeof(path), "%s/strict_limit", st->bdi);
 	r = sandbox_write_file(path, "1");
 	snprintf(path, sizeof(path), "%s/max_bytes", st->bdi);
-	snprintf(value, sizeof(value), "%lld", (long long)(sandbox_random(sb, 24, 48) * MIB));
+	snprintf(value, sizeof(value), "%ld", sandbox_random(sb, 24, 48) * MIB);
 	if (r == 0)
 		r = sandbox_write_file(path, value);
 	if (r < 0)
