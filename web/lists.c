@@ -203,6 +203,43 @@ int64_t list_pressure(struct reader *r, int64_t span_ns, json_t **ret_rows, stru
 		ret_rows, ret_error);
 }
 
+int64_t list_losses(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error)
+{
+	return query_recent(
+		r, span_ns,
+		"SELECT n.container, c.name, c.ref, sum(coalesce(n.tcp_retransmits, 0) + coalesce(n.listen_overflows, 0)"
+		" + coalesce(n.request_queue_drops, 0) + coalesce(n.udp_rcvbuf_errors, 0)) AS lost,"
+		" sum(coalesce(n.tcp_out_segs, 0) + coalesce(n.tcp_in_segs, 0) + coalesce(n.udp_in_datagrams, 0)"
+		" + coalesce(n.udp_out_datagrams, 0)) AS sent"
+		" FROM v_netstat n LEFT JOIN v_container c ON c.container = n.container"
+		" WHERE n.ts_ns > :from GROUP BY n.container",
+		ret_rows, ret_error);
+}
+
+int64_t list_suffering(struct reader *r, json_t **ret_rows, struct strbuf *ret_error)
+{
+	return query_recent(
+		r, RECENT_NS,
+		"SELECT v.value AS container, c.name, c.ref, substr(i.cause, 1, instr(i.cause || '.', '.') - 1) AS cause,"
+		" count(*) AS n FROM v_incident i JOIN json_each(i.victims) v"
+		" LEFT JOIN v_container c ON c.container = v.value"
+		" WHERE i.status = 'open' AND i.severity <> 'info' AND :from IS NOT NULL"
+		" GROUP BY 1, 4",
+		ret_rows, ret_error);
+}
+
+int64_t list_hours(struct reader *r, int64_t from_ns, json_t **ret_rows, struct strbuf *ret_error)
+{
+	static const char sql[] =
+		"SELECT onset_ns / 3600000000000 AS hour, count(*) AS n, CASE max(CASE severity WHEN 'critical' THEN 3"
+		" WHEN 'warning' THEN 2 ELSE 1 END) WHEN 3 THEN 'critical' WHEN 2 THEN 'warning' ELSE 'info' END AS worst"
+		" FROM v_incident WHERE onset_ns >= :from GROUP BY 1 ORDER BY 1";
+	const struct query_limits limits = { .rows = 100, .time_ns = 5 * NSEC_PER_SEC };
+	struct query_param param = INT_PARAM(":from", from_ns);
+
+	return rows_query(r, sql, &param, 1, &limits, ret_rows, ret_error);
+}
+
 static void add_missing(json_t *missing, const char *what, const char *name, const char *why)
 {
 	json_array_append_new(missing, json_pack("{s:s, s:s, s:s}", "what", what, "name", name, "why", why));

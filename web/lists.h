@@ -43,6 +43,12 @@ int64_t list_probes(struct reader *r, json_t **ret_rows, struct strbuf *ret_erro
 int64_t list_waits(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
 int64_t list_usage(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
 int64_t list_pressure(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
+/* Packets lost or sent again, and sent. */
+int64_t list_losses(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
+/* Open incidents above info by victim and group of causes: { container, name, ref, cause, n }. */
+int64_t list_suffering(struct reader *r, json_t **ret_rows, struct strbuf *ret_error);
+/* Incidents by the hour of their onset since from_ns: { hour, n, worst }. */
+int64_t list_hours(struct reader *r, int64_t from_ns, json_t **ret_rows, struct strbuf *ret_error);
 
 /*
  * Whether kwhy is up: { ready, tick: {ts_ns, age_ns, seq, ...}|null, probes: {attached, degraded, off, failed},

@@ -10,12 +10,14 @@
 #include "web/html.h"
 #include "web/lists.h"
 #include "web/page.h"
+#include "web/render_heat.h"
 #include "web/routes.h"
 #include "web/rows.h"
 
+#define DAY_NS (24 * 3600 * NSEC_PER_SEC)
 #define SPAN_NS (60 * NSEC_PER_SEC)
 #define CONTAINERS_MAX 25
-#define INCIDENTS_MAX 8
+#define INCIDENTS_MAX 5
 
 static int collect_report(void *ctx, const json_t *report)
 {
@@ -32,7 +34,7 @@ static json_t *incidents(struct reader *r, const char *status, int64_t limit)
 	return items;
 }
 
-/* One object per container from three lists of rows that name it. */
+/* One object per container from several lists of rows that name it. */
 static json_t *container_entry(json_t *by_number, const json_t *row)
 {
 	char key[24];
@@ -73,6 +75,20 @@ static void add_row(json_t *by_number, const json_t *rows, const char *name)
 		json_object_set(container_entry(by_number, row), name, row);
 }
 
+static void add_incidents(json_t *by_number, const json_t *rows)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach ((json_t *)rows, i, row) {
+		json_t *entry = container_entry(by_number, row);
+
+		if (!json_object_get(entry, "incidents"))
+			json_object_set_new(entry, "incidents", json_object());
+		json_object_set(json_object_get(entry, "incidents"), value_text(row, "cause"), json_object_get(row, "n"));
+	}
+}
+
 static json_t *loads(struct reader *r)
 {
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
@@ -89,6 +105,14 @@ static json_t *loads(struct reader *r)
 	if (list_pressure(r, SPAN_NS, &rows, &err) >= 0)
 		add_row(by_number, rows, "pressure");
 	json_decref(rows);
+	rows = NULL;
+	if (list_losses(r, SPAN_NS, &rows, &err) >= 0)
+		add_row(by_number, rows, "losses");
+	json_decref(rows);
+	rows = NULL;
+	if (list_suffering(r, &rows, &err) >= 0)
+		add_incidents(by_number, rows);
+	json_decref(rows);
 	return by_number;
 }
 
@@ -96,7 +120,9 @@ static int64_t weight(const json_t *entry)
 {
 	const json_t *usage = json_object_get(entry, "usage");
 
-	/* Who waits comes first, then who works. */
+	/* Who has an incident comes first, then who waits, then who works. */
+	if (json_object_get(entry, "incidents"))
+		return INT64_MAX;
 	return value_int(entry, "wait_sum", 0) * 16 + value_int(usage, "cpu_ns", 0);
 }
 
@@ -126,6 +152,17 @@ static json_t *busiest(struct reader *r)
 	return out;
 }
 
+static json_t *hours(const struct http_request *req)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	json_t *rows = NULL;
+
+	if (list_hours(req->reader, req->now_ns - DAY_NS, &rows, &err) >= 0)
+		return rows;
+	json_decref(rows);
+	return json_array();
+}
+
 static json_t *overview_model(const struct http_request *req)
 {
 	json_t *open = incidents(req->reader, "open", 100), *item;
@@ -135,9 +172,9 @@ static json_t *overview_model(const struct http_request *req)
 	json_array_foreach (open, i, item)
 		wrong += strcmp(value_text(item, "severity"), "info") != 0;
 	json_decref(open);
-	return json_pack("{s:I, s:o, s:o, s:o}", "open", (json_int_t)wrong, "incidents",
+	return json_pack("{s:I, s:o, s:o, s:o, s:o}", "open", (json_int_t)wrong, "incidents",
 			 incidents(req->reader, NULL, INCIDENTS_MAX), "containers", busiest(req->reader), "readiness",
-			 list_readiness(req->reader, req->now_ns));
+			 list_readiness(req->reader, req->now_ns), "hours", hours(req));
 }
 
 static void verdict(struct strbuf *b, const json_t *model)
@@ -177,82 +214,16 @@ static void verdict(struct strbuf *b, const json_t *model)
 	strbuf_addstr(b, "</section>\n");
 }
 
-static void pressure_cell(struct strbuf *b, const json_t *pressure, const char *key)
-{
-	double span = (double)value_int(pressure, "span_ns", 0), some = value_number(pressure, key);
-	char label[16];
-
-	strbuf_addstr(b, "<td>");
-	if (span > 0 && some == some) {
-		snprintf(label, sizeof(label), "%.1f %%", some / span * 100);
-		html_meter(b, some / span, label);
-	} else {
-		strbuf_addstr(b, "<span class=\"none\">–</span>");
-	}
-	strbuf_addstr(b, "</td>");
-}
-
-static void waits_cell(struct strbuf *b, const json_t *waits)
-{
-	const char *reason;
-	json_t *ns;
-	bool any = false;
-
-	strbuf_addstr(b, "<td class=\"waits\">");
-	json_object_foreach ((json_t *)waits, reason, ns) {
-		strbuf_addstr(b, any ? " · " : "");
-		strbuf_add_html(b, reason);
-		strbuf_addstr(b, " <b>");
-		html_span(b, value_int(waits, reason, 0));
-		strbuf_addstr(b, "</b>");
-		any = true;
-	}
-	strbuf_addstr(b, any ? "</td>" : "<span class=\"none\">–</span></td>");
-}
-
-static void load_row(struct strbuf *b, const json_t *entry)
-{
-	const json_t *usage = json_object_get(entry, "usage"), *pressure = json_object_get(entry, "pressure");
-	double span = (double)value_int(usage, "span_ns", 0), cpu = value_number(usage, "cpu_ns");
-
-	strbuf_addstr(b, "<tr><th scope=\"row\">");
-	page_container_link(b, container_label(entry));
-	strbuf_addstr(b, "</th><td class=\"num\">");
-	if (span > 0 && cpu == cpu)
-		strbuf_addf(b, "%.2f", cpu / span);
-	strbuf_addstr(b, "</td><td class=\"num\">");
-	if (value_int(usage, "memory_bytes", -1) >= 0)
-		html_quantity(b, value_number(usage, "memory_bytes"), "bytes");
-	strbuf_addstr(b, "</td>");
-	pressure_cell(b, pressure, "cpu_some_ns");
-	pressure_cell(b, pressure, "memory_some_ns");
-	pressure_cell(b, pressure, "io_some_ns");
-	waits_cell(b, json_object_get(entry, "waits"));
-	strbuf_addstr(b, "</tr>\n");
-}
-
 static void load_table(struct strbuf *b, const json_t *rows)
 {
-	json_t *row;
-	size_t i;
-
 	strbuf_addstr(b, "<section aria-labelledby=\"h-load\"><h2 id=\"h-load\">The last minute</h2>\n");
 	if (!json_array_size(rows)) {
 		page_empty(b, "Nothing measured yet.");
 		strbuf_addstr(b, "</section>\n");
 		return;
 	}
-	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"The last minute\"><table "
-			 "class=\"load\"><thead><tr>"
-			 "<th scope=\"col\">Container</th><th scope=\"col\" class=\"num\">CPUs used</th>"
-			 "<th scope=\"col\" class=\"num\">Memory</th><th scope=\"col\">CPU pressure</th>"
-			 "<th scope=\"col\">Memory pressure</th><th scope=\"col\">I/O pressure</th>"
-			 "<th scope=\"col\">Its tasks waited for</th></tr></thead><tbody>\n");
-	json_array_foreach ((json_t *)rows, i, row)
-		load_row(b, row);
-	strbuf_addstr(b,
-		      "</tbody></table></div>\n<p class=\"note\">Pressure: share of the time in which some task waited."
-		      " Waits are summed over all tasks.</p></section>\n");
+	render_heat(b, rows, SPAN_NS);
+	strbuf_addstr(b, "</section>\n");
 }
 
 static void health(struct strbuf *b, const json_t *readiness)
@@ -295,6 +266,8 @@ int page_overview(const struct http_request *req, struct http_response *res)
 		page_incident_rows(b, json_object_get(model, "incidents"));
 	else
 		page_empty(b, "No incident so far.");
+	strbuf_addstr(b, "</section>\n<section aria-labelledby=\"h-day\"><h2 id=\"h-day\">The last day</h2>\n");
+	render_day(b, json_object_get(model, "hours"), req->now_ns);
 	strbuf_addstr(b, "</section>\n");
 	load_table(b, json_object_get(model, "containers"));
 	health(b, json_object_get(model, "readiness"));
