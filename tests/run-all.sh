@@ -86,12 +86,12 @@ build() { # tier, targets...
 	fi
 }
 
-run_script() { # tier, seconds, script
+run_script() { # tier, seconds, script, arguments...
 	if [[ ! -x $3 ]]; then
 		not_ok "$1: tier missing ($3)"
 		return
 	fi
-	run "$1" "$2" "$3"
+	run "$@"
 }
 
 # Both work from the sources, so that a program that was not built is a failure rather than silence.
@@ -126,7 +126,7 @@ tier() {
 		;;
 	replay) build replay all tests-replay && run_script replay 300 tests/replay/run.sh ;;
 	bpf) build bpf all && run_script bpf 900 tests/bpf/run.sh ;;
-	faults) build faults all tests-faults && run_script faults 3600 tests/e2e/run.sh ;;
+	faults) build faults all tests-faults && run_script faults 3600 tests/e2e/run.sh --sample "${FAULTS_SAMPLE:-24}" ;;
 	asan)
 		build asan asan-build tests-faults
 		run_unit asan "$BUILD/asan"

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# run.sh [--strict] [--rounds N] [--healthy SECONDS] [FAULT...]: every fault for real against the real program.
+# run.sh [--strict] [--rounds N] [--sample N] [--healthy SECONDS] [FAULT...]: every fault for real against the real
+# program, or N of them drawn at random.
 #
 # A fault passes when, no later than 10 s after its onset, there is an incident with the right cause, victim and
 # culprit; and when no incident of that time blames the bystander at "probable" or above.
@@ -9,11 +10,12 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/e2e/lib.sh
 
-rounds=1 healthy_seconds=40 strict=0 only=()
+rounds=1 healthy_seconds=40 strict=0 sample=0 only=()
 while (($#)); do
 	case $1 in
 	--strict) strict=1; shift ;;
 	--rounds) rounds=$2; shift 2 ;;
+	--sample) sample=$2; shift 2 ;;
 	--healthy) healthy_seconds=$2; shift 2 ;;
 	*) only+=("$1"); shift ;;
 	esac
@@ -94,7 +96,8 @@ run_fault() { # fault, label
 	not_ok "$2" "$problem"
 }
 
-run_healthy() {
+# Prints what was wrong, "" when nothing was.
+healthy_once() {
 	local from_ns bad status=0 left=$healthy_seconds log=$STATE_DIR.fault
 	sleep 12 # whatever the faults left open ends
 	from_ns=$(now_ns)
@@ -106,9 +109,18 @@ run_healthy() {
 	sleep 3
 	bad=$(reports_between "$((from_ns + 1000000000))" "$(now_ns)" |
 		jq -r --argjson from "$from_ns" '[.[] | select((.window.onset_ns | tonumber) > $from and .severity != "info") | "\(.cause) [\(.confidence.level)] \(.headline)"] | join(" | ")')
-	if [[ $status -ne 0 ]]; then not_ok healthy "$(tail -n 1 "$log")"
-	elif [[ -n $bad ]]; then not_ok healthy "$bad"
-	else ok "healthy host, ${healthy_seconds} s: nothing above info"; fi
+	if [[ $status -ne 0 ]]; then tail -n 1 "$log"; else echo "$bad"; fi
+}
+
+# Twice unless --strict: others' work on this host may really be somebody's culprit.
+run_healthy() {
+	local bad
+	bad=$(healthy_once)
+	if [[ -n $bad ]] && ((!strict)); then
+		echo "# not healthy at first: $bad"
+		bad=$(healthy_once)
+	fi
+	if [[ -n $bad ]]; then not_ok healthy "$bad"; else ok "healthy host, ${healthy_seconds} s: nothing above info"; fi
 }
 
 if ! [[ $EUID -eq 0 ]]; then
@@ -126,6 +138,10 @@ if (($(attached_probes) == 0)); then
 fi
 if ((${#only[@]} == 0)); then
 	mapfile -t only < <("$FAULTS" list --json | jq -r 'select(.cause != null and .name != "demo") | .name')
+fi
+if ((sample && sample < ${#only[@]})); then
+	skip "$((${#only[@]} - sample)) of ${#only[@]} faults" "not drawn this time; make check-faults provokes all of them"
+	mapfile -t only < <(printf '%s\n' "${only[@]}" | shuf -n "$sample")
 fi
 for ((round = 1; round <= rounds; round++)); do
 	for fault in "${only[@]}"; do
