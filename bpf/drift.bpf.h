@@ -172,6 +172,23 @@ static __always_inline u64 kw_fork_failures(struct pids_cgroup *pids)
 	return BPF_CORE_READ((struct pids_cgroup___old *)pids, events_limit.counter);
 }
 
+/*
+ * The connection a FUSE request goes through, and the device of its file system.  Since 7.x a request knows only the
+ * channel to its server, not the mount it came by: what is mounted below by itself (virtiofs) counts as the whole.
+ */
+static __always_inline u64 kw_fuse_conn(struct fuse_req *req, u32 *ret_dev)
+{
+	struct fuse_conn *conn;
+
+	if (bpf_core_field_exists(req->fm)) {
+		*ret_dev = BPF_CORE_READ(req, fm, sb, s_dev);
+		return (u64)BPF_CORE_READ(req, fm, fc);
+	}
+	conn = BPF_CORE_READ((struct fuse_req___chan *)req, chan, conn);
+	*ret_dev = BPF_CORE_READ(conn, dev);
+	return (u64)conn;
+}
+
 /* Since 6.16: the lock a task sleeps on, its kind in the low two bits; with DETECT_HUNG_TASK_BLOCKER. */
 static __always_inline u64 kw_blocker(struct task_struct *task)
 {

@@ -59,9 +59,8 @@ int BPF_PROG(fuse_sent, struct fuse_req *req)
 		return 0;
 	q.begin_ns = bpf_ktime_get_boot_ns();
 	q.accounted_ns = q.begin_ns;
-	q.conn = (u64)BPF_CORE_READ(req, fm, fc);
+	q.conn = kw_fuse_conn(req, &q.dev);
 	q.node = BPF_CORE_READ(req, in.h.nodeid);
-	q.dev = BPF_CORE_READ(req, fm, sb, s_dev);
 	kw_party_of((struct task_struct *)task, &q.by);
 	if (bpf_map_update_elem(&requests, &id, &q, BPF_ANY))
 		kw_count_lost_other(KW_KIND_fuse);

@@ -616,6 +616,14 @@ struct fuse_conn {
 	dev_t dev;
 };
 
+struct fuse_chan {
+	struct fuse_conn *conn;
+};
+
+struct fuse_req___chan {
+	struct fuse_chan *chan;
+};
+
 struct file_lock_context {
 	struct list_head flc_flock;
 	struct list_head flc_posix;
