@@ -85,31 +85,54 @@ static __noinline int limit_record(const struct kw_party *self, const struct kw_
 
 /* ---- tasks of a cgroup ------------------------------------------------------------------------------------------- */
 
+/* Of the walk below. */
+struct level {
+	struct pids_cgroup *pids;
+	struct pids_cgroup *fullest;
+	u64 share; /* of the fullest, in thousandths */
+	u64 used;
+	u64 max;
+};
+
+/* One level of the walk; 1 ends it.  A global function is verified once for all calls. */
+__noinline int fuller_level(struct level *w)
+{
+	struct pids_cgroup *pids = w ? w->pids : NULL;
+	struct cgroup_subsys_state *parent;
+	u64 share, used, max;
+
+	if (!w || !pids)
+		return 1;
+	used = BPF_CORE_READ(pids, counter.counter);
+	max = BPF_CORE_READ(pids, limit.counter);
+	share = max && max <= PIDS_UNLIMITED ? used * 1000 / max : 0;
+	if (share > w->share) {
+		w->share = share;
+		w->fullest = pids;
+		w->used = used;
+		w->max = max;
+	}
+	parent = BPF_CORE_READ(pids, css.parent);
+	w->pids = parent ? (void *)parent - bpf_core_field_offset(struct pids_cgroup, css) : NULL;
+	return share >= 1000;
+}
+
 /* The nearest cgroup upwards that is full, or nearly so: some tasks may have ended since. */
 static __noinline int full_level(struct pids_cgroup *own, struct kw_limit *limit, struct kw_cg *ret)
 {
-	struct cgroup_subsys_state *css = &own->css;
-	struct pids_cgroup *pids = own, *fullest = NULL;
-	u64 share, most = 0, used, max;
-	int i;
+	struct level w = { .pids = own };
+	struct pids_cgroup *fullest;
 
 	if (!limit || !ret)
 		return 0;
-	for (i = 0; i < LEVELS && css; i++) {
-		pids = (void *)css - bpf_core_field_offset(struct pids_cgroup, css);
-		used = BPF_CORE_READ(pids, counter.counter);
-		max = BPF_CORE_READ(pids, limit.counter);
-		share = max && max <= PIDS_UNLIMITED ? used * 1000 / max : 0;
-		if (share > most) {
-			most = share;
-			fullest = pids;
-			limit->used = used;
-			limit->limit = max;
-		}
-		if (share >= 1000)
+	/* Unrolled: before 6.4 the verifier takes some layouts of a loop with calls for endless. */
+#pragma clang loop unroll(full)
+	for (int i = 0; i < LEVELS; i++)
+		if (fuller_level(&w))
 			break;
-		css = BPF_CORE_READ(css, parent);
-	}
+	limit->used = w.used;
+	limit->limit = w.max;
+	fullest = w.fullest;
 	if (fullest)
 		kw_cg_of_cgroup(BPF_CORE_READ(fullest, css.cgroup), ret);
 	return fullest == own ? 1 : 0;
