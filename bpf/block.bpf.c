@@ -434,15 +434,20 @@ static __always_inline bool is_root(const struct kw_cg *cg)
 	return cg->v1 ? (cg->v1 & KW_CG_ID_MASK) == 1 : cg->v2 <= 1;
 }
 
-static __noinline int blame_dirtier(const struct kw_cg *victim, const struct kw_party *dirtier, u32 dev, u64 ns)
+/*
+ * The functions from here to blame_share() are global: verified once, not for every call on every way to it, which
+ * before 6.4 takes minutes and fills the verifier's log.  Only the innermost one has much on its stack: 512 bytes are
+ * for all of them.
+ */
+__noinline int blame_one(u32 sink, const struct kw_cg *victim, const struct kw_party *culprit, u32 dev, u64 ns)
 {
-	if (victim && dirtier && ns >= WORTH_NS)
-		kw_sum_blame(KW_RES_BLOCK, victim, dirtier, KW_SINK_WRITEBACK, dev, ns);
+	if (victim && ns >= WORTH_NS)
+		kw_sum_blame(KW_RES_BLOCK, victim, culprit, sink, dev, ns);
 	return 0;
 }
 
 /* Data written back on nobody's account: divided among those who lately made the disk's pages dirty. */
-static __noinline int blame_dirtiers(const struct kw_cg *victim, u32 dev, u64 ns, const struct kw_party *root)
+__noinline int blame_dirtiers(const struct kw_cg *victim, u32 dev, u64 ns, const struct kw_party *root)
 {
 	struct kw_dirtiers *d = bpf_map_lookup_elem(&dirtiers, &dev);
 	u64 pages = 0;
@@ -452,15 +457,15 @@ static __noinline int blame_dirtiers(const struct kw_cg *victim, u32 dev, u64 ns
 	for (u32 i = 0; d && i < KW_DIRTIERS; i++)
 		pages += d->of[i].pages;
 	if (!d || !pages)
-		return blame_dirtier(victim, root, dev, ns);
+		return blame_one(KW_SINK_WRITEBACK, victim, root, dev, ns);
 	/* Read without the lock: at worst a name changes under us.  Unrolled as in blame(). */
 #pragma clang loop unroll(full)
 	for (u32 i = 0; i < KW_DIRTIERS; i++)
-		blame_dirtier(victim, &d->of[i].party, dev, ns * d->of[i].pages / pages);
+		blame_one(KW_SINK_WRITEBACK, victim, &d->of[i].party, dev, ns * d->of[i].pages / pages);
 	return 0;
 }
 
-static __noinline int blame_share(const struct request_state *st, const struct share *of)
+__noinline int blame_share(const struct request_state *st, const struct share *of)
 {
 	struct kw_cg victim;
 
@@ -469,9 +474,7 @@ static __noinline int blame_share(const struct request_state *st, const struct s
 	victim = occupant_key(&st->owner.cg);
 	if (of->writeback && is_root(&of->party.cg))
 		return blame_dirtiers(&victim, st->dev, of->ns, &of->party);
-	kw_sum_blame(KW_RES_BLOCK, &victim, &of->party, of->writeback ? KW_SINK_WRITEBACK : KW_SINK_CONTAINER, st->dev,
-		     of->ns);
-	return 0;
+	return blame_one(of->writeback ? KW_SINK_WRITEBACK : KW_SINK_CONTAINER, &victim, &of->party, st->dev, of->ns);
 }
 
 static __always_inline void blame(const struct request_state *st, struct shares *sh)
@@ -485,12 +488,9 @@ static __always_inline void blame(const struct request_state *st, struct shares 
 	for (u32 i = 0; i < OVERFLOW; i++)
 		if (i != st->slot)
 			blame_share(st, &sh->of[i]);
-	if (sh->self_ns >= WORTH_NS)
-		kw_sum_blame(KW_RES_BLOCK, &victim, &self, KW_SINK_CONTAINER, st->dev, sh->self_ns);
-	if (sh->alone_ns >= WORTH_NS)
-		kw_sum_blame(KW_RES_BLOCK, &victim, NULL, KW_SINK_DEVICE, st->dev, sh->alone_ns);
-	if (sh->unknown_ns >= WORTH_NS)
-		kw_sum_blame(KW_RES_BLOCK, &victim, NULL, KW_SINK_UNKNOWN, st->dev, sh->unknown_ns);
+	blame_one(KW_SINK_CONTAINER, &victim, &self, st->dev, sh->self_ns);
+	blame_one(KW_SINK_DEVICE, &victim, NULL, st->dev, sh->alone_ns);
+	blame_one(KW_SINK_UNKNOWN, &victim, NULL, st->dev, sh->unknown_ns);
 }
 
 /*
