@@ -191,6 +191,18 @@ void html_cause(struct strbuf *b, const char *cause)
 	strbuf_addstr(b, "</code>");
 }
 
+void html_cause_link(struct strbuf *b, const char *cause)
+{
+	/* Codes are lower-case words with dots; anything else is no address. */
+	bool code = *cause && cause[strspn(cause, "abcdefghijklmnopqrstuvwxyz0123456789._")] == 0;
+
+	if (code)
+		strbuf_addf(b, "<a href=\"/rules/%s\">", cause);
+	html_cause(b, cause);
+	if (code)
+		strbuf_addstr(b, "</a>");
+}
+
 const char *confidence_meaning(const char *level)
 {
 	if (!strcmp(level, "confirmed"))

@@ -21,6 +21,8 @@ void html_severity(struct strbuf *b, const char *severity);
 void html_status(struct strbuf *b, const char *status);
 void html_confidence(struct strbuf *b, const char *level);
 void html_cause(struct strbuf *b, const char *cause);
+/* The same as a link to the page of its rule. */
+void html_cause_link(struct strbuf *b, const char *cause);
 /* What a level of confidence means, one clause; "" when unknown. */
 const char *confidence_meaning(const char *level);
 /* A horizontal bar of share (0..1) with its figure beside it. */

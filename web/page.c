@@ -13,6 +13,7 @@ static const struct {
 } sections[] = {
 	{ "/", "Overview" },   { "/incidents", "Incidents" }, { "/events", "Events" }, { "/containers", "Containers" },
 	{ "/alerts", "Alerts" },
+	{ "/rules", "Rules" },
 	{ "/query", "Query" }, { "/agent", "Agent" },
 };
 
@@ -200,7 +201,7 @@ static void incident_row(struct strbuf *b, const json_t *report)
 	html_severity(b, value_text(report, "severity"));
 	html_status(b, value_text(report, "status"));
 	html_confidence(b, value_text(json_object_get(report, "confidence"), "level"));
-	html_cause(b, value_text(report, "cause"));
+	html_cause_link(b, value_text(report, "cause"));
 	strbuf_addstr(b, "<span>");
 	html_time(b, onset);
 	strbuf_addstr(b, end > onset ? " for " : "</span>");

@@ -177,7 +177,7 @@ static void head(struct strbuf *b, const json_t *report, bool links)
 	html_severity(b, value_text(report, "severity"));
 	html_status(b, value_text(report, "status"));
 	html_confidence(b, value_text(confidence, "level"));
-	html_cause(b, value_text(report, "cause"));
+	(links ? html_cause_link : html_cause)(b, value_text(report, "cause"));
 	strbuf_addstr(b, "</p>\n");
 	confidence_note(b, confidence);
 	facts(b, report);

@@ -10,7 +10,8 @@
 
 struct web {
 	struct web_options options;
-	pthread_mutex_t lock;
+	pthread_mutex_t lock, rules_lock;
+	struct rules *rules; /* NULL: not read yet */
 	pthread_cond_t freed;
 	struct reader *idle[WEB_READERS_MAX];
 	unsigned int idle_count, out;
@@ -26,6 +27,7 @@ struct web *web_new(const struct web_options *options)
 	if (!w)
 		return NULL;
 	pthread_mutex_init(&w->lock, NULL);
+	pthread_mutex_init(&w->rules_lock, NULL);
 	pthread_cond_init(&w->freed, NULL);
 	w->started_ns = time_wall_ns();
 	w->options.state_dir = strdup(options->state_dir);
@@ -48,6 +50,8 @@ void web_free(struct web *w)
 		reader_free(w->idle[i]);
 	pthread_cond_destroy(&w->freed);
 	pthread_mutex_destroy(&w->lock);
+	pthread_mutex_destroy(&w->rules_lock);
+	rules_free(w->rules);
 	free((char *)w->options.state_dir);
 	free((char *)w->options.host);
 	free((char *)w->options.listen);
@@ -92,6 +96,36 @@ void web_reader_put(struct web *w, struct reader *r)
 	w->idle[w->idle_count++] = r;
 	pthread_cond_signal(&w->freed);
 	pthread_mutex_unlock(&w->lock);
+}
+
+const char *web_setting(const struct web *w, const char *name)
+{
+	const char *text = w->options.settings ? config_string(w->options.settings, name) : NULL;
+
+	return text ? text : "";
+}
+
+int web_rules_get(struct web *w, const struct rules **ret_rules, struct strbuf *ret_error)
+{
+	int error = 0;
+
+	pthread_mutex_lock(&w->rules_lock);
+	if (w->rules && rules_changed(w->rules)) {
+		rules_free(w->rules);
+		w->rules = NULL;
+	}
+	if (!w->rules)
+		error = rules_load(web_setting(w, "analyze.rules"), &w->rules, ret_error);
+	if (error)
+		pthread_mutex_unlock(&w->rules_lock);
+	else
+		*ret_rules = w->rules;
+	return error;
+}
+
+void web_rules_put(struct web *w)
+{
+	pthread_mutex_unlock(&w->rules_lock);
 }
 
 bool web_sql_begin(struct web *w)

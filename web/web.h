@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "analyze/reader.h"
+#include "analyze/rules.h"
 #include "base/config.h"
 #include "base/strbuf.h"
 
@@ -31,6 +32,15 @@ const struct web_options *web_options(const struct web *w);
 /* A reader for one request; waits for a free one.  Errors of reader_open(). */
 int web_reader_get(struct web *w, struct reader **ret_reader, struct strbuf *ret_error);
 void web_reader_put(struct web *w, struct reader *r);
+
+/*
+ * The diagnosis rules, read again when a file of the site's changed: reading them compiles some hundred queries.  Held
+ * until web_rules_put(); be quick.  Errors of rules_load(), then nothing is held.
+ */
+int web_rules_get(struct web *w, const struct rules **ret_rules, struct strbuf *ret_error);
+void web_rules_put(struct web *w);
+/* The text of a setting, "" where the server has none. */
+const char *web_setting(const struct web *w, const char *name);
 
 /* One SQL statement of a user at a time: false when one runs already. */
 bool web_sql_begin(struct web *w);

@@ -115,6 +115,27 @@ static void answers_without_a_store(void **state)
 	assert_string_equal(a.type, "text/css; charset=utf-8");
 }
 
+/* Every cause has a page, made from the rules; no store is needed for it. */
+static void shows_rules(void **state)
+{
+	struct answer a;
+
+	(void)state;
+	a = ask(HTTP_GET, "/rules", "", NULL, "text/html");
+	assert_int_equal(a.status, 200);
+	assert_string_equal(a.type, "text/html; charset=utf-8");
+	a = ask(HTTP_GET, "/rules", "format=json", NULL, NULL);
+	assert_string_equal(a.type, "application/json");
+	a = ask(HTTP_GET, "/rules/cpu.neighbor", "", NULL, "text/html");
+	assert_int_equal(a.status, 200);
+	assert_non_null(strstr(a.body, "Another container occupied the CPU</h1>"));
+	assert_int_equal(ask(HTTP_GET, "/rules/cpu.none", "", NULL, NULL).status, 404);
+	a = ask(HTTP_GET, "/rules/<b>", "", NULL, "text/html");
+	assert_int_equal(a.status, 404);
+	assert_null(strstr(a.body, "<b>\""));
+	assert_non_null(strstr(a.body, "&lt;b&gt;"));
+}
+
 /* A name that an attacker's DNS points at loopback must not be answered. */
 static void refuses_foreign_hosts(void **state)
 {
@@ -344,7 +365,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_routes),
 		cmocka_unit_test(answers_errors),
-		cmocka_unit_test(answers_without_a_store),
+		cmocka_unit_test(answers_without_a_store), cmocka_unit_test(shows_rules),
 		cmocka_unit_test(refuses_foreign_hosts),
 		cmocka_unit_test(decodes_forms),
 		cmocka_unit_test(encodes_what_it_decodes),

@@ -183,7 +183,7 @@ async function followLinks(context) {
 	const page = await context.newPage();
 	watch(page, complaints);
 	await page.goto(url);
-	for (const name of ["Incidents", "Events", "Containers", "Query", "Agent", "Overview"]) {
+	for (const name of ["Incidents", "Events", "Containers", "Rules", "Query", "Agent", "Overview"]) {
 		await page.getByRole("navigation").getByRole("link", { name }).click();
 		await page.locator("nav a[aria-current=page]", { hasText: name }).waitFor();
 	}
@@ -218,6 +218,8 @@ const places = [
 		texts: [truth.victim, truth.culprit, "Evidence", "What to do", "Explanations tested", "Data quality"] },
 	{ name: "events", path: "events", texts: ["Kind"], act: checkContrast },
 	{ name: "containers", path: "containers", texts: ["First seen"], act: checkContrast },
+	{ name: "rules", path: "rules", texts: [report.cause, "Alert rules", "KwhyIncident"], act: checkContrast },
+	{ name: "rule", path: `rules/${report.cause}`, texts: [report.cause, "What must hold", "What refutes it", "What to do"], act: checkContrast },
 	{ name: "query", path: "query?sql=" + encodeURIComponent("SELECT kind, count(*) AS n FROM v_event GROUP BY kind"), texts: ["kind"], act: checkContrast },
 	{ name: "agent", path: "agent", texts: ["Probes and their books", "runq", "Settings"], act: checkContrast },
 ];
