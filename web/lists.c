@@ -186,7 +186,9 @@ int64_t list_usage(struct reader *r, int64_t span_ns, json_t **ret_rows, struct 
 	return query_recent(
 		r, span_ns,
 		"SELECT u.container, c.name, c.ref, c.kind, sum(u.span_ns) AS span_ns, sum(u.cpu_ns) AS cpu_ns,"
-		" max(u.ts_ns) AS ts_ns, u.memory_bytes, u.memory_limit_bytes, u.pids"
+		" max(u.ts_ns) AS ts_ns, u.memory_bytes, u.memory_limit_bytes, u.pids, u.pids_limit,"
+		" CASE WHEN u.cpu_quota_ns > 0 AND u.cpu_period_ns > 0 THEN u.cpu_quota_ns * 1.0 / u.cpu_period_ns END"
+		" AS cpu_limit"
 		" FROM v_usage u LEFT JOIN v_container c ON c.container = u.container"
 		" WHERE u.ts_ns > :from GROUP BY u.container ORDER BY cpu_ns DESC",
 		ret_rows, ret_error);

@@ -217,7 +217,7 @@ const places = [
 	{ name: "report", path: `incidents/${report.id}`, act: readReport,
 		texts: [truth.victim, truth.culprit, "Evidence", "What to do", "Explanations tested", "Data quality"] },
 	{ name: "events", path: "events", texts: ["Kind"], act: checkContrast },
-	{ name: "containers", path: "containers", texts: ["First seen"], act: checkContrast },
+	{ name: "containers", path: "containers", texts: ["First seen", "Pressure", "Tasks"], act: checkContrast },
 	{ name: "rules", path: "rules", texts: [report.cause, "Alert rules", "KwhyIncident"], act: checkContrast },
 	{ name: "rule", path: `rules/${report.cause}`, texts: [report.cause, "What must hold", "What refutes it", "What to do"], act: checkContrast },
 	{ name: "query", path: "query?sql=" + encodeURIComponent("SELECT kind, count(*) AS n FROM v_event GROUP BY kind"), texts: ["kind"], act: checkContrast },
