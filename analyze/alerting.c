@@ -131,20 +131,13 @@ static int query_series(struct alerting *a, const struct alert_rule *rule, int64
 	return n < 0 && n != -E2BIG ? (int)n : 0;
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
 static const char *container_name(const json_t *party)
 {
 	const json_t *container = json_object_get(party, "container");
 
-	return json_is_object(container) ? (*text_of(container, "name") ? text_of(container, "name")
-								       : text_of(container, "ref"))
-					 : text_of(party, "what");
+	return json_is_object(container) ? (*json_field_text(container, "name") ? json_field_text(container, "name")
+								       : json_field_text(container, "ref"))
+					 : json_field_text(party, "what");
 }
 
 struct report_series {
@@ -156,8 +149,8 @@ static int add_report(void *ctx, const json_t *report)
 {
 	const struct report_series *x = ctx;
 	struct series_list *list = x->a->series;
-	const char *severity = text_of(report, "severity"), *cause = text_of(report, "cause");
-	const char *confidence = text_of(json_object_get(report, "confidence"), "level");
+	const char *severity = json_field_text(report, "severity"), *cause = json_field_text(report, "cause");
+	const char *confidence = json_field_text(json_object_get(report, "confidence"), "level");
 	const json_t *victims = json_object_get(report, "victims"), *victim;
 	struct series *s = &list->items[list->count];
 	size_t i;
@@ -166,20 +159,20 @@ static int add_report(void *ctx, const json_t *report)
 		json_array_foreach (victims, i, victim)
 			if (strcmp(severity, "info"))
 				json_object_set_new(x->a->victims, container_name(victim),
-						    json_string(text_of(report, "id")));
+						    json_string(json_field_text(report, "id")));
 		return 0;
 	}
 	if (!alert_rule_matches(x->rule, cause, severity, confidence) || list->count == SERIES_MAX)
 		return 0;
-	*s = (struct series){ .value = 1, .headline = strdup(text_of(report, "headline")) };
-	alert_pairs_set(&s->labels, "incident", text_of(report, "id"));
+	*s = (struct series){ .value = 1, .headline = strdup(json_field_text(report, "headline")) };
+	alert_pairs_set(&s->labels, "incident", json_field_text(report, "id"));
 	alert_pairs_set(&s->labels, "cause", cause);
 	alert_pairs_set(&s->labels, "severity", severity);
 	alert_pairs_set(&s->labels, "confidence", confidence);
 	alert_pairs_set(&s->labels, "container", container_name(json_array_get(victims, 0)));
 	alert_pairs_set(&s->labels, "culprit",
 			container_name(json_array_get(json_object_get(report, "culprits"), 0)));
-	alert_pairs_set(&s->labels, "resource", text_of(json_object_get(report, "resource"), "kind"));
+	alert_pairs_set(&s->labels, "resource", json_field_text(json_object_get(report, "resource"), "kind"));
 	list->count++;
 	return 0;
 }
@@ -367,7 +360,7 @@ static bool evaluate(struct alerting *a, const struct alert_rule *rule, int64_t 
 
 static void hold(struct alerting *a, struct entry *e, const json_t *silences, int64_t now_ns)
 {
-	const char *container = text_of(e->alert.labels, "container");
+	const char *container = json_field_text(e->alert.labels, "container");
 	const char *incident = *container ? json_string_value(json_object_get(a->victims, container)) : NULL;
 	const json_t *silence;
 	size_t i;
@@ -375,11 +368,11 @@ static void hold(struct alerting *a, struct entry *e, const json_t *silences, in
 	*e->alert.held_by = 0;
 	json_array_foreach (silences, i, silence)
 		if (silence_matches(silence, e->alert.labels, now_ns)) {
-			snprintf(e->alert.held_by, sizeof(e->alert.held_by), "silence %s", text_of(silence, "id"));
+			snprintf(e->alert.held_by, sizeof(e->alert.held_by), "silence %s", json_field_text(silence, "id"));
 			return;
 		}
 	/* The incident's own alert says what there is to say about its victims. */
-	if (incident && !*text_of(e->alert.labels, "incident"))
+	if (incident && !*json_field_text(e->alert.labels, "incident"))
 		snprintf(e->alert.held_by, sizeof(e->alert.held_by), "incident %s", incident);
 }
 
@@ -395,7 +388,7 @@ static json_t *time_text(int64_t ns)
 static json_t *alert_json(const struct alerting *a, const struct alert *alert, int64_t now_ns)
 {
 	AUTO(strbuf) struct strbuf url = STRBUF_INIT;
-	const char *incident = text_of(alert->labels, "incident");
+	const char *incident = json_field_text(alert->labels, "incident");
 	bool firing = alert->life.state == ALERT_FIRING;
 
 	strbuf_addf(&url, "%s%s%s", a->url, *incident ? "incidents/" : "alerts", incident);
@@ -407,7 +400,7 @@ static json_t *alert_json(const struct alerting *a, const struct alert *alert, i
 
 static const char *group_of(const struct alert *alert)
 {
-	const char *incident = text_of(alert->labels, "incident");
+	const char *incident = json_field_text(alert->labels, "incident");
 
 	return *incident ? incident : alert->rule;
 }

@@ -12,7 +12,6 @@
 #include "base/cleanup.h"
 #include "base/embed.h"
 #include "base/fileutil.h"
-#include "base/timeutil.h"
 
 #define ALERTS_VERSION 1
 
@@ -299,15 +298,6 @@ int alertstore_each(struct alertstore *s, int (*fn)(void *ctx, struct alert *a),
 
 /* ---- silences --------------------------------------------------------------------------------------------- */
 
-/* Times in JSON are decimal strings. */
-static int64_t time_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-	int64_t value = 0;
-
-	return text && !int_parse(text, &value) ? value : 0;
-}
-
 int alertstore_put_silence(struct alertstore *s, const json_t *silence, int64_t now_ns)
 {
 	sqlite3_stmt *stmt = s->stmts[PUT_SILENCE];
@@ -319,8 +309,8 @@ int alertstore_put_silence(struct alertstore *s, const json_t *silence, int64_t 
 	bind_json(stmt, ":matchers", json_object_get(silence, "matchers"));
 	sql_bind_text(stmt, ":author", json_string_value(json_object_get(silence, "author")));
 	sql_bind_text(stmt, ":comment", json_string_value(json_object_get(silence, "comment")));
-	sql_bind_int(stmt, ":starts", time_of(silence, "starts_ns"));
-	sql_bind_int(stmt, ":ends", time_of(silence, "ends_ns"));
+	sql_bind_int(stmt, ":starts", json_field_ns(silence, "starts_ns", 0));
+	sql_bind_int(stmt, ":ends", json_field_ns(silence, "ends_ns", 0));
 	sql_bind_int(stmt, ":now", now_ns);
 	return run(s, PUT_SILENCE);
 }

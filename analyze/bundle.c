@@ -14,6 +14,7 @@
 
 #include "analyze/archive.h"
 #include "analyze/diagnosis.h"
+#include "analyze/sql.h"
 #include "base/cleanup.h"
 #include "base/embed.h"
 #include "base/fileutil.h"
@@ -88,21 +89,12 @@ int bundle_redaction(const char *text, enum redaction *ret)
 	return -EINVAL;
 }
 
-/* Times are strings in a report; null while open. */
-static int64_t time_in(const json_t *window, const char *key)
-{
-	const char *text = json_string_value(json_object_get(window, key));
-	int64_t value = 0;
-
-	return text && !int_parse(text, &value) ? value : 0;
-}
-
 void bundle_window(const json_t *report, int64_t now_ns, int64_t *ret_from_ns, int64_t *ret_to_ns)
 {
 	const json_t *window = json_object_get(report, "window");
-	int64_t end = time_in(window, "end_ns");
+	int64_t end = json_field_ns(window, "end_ns", 0);
 
-	*ret_from_ns = time_in(window, "onset_ns") - BEFORE_NS;
+	*ret_from_ns = json_field_ns(window, "onset_ns", 0) - BEFORE_NS;
 	*ret_to_ns = end ? end + AFTER_NS : now_ns;
 }
 

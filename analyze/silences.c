@@ -14,20 +14,6 @@
 
 static const char *const ops[] = { "=~", "!~", "!=", "=" }; /* longer ones first: silence_matcher() looks in order */
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-static int64_t time_of(const json_t *object, const char *key, int64_t fallback)
-{
-	int64_t value;
-
-	return int_parse(text_of(object, key), &value) ? fallback : value;
-}
-
 static bool is_op(const char *text)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
@@ -59,7 +45,8 @@ static int compile(const char *pattern, regex_t *ret)
 
 static bool is_matcher(const json_t *m)
 {
-	const char *op = text_of(m, "op"), *name = text_of(m, "name"), *value = json_string_value(json_object_get(m, "value"));
+	const char *op = json_field_text(m, "op"), *name = json_field_text(m, "name");
+	const char *value = json_string_value(json_object_get(m, "value"));
 	regex_t regex;
 
 	if (!*name || strlen(name) > SILENCE_TEXT_MAX || !is_op(op) || !value || strlen(value) > SILENCE_TEXT_MAX)
@@ -101,8 +88,8 @@ static json_t *copy_matchers(const json_t *given, struct strbuf *ret_error)
 		if (ret_error->len)
 			break;
 		if (is_matcher(m))
-			json_array_append_new(copy, json_pack("{s:s, s:s, s:s}", "name", text_of(m, "name"), "op",
-							      text_of(m, "op"), "value", text_of(m, "value")));
+			json_array_append_new(copy, json_pack("{s:s, s:s, s:s}", "name", json_field_text(m, "name"), "op",
+							      json_field_text(m, "op"), "value", json_field_text(m, "value")));
 		else
 			strbuf_addf(ret_error, "matcher %zu needs name, op (=, !=, =~ or !~) and value", i + 1);
 	}
@@ -111,14 +98,14 @@ static json_t *copy_matchers(const json_t *given, struct strbuf *ret_error)
 
 json_t *silence_read(const json_t *given, int64_t now_ns, struct strbuf *ret_error)
 {
-	int64_t starts = time_of(given, "starts_ns", now_ns), ends = time_of(given, "ends_ns", 0);
+	int64_t starts = json_field_ns(given, "starts_ns", now_ns), ends = json_field_ns(given, "ends_ns", 0);
 	json_t *matchers = copy_matchers(given, ret_error);
 	char id[ULID_LEN + 1];
 	uint8_t rnd[10];
 
-	if (!*text_of(given, "author") || strlen(text_of(given, "author")) > SILENCE_TEXT_MAX)
+	if (!*json_field_text(given, "author") || strlen(json_field_text(given, "author")) > SILENCE_TEXT_MAX)
 		strbuf_addstr(ret_error, ret_error->len ? "" : "author is missing");
-	if (!*text_of(given, "comment") || strlen(text_of(given, "comment")) > 4 * SILENCE_TEXT_MAX)
+	if (!*json_field_text(given, "comment") || strlen(json_field_text(given, "comment")) > 4 * SILENCE_TEXT_MAX)
 		strbuf_addstr(ret_error, ret_error->len ? "" : "comment is missing: say why");
 	if (ends <= starts || ends <= now_ns)
 		strbuf_addstr(ret_error, ret_error->len ? "" : "ends_ns is missing, past, or before starts_ns");
@@ -130,13 +117,14 @@ json_t *silence_read(const json_t *given, int64_t now_ns, struct strbuf *ret_err
 	}
 	ulid_format((uint64_t)(now_ns / NSEC_PER_MSEC), rnd, id);
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "id", id, "matchers", matchers, "author",
-			 json_text(text_of(given, "author")), "comment", json_text(text_of(given, "comment")),
+			 json_text(json_field_text(given, "author")), "comment", json_text(json_field_text(given, "comment")),
 			 "starts_ns", json_ns(starts), "ends_ns", json_ns(ends));
 }
 
 static bool matches(const json_t *m, const json_t *labels)
 {
-	const char *op = text_of(m, "op"), *value = text_of(m, "value"), *label = text_of(labels, text_of(m, "name"));
+	const char *op = json_field_text(m, "op"), *value = json_field_text(m, "value");
+	const char *label = json_field_text(labels, json_field_text(m, "name"));
 	bool negative = *op == '!', same;
 	regex_t regex;
 
@@ -154,7 +142,7 @@ bool silence_matches(const json_t *silence, const json_t *labels, int64_t now_ns
 	const json_t *list = json_object_get(silence, "matchers"), *m;
 	size_t i;
 
-	if (now_ns < time_of(silence, "starts_ns", 0) || now_ns >= time_of(silence, "ends_ns", 0))
+	if (now_ns < json_field_ns(silence, "starts_ns", 0) || now_ns >= json_field_ns(silence, "ends_ns", 0))
 		return false;
 	json_array_foreach (list, i, m)
 		if (!matches(m, labels))

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/strbuf.h"
+#include "base/timeutil.h"
 
 #define STATEMENTS_MAX 512
 #define JSON_SAFE_MAX (INT64_C(1) << 53)
@@ -224,4 +225,18 @@ void sql_add_uri(struct strbuf *b, const char *path)
 		else
 			strbuf_addf(b, "%%%02X", (unsigned char)*path);
 	strbuf_addstr(b, "?mode=ro");
+}
+
+const char *json_field_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+int64_t json_field_ns(const json_t *object, const char *key, int64_t fallback)
+{
+	int64_t value;
+
+	return int_parse(json_field_text(object, key), &value) ? fallback : value;
 }

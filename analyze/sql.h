@@ -42,6 +42,10 @@ json_t *sql_row_json(sqlite3_stmt *stmt);
 /* A path as a URI that opens it read-only (RFC 3986, https://www.sqlite.org/uri.html). */
 void sql_add_uri(struct strbuf *b, const char *path);
 
+/* Fields of an object in this notation: "" when it is no text; fallback when it is no decimal text. */
+const char *json_field_text(const json_t *object, const char *key);
+int64_t json_field_ns(const json_t *object, const char *key, int64_t fallback);
+
 /* Helpers for the same notation. */
 json_t *json_ns(int64_t ns);
 json_t *json_int(int64_t value); /* a string when beyond 2^53 */
