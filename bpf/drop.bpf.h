@@ -102,8 +102,7 @@ static __always_inline struct net_device *device_of(struct sk_buff *skb)
 
 struct drop_owner {
 	struct kw_cg cg;
-	u32 netns;
-	bool host;
+	struct kw_netns ns;
 };
 
 static __always_inline void drop_owner_of(struct sock *sk, struct net_device *dev, const struct kw_flow *flow,
@@ -121,11 +120,11 @@ static __always_inline void drop_owner_of(struct sock *sk, struct net_device *de
 	else if (sk)
 		net = BPF_CORE_READ(sk, __sk_common.skc_net.net);
 	if (net)
-		ret->netns = kw_netns_of(net, &ret->host);
+		kw_netns_of(net, &ret->ns);
 	if (!kw_cg_is_root(&ret->cg))
 		return;
-	if (ret->netns && !ret->host)
-		kw_owner_of_netns(ret->netns, &ret->cg);
+	if (ret->ns.inode && !ret->ns.host)
+		kw_owner_of_netns(ret->ns.key, &ret->cg);
 	if (kw_cg_is_root(&ret->cg) && !kw_owner_of_addr(&flow->saddr, &ret->cg))
 		kw_owner_of_addr(&flow->daddr, &ret->cg);
 }
@@ -171,7 +170,7 @@ static __always_inline int drop_handle(void *ctx, struct sk_buff *skb, void *loc
 	__builtin_memset(&r->p, 0, sizeof(r->p));
 	r->e.subject.cg = owner.cg;
 	r->p.reason = reason;
-	r->p.netns = owner.netns;
+	r->p.netns = owner.ns.inode;
 	r->p.location = (u64)location;
 	drop_fill(r, skb, dev, &flow);
 	r->e.frames = kw_stack(ctx, r->stack);

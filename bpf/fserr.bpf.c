@@ -10,7 +10,9 @@
  * same thread asks again.  XFS and btrfs say it themselves.
  *
  * Who filled it is known by samples: one in SAMPLE of the blocks reserved or
- * allocated is noted for its cgroup, as so many.
+ * allocated is noted for its cgroup, as so many.  What was taken long ago may be
+ * free again, so it counts half after HALF_LIFE_NS.  Device numbers are given to
+ * other file systems soon: their UUID is part of the key.
  */
 #include "bpf/kwhy.bpf.h"
 
@@ -21,6 +23,7 @@ struct bpf_map; /* opaque to us; the first argument of callbacks */
 #define ENOSPC 28
 #define SB_RDONLY 1
 #define SAMPLE 64
+#define HALF_LIFE_NS 600000000000ULL       /* ten minutes */
 #define TOLD_NS 100000000ULL                /* refusals of one cgroup are told this often */
 #define EXT4_MB_DELALLOC_RESERVED 0x0400    /* fs/ext4/ext4.h: reserved earlier, and counted then */
 
@@ -29,12 +32,14 @@ enum { ERROR_FOUND = 1, SHUT_DOWN = 2 };
 /* What a cgroup took from a file system: blocks in bytes, inodes by number. */
 struct taker_key {
 	struct kw_cg cg;
+	u64 fs; /* halves of its UUID combined */
 	u32 dev;
 	u32 inodes;
 };
 
 struct taker {
 	u64 taken;
+	u64 aged_ns; /* when taken was halved last */
 	struct kw_party party;
 };
 
@@ -68,20 +73,46 @@ struct {
 KW_RECORD(nospace);
 KW_RECORD(fserror);
 
+static __always_inline void key_of(struct super_block *sb, u32 inodes, const struct kw_cg *cg, struct taker_key *ret)
+{
+	u64 halves[2] = {};
+
+	BPF_CORE_READ_INTO(&halves, sb, s_uuid);
+	ret->cg = *cg;
+	ret->fs = halves[0] ^ halves[1];
+	ret->dev = BPF_CORE_READ(sb, s_dev);
+	ret->inodes = inodes;
+}
+
+/* Bytes or inodes that count now.  Two CPUs may both halve: the sums are samples anyway. */
+static __always_inline u64 still_taken(struct taker *t, u64 now)
+{
+	u64 halvings = now > t->aged_ns ? (now - t->aged_ns) / HALF_LIFE_NS : 0;
+
+	if (halvings) {
+		t->taken = halvings < 64 ? t->taken >> halvings : 0;
+		t->aged_ns += halvings * HALF_LIFE_NS;
+	}
+	return t->taken;
+}
+
 static __always_inline void take(struct super_block *sb, u32 inodes, u64 amount)
 {
-	struct taker_key key = { .dev = BPF_CORE_READ(sb, s_dev), .inodes = inodes };
-	struct taker fresh = {}, *t;
+	u64 now = bpf_ktime_get_boot_ns();
+	struct taker fresh = { .aged_ns = now }, *t;
+	struct taker_key key;
 
 	kw_party_of((struct task_struct *)bpf_get_current_task(), &fresh.party);
-	key.cg = fresh.party.cg;
+	key_of(sb, inodes, &fresh.party.cg, &key);
 	t = bpf_map_lookup_elem(&takers, &key);
 	if (!t) {
 		bpf_map_update_elem(&takers, &key, &fresh, BPF_NOEXIST);
 		t = bpf_map_lookup_elem(&takers, &key);
 	}
-	if (t)
-		__sync_fetch_and_add(&t->taken, amount);
+	if (!t)
+		return;
+	still_taken(t, now);
+	__sync_fetch_and_add(&t->taken, amount);
 }
 
 static __always_inline bool sampled(void)
@@ -129,21 +160,27 @@ int BPF_PROG(ext4_allocated, struct ext4_allocation_request *ar, u64 block)
 }
 
 struct search {
+	u64 fs;
 	u32 dev;
 	u32 inodes;
+	u64 now;
 	u64 taken;
-	struct taker best;
+	u64 most;
+	struct kw_party best;
 };
 
 /* bpf_for_each_map_elem() callback: who took most. */
 static long search_taker(struct bpf_map *map, struct taker_key *key, struct taker *t, struct search *s)
 {
-	if (key->dev != s->dev || key->inodes != s->inodes)
+	u64 taken;
+
+	if (key->fs != s->fs || key->dev != s->dev || key->inodes != s->inodes)
 		return 0;
-	s->taken += t->taken;
-	if (t->taken > s->best.taken) {
-		s->best.taken = t->taken;
-		s->best.party = t->party;
+	taken = still_taken(t, s->now);
+	s->taken += taken;
+	if (taken > s->most) {
+		s->most = taken;
+		s->best = t->party;
 	}
 	return 0;
 }
@@ -170,7 +207,7 @@ static __always_inline void ext4_numbers(struct super_block *sb, struct kw_nospa
 static __always_inline void tell_refusal(struct super_block *sb, const struct kw_party *self,
 					 const struct taker_key *key, u64 count, bool is_ext4)
 {
-	struct search s = { .dev = key->dev, .inodes = key->inodes };
+	struct search s = { .fs = key->fs, .dev = key->dev, .inodes = key->inodes, .now = bpf_ktime_get_boot_ns() };
 	struct kw_nospace_record *r = kw_begin(KW_KIND_nospace, &self->cg, sizeof(*r), sizeof(r->p));
 
 	if (!r)
@@ -186,9 +223,9 @@ static __always_inline void tell_refusal(struct super_block *sb, const struct kw
 	if (is_ext4)
 		ext4_numbers(sb, &r->p);
 	bpf_for_each_map_elem(&takers, search_taker, &s, 0);
-	if (s.best.taken) {
-		r->e.peer = s.best.party;
-		r->p.peer_bytes = s.best.taken;
+	if (s.most) {
+		r->e.peer = s.best;
+		r->p.peer_bytes = s.most;
 		r->p.taken_bytes = s.taken;
 		if (kw_cg_same(&r->e.peer.cg, &self->cg))
 			r->e.flags = KW_FLAG_PEER_SELF;
@@ -198,7 +235,7 @@ static __always_inline void tell_refusal(struct super_block *sb, const struct kw
 
 static __noinline int refuse(struct super_block *sb, u32 inodes, u32 is_ext4)
 {
-	struct taker_key key = { .dev = BPF_CORE_READ(sb, s_dev), .inodes = inodes };
+	struct taker_key key = {};
 	struct refused fresh = {}, *f;
 	u64 now = bpf_ktime_get_boot_ns();
 	struct kw_party self;
@@ -206,7 +243,7 @@ static __noinline int refuse(struct super_block *sb, u32 inodes, u32 is_ext4)
 	kw_party_of((struct task_struct *)bpf_get_current_task(), &self);
 	if (kw_is_own(self.pid))
 		return 0;
-	key.cg = self.cg;
+	key_of(sb, inodes, &self.cg, &key);
 	f = bpf_map_lookup_elem(&refusals, &key);
 	if (!f) {
 		bpf_map_update_elem(&refusals, &key, &fresh, BPF_NOEXIST);

@@ -549,6 +549,10 @@ struct sb_writers {
 	struct percpu_rw_semaphore rw_sem[3];
 };
 
+typedef struct {
+	__u8 b[16];
+} uuid_t;
+
 struct super_block {
 	dev_t s_dev;
 	struct block_device *s_bdev;
@@ -557,6 +561,7 @@ struct super_block {
 	char s_id[32];
 	unsigned long s_flags;
 	unsigned char s_blocksize_bits;
+	uuid_t s_uuid;
 	void *s_fs_info;
 };
 

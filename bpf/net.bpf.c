@@ -45,6 +45,18 @@ int BPF_PROG(net_owner, struct sock *sk)
 	return 0;
 }
 
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(net_owner_gone, struct cgroup *cgrp)
+{
+	struct kw_cg cg;
+	u8 gone = 1;
+
+	kw_cg_of_cgroup(cgrp, &cg);
+	if (cg.v2)
+		bpf_map_update_elem(&kw_owners_gone, &cg.v2, &gone, BPF_ANY);
+	return 0;
+}
+
 SEC("tp_btf/inet_sk_error_report")
 int BPF_PROG(netfail_error, struct sock *sk)
 {

@@ -5,6 +5,9 @@
  * A packet with a full socket belongs to the cgroup that made the socket.  One
  * without belongs to the cgroup that was seen last to own a socket with one of
  * its addresses, or a socket in its network namespace (never for the host's).
+ * The kernel gives inodes of namespaces, and people give addresses, to others
+ * when their owners are gone: owners are found by the cookie of the namespace,
+ * which is never used again, and are nobody's once their cgroup is removed.
  */
 #ifndef KWHY_BPF_NET_H
 #define KWHY_BPF_NET_H
@@ -26,12 +29,21 @@ struct kw_flow {
 	struct kw_addr saddr, daddr;
 };
 
+/* By kw_netns.key. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
-	__type(key, u32);
+	__type(key, u64);
 	__type(value, struct kw_cg);
 } kw_netns_owner SEC(".maps");
+
+/* Cgroups of the v2 hierarchy (those that sockets know) that were removed lately. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, u64);
+	__type(value, u8);
+} kw_owners_gone SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -48,15 +60,19 @@ static __always_inline void kw_addr_of_v4(u32 addr, struct kw_addr *ret)
 	__builtin_memcpy(&ret->bytes[12], &addr, sizeof(addr));
 }
 
-static __always_inline u32 kw_netns_of(struct net *net, bool *ret_host)
-{
-	u32 inode = BPF_CORE_READ(net, ns.inum);
-	u64 cookie = 0;
+struct kw_netns {
+	u64 key; /* its cookie; before 5.12 its inode */
+	u32 inode;
+	bool host;
+};
 
+static __always_inline void kw_netns_of(struct net *net, struct kw_netns *ret)
+{
+	ret->inode = BPF_CORE_READ(net, ns.inum);
+	ret->key = ret->inode;
 	if (bpf_core_field_exists(net->net_cookie))
-		cookie = BPF_CORE_READ(net, net_cookie);
-	*ret_host = cookie == KW_NETNS_INIT_COOKIE || inode == KW_NETNS_INIT_INODE;
-	return inode;
+		ret->key = BPF_CORE_READ(net, net_cookie);
+	ret->host = ret->key == KW_NETNS_INIT_COOKIE || ret->inode == KW_NETNS_INIT_INODE;
 }
 
 /* Request and time-wait sockets are short structs without an owner. */
@@ -104,17 +120,14 @@ static __always_inline void kw_flow_of_sock(struct sock *sk, struct kw_flow *ret
 static __always_inline void kw_learn_owner(struct sock *sk, const struct kw_cg *cg)
 {
 	struct kw_flow flow = {};
-	struct net *net;
-	bool host;
-	u32 inode;
+	struct kw_netns ns;
 
 	if (kw_cg_is_root(cg))
 		return;
-	net = BPF_CORE_READ(sk, __sk_common.skc_net.net);
-	inode = kw_netns_of(net, &host);
-	if (host || !inode)
+	kw_netns_of(BPF_CORE_READ(sk, __sk_common.skc_net.net), &ns);
+	if (ns.host || !ns.inode)
 		return;
-	bpf_map_update_elem(&kw_netns_owner, &inode, cg, BPF_ANY);
+	bpf_map_update_elem(&kw_netns_owner, &ns.key, cg, BPF_ANY);
 	kw_flow_of_sock(sk, &flow);
 	/* 127.0.0.0/8 and ::, ::1 are in every namespace */
 	if (flow.saddr.bytes[12] == 127 || (!flow.saddr.bytes[12] && !flow.saddr.bytes[0]))
@@ -122,12 +135,22 @@ static __always_inline void kw_learn_owner(struct sock *sk, const struct kw_cg *
 	bpf_map_update_elem(&kw_addr_owner, &flow.saddr, cg, BPF_ANY);
 }
 
-/* Leaves ret alone when nobody is known. */
-static __always_inline void kw_owner_of_netns(u32 inode, struct kw_cg *ret)
+static __always_inline bool kw_owner_there(const struct kw_cg *cg)
 {
-	struct kw_cg *cg = bpf_map_lookup_elem(&kw_netns_owner, &inode);
+	u64 id;
 
-	if (cg)
+	if (!cg)
+		return false;
+	id = cg->v2;
+	return !bpf_map_lookup_elem(&kw_owners_gone, &id);
+}
+
+/* Leaves ret alone when nobody is known. */
+static __always_inline void kw_owner_of_netns(u64 key, struct kw_cg *ret)
+{
+	struct kw_cg *cg = bpf_map_lookup_elem(&kw_netns_owner, &key);
+
+	if (kw_owner_there(cg))
 		*ret = *cg;
 }
 
@@ -135,9 +158,10 @@ static __always_inline bool kw_owner_of_addr(const struct kw_addr *addr, struct 
 {
 	struct kw_cg *cg = bpf_map_lookup_elem(&kw_addr_owner, addr);
 
-	if (cg)
-		*ret = *cg;
-	return cg != NULL;
+	if (!kw_owner_there(cg))
+		return false;
+	*ret = *cg;
+	return true;
 }
 
 #endif

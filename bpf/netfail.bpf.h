@@ -27,17 +27,14 @@ static __always_inline int netfail_handle(struct sock *sk, u32 error, u32 state)
 	struct kw_netfail_record *r;
 	struct kw_flow flow = {};
 	struct kw_cg cg = {};
-	struct net *net;
-	u32 netns;
-	bool host;
+	struct kw_netns ns;
 
 	if (!error || !kw_sock_full(sk) || kw_is_off())
 		return 0;
-	net = BPF_CORE_READ(sk, __sk_common.skc_net.net);
-	netns = kw_netns_of(net, &host);
+	kw_netns_of(BPF_CORE_READ(sk, __sk_common.skc_net.net), &ns);
 	kw_cg_of_sock(sk, &cg);
-	if (kw_cg_is_root(&cg) && !host)
-		kw_owner_of_netns(netns, &cg);
+	if (kw_cg_is_root(&cg) && !ns.host)
+		kw_owner_of_netns(ns.key, &cg);
 	r = kw_begin(KW_KIND_netfail, &cg, sizeof(*r), sizeof(r->p));
 	if (!r)
 		return 0;
@@ -46,7 +43,7 @@ static __always_inline int netfail_handle(struct sock *sk, u32 error, u32 state)
 	r->e.subject.cg = cg;
 	r->e.error = error;
 	netfail_peer(&flow, &cg, &r->e.peer.cg);
-	r->p.netns = netns;
+	r->p.netns = ns.inode;
 	r->p.family = flow.family;
 	r->p.protocol = BPF_CORE_READ(sk, sk_protocol);
 	r->p.state = state;

@@ -11,6 +11,7 @@ static const struct attach_choice hooks[] = {
 	{ "free", "drop_reason", true, NULL },
 	{ "free", "drop_plain", true, "the kernel's reason for a drop: only the place tells what it was" },
 	{ "owner", "net_owner", false, "whose packets without a socket are" },
+	{ "gone", "net_owner_gone", false, "that an address or a network changed hands" },
 	{ 0 },
 };
 

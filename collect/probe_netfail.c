@@ -8,6 +8,7 @@ static const struct attach_choice hooks[] = {
 	{ "error", "netfail_error", true, "refused, reset and unreachable connections" },
 	{ "port", "netfail_port", false, "connects that found no free local port" },
 	{ "owner", "net_owner", false, "which container the other end belongs to" },
+	{ "gone", "net_owner_gone", false, "that an address or a network changed hands" },
 	{ 0 },
 };
 

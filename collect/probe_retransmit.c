@@ -4,6 +4,7 @@
 static const struct attach_choice hooks[] = {
 	{ "retransmit", "retransmit_skb", true, "TCP segments sent again" },
 	{ "owner", "net_owner", false, "whose sockets of the host inside a container's network are" },
+	{ "gone", "net_owner_gone", false, "that an address or a network changed hands" },
 	{ 0 },
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
  * An operation failed because its file system has no blocks or no inodes left. subject: who was refused; peer: who
- * allocated most of it since kwhy began to look, by samples of one in 64.
+ * allocated most of it lately (what is ten minutes old counts half), by samples of one in 64.
  */
 #ifndef KWHY_SCHEMA_EV_NOSPACE_H
 #define KWHY_SCHEMA_EV_NOSPACE_H

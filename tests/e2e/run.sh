@@ -123,6 +123,10 @@ run_healthy() {
 	if [[ -n $bad ]]; then not_ok healthy "$bad"; else ok "healthy host, ${healthy_seconds} s: nothing above info"; fi
 }
 
+if ! [[ -x $FAULTS ]]; then
+	not_ok "faults end to end" "no $FAULTS: run make $FAULTS first"
+	exit 1
+fi
 if ! [[ $EUID -eq 0 ]]; then
 	skip "faults end to end" "needs root"
 	exit 0
