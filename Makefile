@@ -36,7 +36,8 @@ FOLDERS := base schema collect aggregate analyze web cli
 SRCS := $(sort $(foreach f,$(FOLDERS),$(wildcard $(f)/*.c)))
 MAIN := $(wildcard cli/main.c)
 BPF_SRCS := $(if $(NOBPF),,$(sort $(wildcard bpf/*.bpf.c)))
-EMBEDDED := $(sort $(wildcard analyze/rules/*.yaml analyze/alertrules/*.yaml schema/sql/*.sql schema/*.json web/static/*))
+EMBEDDED := $(sort $(wildcard analyze/rules/*.yaml analyze/alertrules/*.yaml analyze/queries/*.sql schema/sql/*.sql \
+	schema/*.json schema/VIEWS.md web/static/*))
 UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_SUPPORT := $(sort $(filter-out $(UNIT_SRCS),$(wildcard tests/unit/*.c)))
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))

@@ -25,6 +25,7 @@ enum {
 
 #define CLI_ARGS_MAX 256
 #define CLI_OWN_PIDS_MAX 8
+#define CLI_PARAMS_MAX 8
 
 struct cli {
 	const struct verb *verb;
@@ -38,10 +39,12 @@ struct cli {
 	int64_t since_ns, until_ns, at_ns; /* 0: not given */
 	bool json, csv, md, html, follow, supervised, help;
 	const char *bundle, *incident, *redact;
-	const char *kind, *container, *verify, *capture, *status, *severity, *cause;
+	const char *kind, *container, *verify, *keep, *capture, *status, *severity, *cause;
 	int64_t limit, capture_max;
 	int64_t own_pids[CLI_OWN_PIDS_MAX];
 	size_t own_pid_count;
+	const char *saved, *params[CLI_PARAMS_MAX]; /* "name=value" */
+	size_t param_count;
 };
 
 struct verb {
@@ -70,6 +73,15 @@ int cli_run_on_bundle(struct cli *cli);
  * Opens the store and selects what --since and --until ask for; says what is wrong and returns an exit code (0: fine).
  */
 int cli_open(const struct cli *cli, struct reader **ret_reader);
+/*
+ * For `kwhy query`: the SQL of --saved and the values of its parameters.  An exit code.  The query belongs to *ret_all.
+ */
+struct saved_queries;
+struct saved_values;
+int cli_saved_query(const struct cli *cli, struct reader *r, struct saved_queries **ret_all, const char **ret_sql,
+		    struct saved_values *ret_values);
+/* Prints the saved queries there are; an exit code. */
+int cli_list_saved(const struct cli *cli);
 /* By an id, or the beginning of exactly one: -ENOENT none, -EINVAL several.  *ret_report is a new reference. */
 int cli_find_report(struct reader *r, const char *text, json_t **ret_report);
 /*

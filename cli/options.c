@@ -15,6 +15,7 @@ enum option_type {
 	OPTION_INT,
 	OPTION_SIZE,
 	OPTION_PIDS,
+	OPTION_PARAM,
 	OPTION_SET,
 	OPTION_CONFIG,
 };
@@ -53,8 +54,11 @@ static const struct option_info options[] = {
 	{ "capture-max", OPTION_SIZE, AT(capture_max), "SIZE", "stop capturing at this size" },
 	{ "own-pid", OPTION_PIDS, 0, "PID", "a process to leave out; may be repeated" },
 	{ "supervised", OPTION_FLAG, AT(supervised), "", "ends with its parent, and leaves its parent's children out" },
+	{ "saved", OPTION_TEXT, AT(saved), "NAME", "run this saved query" },
+	{ "param", OPTION_PARAM, 0, "NAME=VALUE", "a parameter of the saved query; may be repeated" },
 	{ "verify", OPTION_MAYBE, AT(verify), "[=EXPECTED.jsonl]",
 	  "compare with what was reported before (FILE.reports.jsonl)" },
+	{ "keep", OPTION_TEXT, AT(keep), "DIR", "make the store in this new directory and leave it there, for --state" },
 	{ "bundle", OPTION_TEXT, AT(bundle), "FILE", "read this bundle instead of a state directory" },
 	{ "incident", OPTION_TEXT, AT(incident), "ID", "the time of this incident, and what led to it" },
 	{ "redact", OPTION_TEXT, AT(redact), "LEVEL",
@@ -148,6 +152,11 @@ static int set_value(struct cli *cli, const struct option_info *o, const char *v
 		if (cli->own_pid_count == CLI_OWN_PIDS_MAX || read_int(value, &cli->own_pids[cli->own_pid_count]))
 			return bad_value(err, o, value, "a process id, at most eight times");
 		cli->own_pid_count++;
+		return 0;
+	case OPTION_PARAM:
+		if (cli->param_count == CLI_PARAMS_MAX || !strchr(value, '='))
+			return bad_value(err, o, value, "NAME=VALUE, at most eight times");
+		cli->params[cli->param_count++] = value;
 		return 0;
 	case OPTION_SET:
 	case OPTION_CONFIG:

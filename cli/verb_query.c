@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analyze/queries.h"
 #include "base/log.h"
 #include "base/timeutil.h"
 #include "cli/cli.h"
@@ -120,7 +121,7 @@ static int take_row(void *ctx, int count, const char *const *names, const struct
 	return o->table.failed ? -ENOMEM : ferror(stdout) ? -EPIPE : 0;
 }
 
-int verb_query(struct cli *cli)
+static int run(struct cli *cli, struct reader *r, const char *sql, const struct query_param *params, size_t count)
 {
 	struct output o = { .cli = cli };
 	const struct query_limits limits = {
@@ -129,25 +130,58 @@ int verb_query(struct cli *cli)
 						: TABLE_ROWS,
 		.time_ns = 60 * NSEC_PER_SEC,
 	};
-	const struct query_param params[] = {
-		{ .name = ":since", .type = PARAM_INT, .integer = cli->since_ns },
-		{ .name = ":until", .type = PARAM_INT, .integer = cli->until_ns ? cli->until_ns : INT64_MAX },
-		{ .name = ":now", .type = PARAM_INT, .integer = cli->now_ns },
-	};
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
-	struct reader *r;
-	int64_t n;
-	int code = cli_open(cli, &r);
+	int64_t n = reader_query(r, sql, params, count, &limits, take_row, &o, &err);
+	int code;
 
-	if (code)
-		return code;
-	n = reader_query(r, cli->args[0], params, ARRAY_SIZE(params), &limits, take_row, &o, &err);
 	if (o.table.cell_count)
 		table_print(&o.table);
 	if (n == -E2BIG && cli->limit)
 		n = cli->limit; /* as many as were asked for */
 	code = n == -EPIPE ? CLI_OK : cli_query_done(cli, r, n, &err);
 	table_cleanup(&o.table);
+	return code;
+}
+
+static int run_sql(struct cli *cli, struct reader *r)
+{
+	const struct query_param params[] = {
+		{ .name = ":since", .type = PARAM_INT, .integer = cli->since_ns },
+		{ .name = ":until", .type = PARAM_INT, .integer = cli->until_ns ? cli->until_ns : INT64_MAX },
+		{ .name = ":now", .type = PARAM_INT, .integer = cli->now_ns },
+	};
+
+	return run(cli, r, cli->args[0], params, ARRAY_SIZE(params));
+}
+
+static int run_saved(struct cli *cli, struct reader *r)
+{
+	struct saved_queries *all = NULL;
+	struct saved_values values;
+	const char *sql;
+	int code = cli_saved_query(cli, r, &all, &sql, &values);
+
+	if (!code)
+		code = run(cli, r, sql, values.params, values.count);
+	saved_queries_free(all);
+	return code;
+}
+
+int verb_query(struct cli *cli)
+{
+	struct reader *r;
+	int code;
+
+	if (!cli->saved && !cli->arg_count)
+		return cli_list_saved(cli);
+	if (cli->saved ? cli->arg_count > 0 : cli->param_count > 0) {
+		log_error("either SQL, or --saved NAME with its parameters");
+		return CLI_USAGE;
+	}
+	code = cli_open(cli, &r);
+	if (code)
+		return code;
+	code = cli->saved ? run_saved(cli, r) : run_sql(cli, r);
 	reader_free(r);
 	return code;
 }

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "aggregate/aggregate.h"
 #include "aggregate/capture.h"
@@ -143,22 +144,38 @@ static int fill_from_bundle(const struct cli *cli, const char *dir)
 	return r ? CLI_STORE : CLI_OK;
 }
 
+/* A new one: what is in a directory already is nobody's to mix with. */
+static int make_directory(const struct cli *cli, char *ret_dir, size_t size)
+{
+	int r;
+
+	if (!cli->keep) {
+		r = dir_make_temporary(ret_dir, size, "kwhy-replay");
+		if (r)
+			log_error("cannot make a temporary directory: %s", strerror(-r));
+		return r ? CLI_STORE : CLI_OK;
+	}
+	if ((size_t)snprintf(ret_dir, size, "%s", cli->keep) >= size || mkdir(cli->keep, 0755)) {
+		log_error("cannot make %s: %s", cli->keep, strerror(errno));
+		return CLI_STORE;
+	}
+	return CLI_OK;
+}
+
 int verb_replay(struct cli *cli)
 {
 	AUTO(strbuf) struct strbuf reports = STRBUF_INIT, err = STRBUF_INIT;
 	bool bundle = bundle_is(cli->args[0]);
 	char dir[PATH_MAX];
-	int code, filled, r;
+	int code, filled;
 
 	if (cli->arg_count > 1 && !cli->verify) {
 		log_error("a second file is what --verify compares with");
 		return CLI_USAGE;
 	}
-	r = dir_make_temporary(dir, sizeof(dir), "kwhy-replay");
-	if (r) {
-		log_error("cannot make a temporary directory: %s", strerror(-r));
-		return CLI_STORE;
-	}
+	code = make_directory(cli, dir, sizeof(dir));
+	if (code)
+		return code;
 	filled = bundle ? fill_from_bundle(cli, dir) : fill_store(cli, dir);
 	code = filled == CLI_PARTIAL ? CLI_OK : filled;
 	if (!code && diagnose_store(dir, cli->config, bundle, &reports, &err)) {
@@ -169,6 +186,7 @@ int verb_replay(struct cli *cli)
 		code = verify(cli, dir, bundle, &reports);
 	else if (!code)
 		term_print(strbuf_str(&reports));
-	dir_remove(dir);
+	if (!cli->keep)
+		dir_remove(dir);
 	return code ? code : filled;
 }

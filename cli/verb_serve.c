@@ -147,7 +147,7 @@ static void say_report(void *ctx, const json_t *report)
 	const char *headline = json_string_value(json_object_get(report, "headline"));
 	const char *status = json_string_value(json_object_get(report, "status"));
 
-	(void)ctx;
+	web_tell_report(ctx, report);
 	log_debug("incident %s: %s", status ? status : "?", headline ? headline : "?");
 }
 
@@ -192,7 +192,7 @@ static void say_lines(const char *text)
 	}
 }
 
-static struct analyzer *start_analyzer(const struct cli *cli, bool *warned)
+static struct analyzer *start_analyzer(const struct cli *cli, struct web *web, bool *warned)
 {
 	const struct analyzer_options options = { .state_dir = cli->state,
 						  .config = cli->config,
@@ -208,7 +208,7 @@ static struct analyzer *start_analyzer(const struct cli *cli, bool *warned)
 		return NULL;
 	}
 	say_lines(strbuf_str(&err));
-	analyzer_on_report(a, say_report, NULL);
+	analyzer_on_report(a, say_report, web);
 	*warned = false;
 	return a;
 }
@@ -252,7 +252,7 @@ static void alarm_stop(struct alarm *alarm)
 }
 
 /* Until a signal asks to stop.  The store may appear late, vanish, and come back. */
-static void serve_until_stopped(const struct cli *cli, struct alarm *alarm, int signals)
+static void serve_until_stopped(const struct cli *cli, struct web *web, struct alarm *alarm, int signals)
 {
 	struct analyzer *a = NULL;
 	bool warned = false, failing = false;
@@ -261,7 +261,7 @@ static void serve_until_stopped(const struct cli *cli, struct alarm *alarm, int 
 
 	/* A bundle is as it was: nothing comes that could be analysed. */
 	while (cli->bundle && !signals_wait(signals, RETRY_MS))
-		;
+		web_tell_ticks(web, 0);
 	while (!cli->bundle) {
 		if (a && analyzer_outdated(a)) {
 			log_info("the site's rules changed; they are loaded again");
@@ -269,7 +269,7 @@ static void serve_until_stopped(const struct cli *cli, struct alarm *alarm, int 
 			a = NULL;
 		}
 		if (!a)
-			a = start_analyzer(cli, &warned);
+			a = start_analyzer(cli, web, &warned);
 		r = a ? analyzer_run(a) : 0;
 		if (r < 0 && !failing && r != -ENOENT && r != -ENODATA)
 			log_warning("analysis stopped: %s; trying again", strerror(-r));
@@ -277,6 +277,7 @@ static void serve_until_stopped(const struct cli *cli, struct alarm *alarm, int 
 		if (r > 0)
 			note_progress(cli, &noted_ns);
 		alarm_run(alarm);
+		web_tell_ticks(web, r);
 		wait = a && r >= 0 ? ANALYZE_MS : RETRY_MS;
 		if (signals_wait(signals, wait))
 			break;
@@ -322,7 +323,7 @@ int verb_serve(struct cli *cli)
 	log_info("serving %s", listen.url);
 	if (!cli->bundle)
 		alarm_start(cli, listen.url, &alarm);
-	serve_until_stopped(cli, &alarm, signals);
+	serve_until_stopped(cli, web, &alarm, signals);
 	alarm_stop(&alarm);
 	server_stop(server);
 	web_free(web);

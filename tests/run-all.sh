@@ -124,7 +124,12 @@ tier() {
 		build fuzz tests-fuzz
 		run_corpora fuzz "$BUILD"
 		;;
-	replay) build replay all tests-replay && run_script replay 300 tests/replay/run.sh ;;
+	replay)
+		if build replay all tests-replay; then
+			run_script replay 300 tests/replay/run.sh
+			run_script replay 300 tests/replay/queries.sh
+		fi
+		;;
 	bpf) build bpf all && run_script bpf 900 tests/bpf/run.sh ;;
 	faults) build faults all tests-faults && run_script faults 3600 tests/e2e/run.sh --sample "${FAULTS_SAMPLE:-24}" ;;
 	asan)

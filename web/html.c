@@ -26,6 +26,16 @@ void html_time(struct strbuf *b, int64_t wall_ns)
 	strbuf_addstr(b, "</time>");
 }
 
+void html_time_short(struct strbuf *b, int64_t wall_ns)
+{
+	AUTO(strbuf) struct strbuf iso = STRBUF_INIT;
+
+	time_format(&iso, wall_ns);
+	/* 2026-11-22T10:01:02.345Z */
+	strbuf_addf(b, "<time class=\"short\" datetime=\"%s\">%.8s</time>", strbuf_str(&iso),
+		    iso.len > 19 ? strbuf_str(&iso) + 11 : "");
+}
+
 void html_span(struct strbuf *b, int64_t ns)
 {
 	AUTO(strbuf) struct strbuf text = STRBUF_INIT;
@@ -36,24 +46,30 @@ void html_span(struct strbuf *b, int64_t ns)
 
 void text_quantity(struct strbuf *b, double value, const char *unit)
 {
+	static const char *const said[] = { "ns", "bytes", "bytes per s", "ratio", "count", "" };
 	bool fits = value > -9e18 && value < 9e18;
 
-	if (isnan(value))
+	if (isnan(value)) {
 		strbuf_addstr(b, "unknown");
-	else if (!strcmp(unit, "ns") && fits)
+		return;
+	}
+	if (!strcmp(unit, "ns") && fits)
 		span_format(b, (int64_t)value);
-	else if (!strcmp(unit, "bytes") && fits)
+	else if (!strncmp(unit, "bytes", 5) && fits)
 		size_format(b, (int64_t)value);
 	else if (!strcmp(unit, "ratio"))
 		strbuf_addf(b, "%.3g %%", value * 100);
 	else if (value == floor(value) && fabs(value) < 1e15)
 		strbuf_addf(b, "%.0f", value);
 	else
-		strbuf_addf(b, "%.4g", value);
-	if (*unit && strcmp(unit, "ns") && strcmp(unit, "bytes") && strcmp(unit, "ratio") && strcmp(unit, "count")) {
-		strbuf_addch(b, ' ');
-		strbuf_add_plain(b, unit);
-	}
+		strbuf_addf(b, *unit ? "%.3g" : "%.4g", value);
+	if (!strcmp(unit, "bytes per s"))
+		strbuf_addstr(b, "/s");
+	for (size_t i = 0; i < ARRAY_SIZE(said); i++)
+		if (!strcmp(unit, said[i]))
+			return;
+	strbuf_addch(b, ' ');
+	strbuf_add_plain(b, unit);
 }
 
 void html_quantity(struct strbuf *b, double value, const char *unit)

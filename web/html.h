@@ -10,6 +10,8 @@
 
 /* <time datetime="...Z">2026-11-22 10:01:02.345</time>; "–" for 0. */
 void html_time(struct strbuf *b, int64_t wall_ns);
+/* Only the time of day: <time class="short" datetime="...Z">10:01:02</time>. */
+void html_time_short(struct strbuf *b, int64_t wall_ns);
 void html_span(struct strbuf *b, int64_t ns);
 /* A number with its unit ("ns", "bytes", "ratio", "count", ...) as people write it. */
 void html_quantity(struct strbuf *b, double value, const char *unit);

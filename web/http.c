@@ -16,6 +16,7 @@ void http_response_cleanup(struct http_response *res)
 	strbuf_cleanup(&res->body);
 	strbuf_cleanup(&res->location);
 	strbuf_cleanup(&res->detail);
+	stream_leave(res->stream);
 }
 
 const char *http_param(const struct http_request *req, const char *name)

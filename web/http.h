@@ -12,6 +12,7 @@
 
 #include "analyze/reader.h"
 #include "base/strbuf.h"
+#include "web/stream.h"
 
 #define HTTP_PARAMS_MAX 32
 #define HTTP_BODY_MAX (64 * 1024)
@@ -31,6 +32,7 @@ struct http_request {
 	const char *host;   /* Host header; NULL: none was sent */
 	const char *accept; /* NULL: none */
 	const char *content_type;
+	const char *last_event_id; /* NULL: none */
 	const char *body; /* NUL-terminated, NULL without one */
 	struct http_param params[HTTP_PARAMS_MAX];
 	unsigned int param_count;
@@ -51,6 +53,7 @@ struct http_response {
 	char filename[96]; /* sent as an attachment of this name */
 	struct strbuf location;
 	bool cacheable; /* an unchanging file; everything else is no-store */
+	struct stream_client *stream; /* the body goes on for as long as this does; NULL: it does not */
 
 	/* Set by http_problem(); routes_dispatch() turns it into problem+json or a page. */
 	struct strbuf detail;

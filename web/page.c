@@ -11,7 +11,7 @@
 static const struct {
 	const char *path, *name;
 } sections[] = {
-	{ "/", "Overview" },   { "/incidents", "Incidents" }, { "/events", "Events" }, { "/containers", "Containers" },
+	{ "/", "Overview" },   { "/incidents", "Incidents" }, { "/observe", "Observe" }, { "/events", "Events" }, { "/containers", "Containers" },
 	{ "/alerts", "Alerts" },
 	{ "/rules", "Rules" },
 	{ "/query", "Query" }, { "/agent", "Agent" },
@@ -42,12 +42,14 @@ void page_begin(struct http_response *res, const struct page *page)
 	strbuf_addstr(b, " · kwhy</title>\n<link rel=\"icon\" href=\"/static/icon.svg\" type=\"image/svg+xml\">\n"
 			 "<link rel=\"stylesheet\" href=\"/static/kwhy.css\">\n"
 			 "<script src=\"/static/kwhy.js\" defer></script>\n");
+	if (page->script)
+		strbuf_addf(b, "<script src=\"/static/%s\" defer></script>\n", page->script);
 	if (page->refresh)
 		strbuf_addf(b, "<noscript><meta http-equiv=\"refresh\" content=\"%u\"></noscript>\n",
 			    page->refresh * 2);
 	strbuf_addstr(b, "</head>\n<body");
 	if (page->refresh)
-		strbuf_addf(b, " data-refresh=\"%u\"", page->refresh);
+		strbuf_addf(b, " data-refresh=\"%u\"%s", page->refresh, page->on_incident ? " data-on=\"incident\"" : "");
 	strbuf_addstr(b, ">\n<a class=\"skip\" href=\"#main\">Skip to content</a>\n");
 	navigation(b, page->section);
 	strbuf_addstr(b, "<main id=\"main\" tabindex=\"-1\">\n");
@@ -107,7 +109,12 @@ void page_query_without(struct strbuf *b, const struct http_request *req, const 
 
 static bool is_relative(const char *name, const char *value)
 {
-	if (strcmp(name, "since") && strcmp(name, "until") && strcmp(name, "at"))
+	static const char *const moments[] = { "since", "until", "at", "from", "to" };
+	bool moment = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(moments); i++)
+		moment = moment || !strcmp(name, moments[i]);
+	if (!moment)
 		return false;
 	/* RFC 3339 with a zone, or plain nanoseconds: the same moment for everybody and for ever. */
 	if (value[strspn(value, "0123456789")] == 0)

@@ -12,7 +12,9 @@
 struct page {
 	const char *title;    /* before " · kwhy" */
 	const char *section;  /* path of the navigation entry that is current; NULL: none */
-	unsigned int refresh; /* seconds after which the page fetches itself again; 0: never */
+	unsigned int refresh; /* seconds between two times that it fetches itself again, at least; 0: it never does */
+	const char *script;   /* a file of web/static/ beside the one of every page; NULL: none */
+	bool on_incident;     /* it does when an incident changed, else with every tick */
 };
 
 void page_begin(struct http_response *res, const struct page *page);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analyze/queries.h"
+#include "analyze/viewdoc.h"
 #include "base/timeutil.h"
 #include "web/html.h"
 #include "web/page.h"
@@ -20,7 +22,21 @@ struct sql_request {
 	struct query_param params[HTTP_PARAMS_MAX];
 	char names[HTTP_PARAMS_MAX][32];
 	size_t count;
+	struct saved_queries *all; /* NULL: not asked for */
+	const struct saved_query *saved;
+	struct saved_values values;
+	struct strbuf messages; /* what is wrong with those of the site */
 };
+
+static void sql_request_free(struct sql_request *q)
+{
+	if (!q)
+		return;
+	saved_queries_free(q->all);
+	strbuf_cleanup(&q->messages);
+	free(q->text);
+	free(q);
+}
 
 /* "p_NAME=VALUE" binds :NAME, as a number when it looks like one. */
 static void bind_params(struct sql_request *q, const struct http_request *req)
@@ -64,6 +80,38 @@ static int read_body(struct sql_request *q, const struct http_request *req, stru
 	return 0;
 }
 
+static const char *given_param(const void *ctx, const char *name)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "p_%s", name);
+	return http_param(ctx, key);
+}
+
+/* A saved query is of the last hour of what is stored unless the request says otherwise. */
+static int read_saved(struct sql_request *q, const struct http_request *req, struct http_response *res)
+{
+	const char *name = http_param(req, "saved");
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	int64_t first, last = req->now_ns, until = q->until_ns == INT64_MAX ? 0 : q->until_ns;
+
+	if (!name)
+		return 0;
+	q->saved = saved_queries_find(q->all, name);
+	if (!q->saved) {
+		snprintf(res->param, sizeof(res->param), "saved");
+		return http_problem(res, 404, "There is no saved query \"%.60s\".", name);
+	}
+	reader_bounds(req->reader, &first, &last);
+	if (saved_query_bind(q->saved, given_param, req, q->since_ns, until, last, &q->values, &err))
+		return http_problem(res, 400, "%s", strbuf_str(&err));
+	q->sql = q->saved->sql;
+	memcpy(q->params, q->values.params, q->values.count * sizeof(q->params[0]));
+	q->count = q->values.count;
+	q->until_ns = until ? until : INT64_MAX;
+	return 0;
+}
+
 static int read_request(struct sql_request *q, const struct http_request *req, struct http_response *res)
 {
 	int r = read_body(q, req, res);
@@ -78,7 +126,8 @@ static int read_request(struct sql_request *q, const struct http_request *req, s
 	if (http_param_time(req, res, "since", &q->since_ns) || http_param_time(req, res, "until", &q->until_ns) ||
 	    http_param_int(req, res, "limit", 1, WEB_SQL_ROWS, &q->limit))
 		return -EINVAL;
-	return 0;
+	r = saved_queries_load(web_setting(req->web, "query.saved"), &q->all, &q->messages);
+	return r ? http_problem(res, 503, "The saved queries could not be read: %s", strerror(-r)) : read_saved(q, req, res);
 }
 
 struct result {
@@ -125,20 +174,32 @@ static int run_sql(const struct http_request *req, struct http_response *res, co
 int api_query(const struct http_request *req, struct http_response *res)
 {
 	struct result result = { .columns = json_array(), .rows = json_array() };
-	AUTO_FREE struct sql_request *q = calloc(1, sizeof(*q));
+	struct sql_request *q = calloc(1, sizeof(*q));
 	bool truncated = false;
 	int r = q ? read_request(q, req, res) : http_problem(res, 503, "Out of memory.");
 
 	if (!r)
 		r = run_sql(req, res, q, &result, &truncated);
-	if (q)
-		free(q->text);
+	sql_request_free(q);
 	if (!r)
 		return http_json(res, json_pack("{s:o, s:o, s:b}", "columns", result.columns, "rows", result.rows,
 						"truncated", truncated));
 	json_decref(result.columns);
 	json_decref(result.rows);
 	return r;
+}
+
+static void param_input(struct strbuf *b, const char *name, const char *label, const char *value, const char *hint)
+{
+	strbuf_addstr(b, "<label class=\"inline\"><span><code>");
+	strbuf_add_html(b, label);
+	strbuf_addstr(b, "</code> ");
+	strbuf_add_html(b, hint);
+	strbuf_addstr(b, "</span><input name=\"");
+	strbuf_add_html(b, name);
+	strbuf_addstr(b, "\" value=\"");
+	strbuf_add_html(b, value);
+	strbuf_addstr(b, "\" autocomplete=\"off\" spellcheck=\"false\"></label>\n");
 }
 
 static void console_form(struct strbuf *b, const struct http_request *req)
@@ -154,70 +215,142 @@ static void console_form(struct strbuf *b, const struct http_request *req)
 	for (unsigned int i = 0; i < req->param_count; i++) {
 		const struct http_param *p = &req->params[i];
 
-		if (strncmp(p->name, "p_", 2) && strcmp(p->name, "since") && strcmp(p->name, "until"))
-			continue;
-		strbuf_addstr(b, "<label class=\"inline\"><code>");
-		strbuf_add_html(b, strncmp(p->name, "p_", 2) ? p->name : p->name + 2);
-		strbuf_addstr(b, "</code><input name=\"");
-		strbuf_add_html(b, p->name);
-		strbuf_addstr(b, "\" value=\"");
-		strbuf_add_html(b, p->value);
-		strbuf_addstr(b, "\"></label>\n");
+		if (!strncmp(p->name, "p_", 2) || !strcmp(p->name, "since") || !strcmp(p->name, "until"))
+			param_input(b, p->name, strncmp(p->name, "p_", 2) ? p->name : p->name + 2, p->value, "");
 	}
 	strbuf_addstr(b, "<p class=\"actions\"><button>Run</button></p></form>\n");
 }
 
-static void views_help(struct strbuf *b)
+static void saved_form(struct strbuf *b, const struct http_request *req, const struct saved_query *q)
 {
-	static const char *const views[] = { "v_event",	   "v_wait",	"v_blame",    "v_usage", "v_pressure",
-					     "v_host",	   "v_netstat", "v_log",      "v_stack", "v_container",
-					     "v_coverage", "v_tick",	"v_incident", "v_report" };
+	const char *since = http_param(req, "since"), *until = http_param(req, "until");
 
-	strbuf_addstr(b, "<p class=\"note\">Views: ");
-	for (size_t i = 0; i < ARRAY_SIZE(views); i++) {
-		char sql[64];
+	strbuf_addstr(b, "<h2>");
+	strbuf_add_html(b, q->title);
+	strbuf_addstr(b, "</h2>\n<p>");
+	strbuf_add_html(b, q->about);
+	strbuf_addf(b, "</p>\n<form class=\"console\" method=\"get\"><input type=\"hidden\" name=\"saved\" value=\"%s\">\n", q->name);
+	for (size_t i = 0; i < q->param_count; i++) {
+		const char *value = given_param(req, q->params[i].name);
+		char name[32];
 
-		snprintf(sql, sizeof(sql), "SELECT * FROM %s LIMIT 20", views[i]);
-		strbuf_addstr(b, i ? ", " : "");
-		page_console_link(b, sql, views[i]);
+		snprintf(name, sizeof(name), "p_%s", q->params[i].name);
+		param_input(b, name, q->params[i].name, value ? value : q->params[i].usual, q->params[i].text);
 	}
-	strbuf_addstr(b, "; and one per kind of event, such as v_runq. Times are nanoseconds since 1970.</p>\n");
+	param_input(b, "since", "since", since ? since : "", "an hour before until");
+	param_input(b, "until", "until", until ? until : "", "the newest record");
+	strbuf_addstr(b, "<p class=\"actions\"><button>Run</button></p></form>\n"
+			 "<details class=\"more\" id=\"saved-sql\"><summary>Its SQL</summary><pre class=\"sql\"><code>");
+	strbuf_add_html(b, q->sql);
+	strbuf_addstr(b, "</code></pre></details>\n");
+}
+
+static void saved_list(struct strbuf *b, const struct sql_request *q)
+{
+	const struct saved_query *saved;
+
+	strbuf_addf(b, "<details class=\"more\" id=\"saved\"%s><summary>Saved queries</summary>\n<ul class=\"saved\">",
+		    q->sql ? "" : " open");
+	for (size_t i = 0; (saved = saved_queries_at(q->all, i)); i++) {
+		strbuf_addf(b, "<li><a href=\"/query?saved=%s\"%s>", saved->name, saved == q->saved ? " aria-current=\"true\"" : "");
+		strbuf_add_html(b, saved->title);
+		strbuf_addstr(b, "</a> <small>");
+		strbuf_add_html(b, saved->about);
+		strbuf_addstr(b, "</small></li>\n");
+	}
+	strbuf_addstr(b, "</ul></details>\n");
+	if (q->messages.len) {
+		strbuf_addstr(b, "<p class=\"warn\">Left out: ");
+		strbuf_add_html(b, strbuf_str(&q->messages));
+		strbuf_addstr(b, "</p>\n");
+	}
+}
+
+static void view_item(struct strbuf *b, const json_t *view)
+{
+	const json_t *column;
+	char sql[80];
+	size_t i;
+
+	snprintf(sql, sizeof(sql), "SELECT * FROM %.40s LIMIT 20", value_text(view, "view"));
+	strbuf_addstr(b, "<li><details><summary><code>");
+	strbuf_add_html(b, value_text(view, "view"));
+	strbuf_addstr(b, "</code> <small>");
+	strbuf_add_html(b, value_text(view, "about"));
+	strbuf_addstr(b, "</small></summary><dl class=\"columns\">");
+	json_array_foreach (json_object_get(view, "columns"), i, column) {
+		strbuf_addstr(b, "<div><dt><code>");
+		strbuf_add_html(b, value_text(column, "name"));
+		strbuf_addstr(b, "</code></dt><dd>");
+		strbuf_add_html(b, value_text(column, "text"));
+		strbuf_addstr(b, "</dd></div>");
+	}
+	strbuf_addstr(b, "</dl><p>");
+	page_console_link(b, sql, "Its first rows");
+	strbuf_addstr(b, "</p></details></li>\n");
+}
+
+static void views_list(struct strbuf *b)
+{
+	json_t *views = viewdoc_json(), *view;
+	size_t i;
+
+	strbuf_addstr(b, "<details class=\"more\" id=\"views\"><summary>Views and their columns</summary>\n"
+			 "<p class=\"note\">Times are nanoseconds since 1970. A container is a number; v_container names it.</p>"
+			 "<ul class=\"saved\">\n");
+	json_array_foreach (views, i, view)
+		view_item(b, view);
+	strbuf_addstr(b, "</ul></details>\n");
+	json_decref(views);
+}
+
+static void query_result(struct strbuf *b, const struct sql_request *q, const struct http_response *res, int r,
+			 const struct result *result, bool truncated)
+{
+	if (r) {
+		strbuf_addstr(b, "<p class=\"warn\" role=\"alert\">");
+		strbuf_add_html(b, strbuf_str(&res->detail));
+		strbuf_addstr(b, "</p>\n");
+	} else if (json_array_size(result->rows)) {
+		html_rows_table(b, result->rows, "Result");
+		strbuf_addf(b, "<p class=\"note\">%zu row%s%s</p>\n", json_array_size(result->rows),
+			    json_array_size(result->rows) == 1 ? "" : "s", truncated ? ", more were cut off" : "");
+	} else if (q->sql) {
+		page_empty(b, "No rows.");
+	}
 }
 
 int page_query(const struct http_request *req, struct http_response *res)
 {
 	const struct page page = { .title = "Query", .section = "/query" };
 	struct result result = { .columns = json_array(), .rows = json_array(), .objects = true };
-	AUTO_FREE struct sql_request *q = calloc(1, sizeof(*q));
+	struct sql_request *q = calloc(1, sizeof(*q));
 	struct strbuf *b = &res->body;
 	bool truncated = false;
 	int r = q ? read_request(q, req, res) : http_problem(res, 503, "Out of memory.");
 
-	if (!r && page_wants_json(req)) {
+	if (!q || page_wants_json(req)) {
+		sql_request_free(q);
 		json_decref(result.columns);
 		json_decref(result.rows);
-		return api_query(req, res);
+		return r ? r : api_query(req, res);
 	}
-	if (!r && q && q->sql) {
+	if (!r && q->sql) {
 		q->limit = PAGE_ROWS;
 		r = run_sql(req, res, q, &result, &truncated);
 	}
 	page_begin(res, &page);
 	strbuf_addstr(b, "<h1>Query</h1>\n");
-	views_help(b);
-	console_form(b, req);
-	if (r) {
-		strbuf_addstr(b, "<p class=\"warn\" role=\"alert\">");
-		strbuf_add_html(b, strbuf_str(&res->detail));
-		strbuf_addstr(b, "</p>\n");
-	} else if (json_array_size(result.rows)) {
-		html_rows_table(b, result.rows, "Result");
-		strbuf_addf(b, "<p class=\"note\">%zu rows%s</p>\n", json_array_size(result.rows),
-			    truncated ? ", more were cut off" : "");
-	} else if (q && q->sql) {
-		page_empty(b, "No rows.");
-	}
+	if (q->all)
+		saved_list(b, q);
+	views_list(b);
+	if (q->saved)
+		saved_form(b, req, q->saved);
+	else
+		console_form(b, req);
+	query_result(b, q, res, r, &result, truncated);
 	page_end(res);
+	sql_request_free(q);
 	json_decref(result.columns);
 	json_decref(result.rows);
 	return 0;

@@ -81,9 +81,10 @@ int page_report(const struct http_request *req, struct http_response *res)
 		r = write_format(res, report, format);
 	} else {
 		page.title = value_text(report, "headline");
-		page.refresh = strcmp(value_text(report, "status"), "open") ? 0 : 5;
+		page.refresh = strcmp(value_text(report, "status"), "open") ? 0 : 2;
+		page.on_incident = true;
 		page_begin(res, &page);
-		render_report_article(&res->body, report, true);
+		render_report_article(&res->body, report, &(struct report_links){ .address = req->path, .stored = true });
 		page_end(res);
 	}
 	json_decref(report);

@@ -17,6 +17,7 @@
 #define SEGMENTS_MAX 26 /* one letter each */
 /* The console's window around an incident, for baselines. */
 #define CONSOLE_MARGIN_NS (120 * NSEC_PER_SEC)
+#define CHARTS_AFTER_NS (30 * NSEC_PER_SEC)
 
 static void text(struct strbuf *b, const char *before, const char *value, const char *after)
 {
@@ -163,7 +164,7 @@ static void facts(struct strbuf *b, const json_t *report)
 	text(b, "", value_text(node, "arch"), "</small></dd></div></dl>\n");
 }
 
-static void head(struct strbuf *b, const json_t *report, bool links)
+static void head(struct strbuf *b, const json_t *report, const struct report_links *links)
 {
 	const json_t *confidence = json_object_get(report, "confidence");
 	const char *id = value_text(report, "id");
@@ -872,35 +873,68 @@ static void data_quality(struct strbuf *b, const json_t *quality)
 	strbuf_addstr(b, "</ul></section>\n");
 }
 
-static void foot(struct strbuf *b, const json_t *report, bool links)
+/* Of the first victim, with what led to it. */
+static void charts_link(struct strbuf *b, const json_t *report)
+{
+	const json_t *victim = json_object_get(json_array_get(json_object_get(report, "victims"), 0), "container");
+	const json_t *window = json_object_get(report, "window");
+	int64_t onset = value_int(window, "onset_ns", 0), end = value_int(window, "end_ns", 0);
+	AUTO(strbuf) struct strbuf href = STRBUF_INIT;
+
+	if (!onset)
+		return;
+	strbuf_addf(&href, "/observe?since=%" PRId64, onset - CONSOLE_MARGIN_NS);
+	if (end > 0)
+		strbuf_addf(&href, "&until=%" PRId64 "&from=%" PRId64 "&to=%" PRId64, end + CHARTS_AFTER_NS, onset, end);
+	if (*value_text(victim, "ref")) {
+		strbuf_addstr(&href, "&container=");
+		http_url_encode(&href, value_text(victim, "ref"));
+	}
+	text(b, "<p><a href=\"", strbuf_str(&href), "\">Charts of this time</a></p>\n");
+}
+
+static void form_link(struct strbuf *b, const char *address, const char *format, const char *name)
+{
+	text(b, "<a href=\"", address, strchr(address, '?') ? "&amp;" : "?");
+	strbuf_addf(b, "format=%s\">%s</a>", format, name);
+}
+
+static void foot(struct strbuf *b, const json_t *report, const struct report_links *links)
 {
 	const json_t *generator = json_object_get(report, "generator"), *node = json_object_get(report, "node");
 
 	strbuf_addstr(b, "<footer class=\"report-foot\">\n");
 	if (links) {
-		text(b, "<p>This report as <a href=\"/incidents/", value_text(report, "id"),
-		     "?format=json\">JSON</a>, ");
-		text(b, "<a href=\"/incidents/", value_text(report, "id"), "?format=md\">Markdown</a>, ");
-		text(b, "<a href=\"/incidents/", value_text(report, "id"), "?format=html\">HTML file</a>,\n");
-		text(b, "<a href=\"/api/v1/bundles?incident=", value_text(report, "id"), "\">bundle</a>");
-		text(b, " (<a href=\"/api/v1/bundles?redact=names&amp;incident=", value_text(report, "id"),
-		     "\">without names</a>)</p>\n");
+		strbuf_addstr(b, "<p>This report as ");
+		form_link(b, links->address, "json", "JSON");
 	}
+	if (links && links->stored) {
+		strbuf_addstr(b, ", ");
+		form_link(b, links->address, "md", "Markdown");
+		strbuf_addstr(b, ", ");
+		form_link(b, links->address, "html", "HTML file");
+		text(b, ",\n<a href=\"/api/v1/bundles?incident=", value_text(report, "id"), "\">bundle</a>");
+		text(b, " (<a href=\"/api/v1/bundles?redact=names&amp;incident=", value_text(report, "id"),
+		     "\">without names</a>)");
+	}
+	strbuf_addstr(b, links ? "</p>\n" : "");
 	text(b, "<p class=\"note\">kwhy ", value_text(generator, "version"), " · rules ");
 	text(b, "<code>", value_text(generator, "rules_sha256"), "</code> · settings ");
 	text(b, "<code>", value_text(generator, "config_sha256"), "</code> · boot ");
 	text(b, "<code>", value_text(node, "boot_id"), "</code></p>\n</footer>\n");
 }
 
-void render_report_article(struct strbuf *b, const json_t *report, bool links)
+void render_report_article(struct strbuf *b, const json_t *report, const struct report_links *links)
 {
 	text(b, "<article class=\"report ", value_text(report, "severity"), "\">\n");
 	head(b, report, links);
 	strip(b, report);
 	parties(b, report);
 	budget(b, json_object_get(report, "budget"));
-	remediation(b, report, links);
-	evidence(b, report, links);
+	if (links)
+		charts_link(b, report);
+	remediation(b, report, links != NULL);
+	evidence(b, report, links != NULL);
 	hypotheses(b, json_object_get(report, "hypotheses"));
 	timeline(b, report);
 	data_quality(b, json_object_get(report, "data_quality"));
@@ -921,6 +955,6 @@ void render_report_html(struct strbuf *b, const json_t *report)
 	if (css)
 		strbuf_add(b, css->data, css->size);
 	strbuf_addstr(b, "</style>\n</head>\n<body>\n<main id=\"main\">\n");
-	render_report_article(b, report, false);
+	render_report_article(b, report, NULL);
 	strbuf_addstr(b, "</main>\n</body>\n</html>\n");
 }

@@ -11,8 +11,13 @@
 
 #include "base/strbuf.h"
 
-/* The <article>.  links: to the query console and other forms of the report, for a page of the server. */
-void render_report_article(struct strbuf *b, const json_t *report, bool links);
+struct report_links {
+	const char *address; /* of this report on the server, with or without a query string */
+	bool stored;	     /* as an incident: it has other forms too */
+};
+
+/* The <article>.  links: to the query console and other forms of the report, for a page of the server; NULL: none. */
+void render_report_article(struct strbuf *b, const json_t *report, const struct report_links *links);
 /* A complete document that needs nothing else: the style sheet is inside. */
 void render_report_html(struct strbuf *b, const json_t *report);
 /* CommonMark with tables. */

@@ -117,6 +117,11 @@ int64_t rows_query(struct reader *r, const char *sql, const struct query_param *
 	return n;
 }
 
+json_t *rows_ns(int64_t ns)
+{
+	return int_value("_ns", ns);
+}
+
 int64_t value_int(const json_t *object, const char *key, int64_t fallback)
 {
 	const json_t *v = json_object_get(object, key);

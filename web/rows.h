@@ -20,6 +20,9 @@ json_t *rows_object(int count, const char *const *names, const struct query_valu
 /* One cell by the same rules. */
 json_t *rows_value(const char *name, const struct query_value *value);
 
+/* Nanoseconds as the API has them: decimal text. */
+json_t *rows_ns(int64_t ns);
+
 /* An integer given as a number or as a decimal string; fallback when neither. */
 int64_t value_int(const json_t *object, const char *key, int64_t fallback);
 /* The text, or "" when absent or of another type. */

@@ -12,6 +12,7 @@
 #define CONNECTIONS_MAX 128
 #define CONNECTION_MEMORY (64 * 1024)
 #define IDLE_SECONDS 30
+#define STREAM_BUFFER 4096
 
 struct server {
 	struct web *web;
@@ -64,20 +65,76 @@ static void add_headers(struct MHD_Response *out, const struct http_response *re
 	}
 }
 
-static enum MHD_Result send_response(struct MHD_Connection *c, struct http_response *res)
+/* A response that goes on until its client or the server leaves. */
+struct listener {
+	struct MHD_Connection *connection;
+	struct stream_client *client;
+};
+
+static void listener_sleep(void *ctx)
+{
+	MHD_suspend_connection(ctx);
+}
+
+static void listener_wake(void *ctx)
+{
+	MHD_resume_connection(ctx);
+}
+
+static ssize_t listener_read(void *cls, uint64_t pos, char *buf, size_t size)
+{
+	struct listener *l = cls;
+	const struct stream_sleep how = { listener_sleep, listener_wake, l->connection };
+	ssize_t n = stream_read(l->client, buf, size, &how);
+
+	(void)pos;
+	return n < 0 ? MHD_CONTENT_READER_END_OF_STREAM : n;
+}
+
+static void listener_free(void *cls)
+{
+	struct listener *l = cls;
+
+	stream_leave(l->client);
+	free(l);
+}
+
+static struct MHD_Response *stream_response(struct MHD_Connection *c, struct http_response *res)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+	struct MHD_Response *out = NULL;
+
+	if (l)
+		out = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BUFFER, listener_read, l, listener_free);
+	if (!out) {
+		free(l);
+		return NULL;
+	}
+	*l = (struct listener){ c, TAKE_PTR(res->stream) };
+	return out;
+}
+
+static struct MHD_Response *body_response(struct http_response *res)
 {
 	size_t len = 0;
 	char *data = strbuf_detach(&res->body, &len);
 	struct MHD_Response *out;
-	enum MHD_Result r;
 
 	if (!data && !(data = strdup("")))
-		return MHD_NO;
+		return NULL;
 	out = MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE);
-	if (!out) {
+	if (!out)
 		free(data);
+	return out;
+}
+
+static enum MHD_Result send_response(struct MHD_Connection *c, struct http_response *res)
+{
+	struct MHD_Response *out = res->stream ? stream_response(c, res) : body_response(res);
+	enum MHD_Result r;
+
+	if (!out)
 		return MHD_NO;
-	}
 	add_headers(out, res);
 	r = MHD_queue_response(c, res->status, out);
 	MHD_destroy_response(out);
@@ -94,6 +151,7 @@ static enum MHD_Result answer(struct server *s, struct MHD_Connection *c, const 
 		.host = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Host"),
 		.accept = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Accept"),
 		.content_type = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Type"),
+		.last_event_id = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Last-Event-ID"),
 		.body = x->body.len ? strbuf_str(&x->body) : NULL,
 		.now_ns = time_wall_ns(),
 	};
@@ -151,7 +209,7 @@ int server_start(struct web *web, int listen_fd, struct server **ret_server)
 	if (!s)
 		return -ENOMEM;
 	s->web = web;
-	s->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, s,
+	s->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, s,
 				     MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_THREAD_POOL_SIZE,
 				     (unsigned int)THREADS, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
 				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
@@ -169,6 +227,8 @@ void server_stop(struct server *s)
 {
 	if (!s)
 		return;
+	/* The library must not be stopped while a connection is suspended; from here on none will be. */
+	stream_close(web_stream(s->web));
 	MHD_stop_daemon(s->daemon);
 	free(s);
 }

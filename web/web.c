@@ -12,10 +12,11 @@ struct web {
 	struct web_options options;
 	pthread_mutex_t lock, rules_lock;
 	struct rules *rules; /* NULL: not read yet */
+	struct stream *stream;
 	pthread_cond_t freed;
 	struct reader *idle[WEB_READERS_MAX];
 	unsigned int idle_count, out;
-	atomic_bool sql_runs;
+	atomic_bool sql_runs, diagnosis_runs;
 	_Atomic uint64_t responses[6];
 	int64_t started_ns;
 };
@@ -35,7 +36,9 @@ struct web *web_new(const struct web_options *options)
 	w->options.listen = strdup(options->listen);
 	w->options.config = strdup(options->config);
 	w->options.settings = options->settings;
-	if (!w->options.state_dir || !w->options.host || !w->options.listen || !w->options.config) {
+	/* Ids grow from one run of the server to the next: they begin with its start in microseconds. */
+	w->stream = stream_new((uint64_t)(w->started_ns / NSEC_PER_USEC));
+	if (!w->stream || !w->options.state_dir || !w->options.host || !w->options.listen || !w->options.config) {
 		web_free(w);
 		return NULL;
 	}
@@ -52,6 +55,7 @@ void web_free(struct web *w)
 	pthread_mutex_destroy(&w->lock);
 	pthread_mutex_destroy(&w->rules_lock);
 	rules_free(w->rules);
+	stream_free(w->stream);
 	free((char *)w->options.state_dir);
 	free((char *)w->options.host);
 	free((char *)w->options.listen);
@@ -126,6 +130,21 @@ int web_rules_get(struct web *w, const struct rules **ret_rules, struct strbuf *
 void web_rules_put(struct web *w)
 {
 	pthread_mutex_unlock(&w->rules_lock);
+}
+
+struct stream *web_stream(struct web *w)
+{
+	return w->stream;
+}
+
+bool web_diagnosis_begin(struct web *w)
+{
+	return !atomic_exchange(&w->diagnosis_runs, true);
+}
+
+void web_diagnosis_end(struct web *w)
+{
+	atomic_store(&w->diagnosis_runs, false);
 }
 
 bool web_sql_begin(struct web *w)

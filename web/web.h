@@ -3,12 +3,14 @@
 #ifndef KWHY_WEB_WEB_H
 #define KWHY_WEB_WEB_H
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "analyze/reader.h"
 #include "analyze/rules.h"
 #include "base/config.h"
 #include "base/strbuf.h"
+#include "web/stream.h"
 
 #define WEB_READERS_MAX 4
 #define WEB_SQL_TIME_NS (INT64_C(5) * 1000000000)
@@ -42,9 +44,20 @@ void web_rules_put(struct web *w);
 /* The text of a setting, "" where the server has none. */
 const char *web_setting(const struct web *w, const char *name);
 
+/* One diagnosis on demand at a time: false when one runs already. */
+bool web_diagnosis_begin(struct web *w);
+void web_diagnosis_end(struct web *w);
+
 /* One SQL statement of a user at a time: false when one runs already. */
 bool web_sql_begin(struct web *w);
 void web_sql_end(struct web *w);
+
+/* What /api/v1/stream tells its listeners. */
+struct stream *web_stream(struct web *w);
+/* A revision of a report was stored. */
+void web_tell_report(struct web *w, const json_t *report);
+/* So many ticks were analysed; to be called now and then even with 0. */
+void web_tell_ticks(struct web *w, int count);
 
 /* status / 100, 1 to 5 */
 void web_count_response(struct web *w, unsigned int status);

@@ -6,6 +6,8 @@
 #include "base/strbuf.h"
 #include "web/render_report.h"
 
+static const struct report_links links = { .address = "/why?container=x", .stored = true };
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Elements the renderer itself never writes, and bytes that no output may have. */
@@ -29,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!report)
 		return 0;
-	render_report_article(&html, report, true);
+	render_report_article(&html, report, &links);
 	check_html(&html);
 	render_report_markdown(&markdown, report);
 	if (strchr(strbuf_str(&markdown), '\033'))

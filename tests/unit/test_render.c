@@ -9,6 +9,8 @@
 #include "web/html.h"
 #include "web/render_report.h"
 
+static const struct report_links links = { .address = "/incidents/01KAYQ0000000000000000ABCD", .stored = true };
+
 static const char sample[] =
 	"{\"schema\":\"kwhy.report/v1\",\"id\":\"01KAYQ0000000000000000ABCD\",\"revision\":2,\"status\":\"resolved\","
 	"\"severity\":\"warning\",\"cause\":\"cpu.neighbor\",\"headline\":\"web waited 1.2 s for a CPU because batch "
@@ -130,7 +132,7 @@ static void page_has_every_part(void **state)
 	json_t *report = load_sample();
 
 	(void)state;
-	render_report_article(&b, report, true);
+	render_report_article(&b, report, &links);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		assert_has(strbuf_str(&b), parts[i]);
 	assert_lacks(strbuf_str(&b), " style=");
@@ -149,7 +151,7 @@ static void tags_balance(void **state)
 	char open[32], close[32];
 
 	(void)state;
-	render_report_article(&b, report, true);
+	render_report_article(&b, report, &links);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		const char *html = strbuf_str(&b);
 
@@ -238,7 +240,7 @@ static void check_hostile(const char *text)
 	json_t *report = load_sample();
 
 	poison(report, text);
-	render_report_article(&html, report, true);
+	render_report_article(&html, report, &links);
 	render_report_markdown(&markdown, report);
 	report_text(&plain, report, 80, false);
 	assert_lacks(strbuf_str(&html), "<script");
@@ -297,7 +299,7 @@ static void any_json_is_rendered(void **state)
 		json_t *report = json_loads(texts[i], 0, NULL);
 
 		assert_non_null(report);
-		render_report_article(&b, report, true);
+		render_report_article(&b, report, &links);
 		render_report_markdown(&b, report);
 		report_text(&b, report, 80, true);
 		assert_true(b.len > 100);

@@ -19,8 +19,8 @@
 			const date = new Date(element.dateTime);
 			if (Number.isNaN(date.getTime()))
 				continue;
-			element.textContent = local ? localText(date) :
-				element.dateTime.replace("T", " ").replace("Z", "");
+			const text = local ? localText(date) : element.dateTime.replace("T", " ").replace("Z", "");
+			element.textContent = element.classList.contains("short") ? text.slice(11, 19) : text;
 			element.title = local ? element.dateTime : "";
 		}
 		const zone = local ? Intl.DateTimeFormat().resolvedOptions().timeZone || "local" : "UTC";
@@ -129,23 +129,73 @@
 		main.querySelectorAll(".scroll").forEach((s, i) => { s.scrollLeft = scrolls[i] || 0; });
 		document.title = page.title;
 		enhance(main);
+		document.dispatchEvent(new Event("kwhy:fresh"));
 		return "refresh" in page.body.dataset;
 	}
 
+	// The server says when there is something new; a page says how often at most it wants to change, and on what.
+	// Listening costs one of the few connections a browser makes to a host, so only the visible tab does.  Where it
+	// cannot be (too many listeners already), the page asks at its own pace.
 	function keepFresh() {
-		const seconds = Number(document.body.dataset.refresh);
-		if (!seconds)
+		const { refresh: seconds, on } = document.body.dataset;
+		const gap = Number(seconds) * 1000;
+		let source = null, timer = 0, asked = Date.now();
+		if (!gap)
 			return;
-		setTimeout(async () => {
-			let again = true;
+
+		async function ask() {
+			timer = 0;
+			asked = Date.now();
 			try {
-				again = await refresh();
+				if (!await refresh())
+					stop();
 			} catch {
-				// The server is away; the next try may find it back.
+				// The server is away; the next message may find it back.
 			}
-			if (again)
-				keepFresh();
-		}, seconds * 1000);
+			if (!source && !document.hidden)
+				soon();
+		}
+
+		function soon() {
+			timer ||= setTimeout(ask, Math.max(0, asked + gap - Date.now()));
+		}
+
+		function listen() {
+			source = new EventSource("/api/v1/stream");
+			for (const name of on === "incident" ? ["incident", "missed"] : ["tick", "incident", "missed"])
+				source.addEventListener(name, soon);
+			source.onerror = () => {
+				if (source.readyState !== EventSource.CLOSED)
+					return; // the browser tries again by itself
+				source.close();
+				source = null;
+				setTimeout(follow, 30000);
+				soon();
+			};
+		}
+
+		function follow() {
+			if (document.hidden || source)
+				return;
+			listen();
+			soon();
+		}
+
+		function stop() {
+			document.removeEventListener("visibilitychange", turn);
+			source?.close();
+			source = { close() {} };
+		}
+
+		function turn() {
+			if (!document.hidden)
+				return follow();
+			source?.close();
+			source = null;
+		}
+
+		document.addEventListener("visibilitychange", turn);
+		listen();
 	}
 
 	zoneButton.hidden = false;

@@ -1,0 +1,11 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- title: What kwhy itself lost
+-- about: Books of every probe over the time: emitted, stored, lost and suppressed.
+SELECT probe, max(emitted) - min(emitted) AS emitted, max(stored) - min(stored) AS stored, max(lost_ring) - min(lost_ring) AS lost_ring,
+	max(suppressed) - min(suppressed) AS suppressed, max(lost_other) - min(lost_other) AS lost_other,
+	max(run_ns) - min(run_ns) AS cost_ns
+FROM v_coverage
+WHERE ts_ns > :since AND ts_ns <= :until
+GROUP BY probe
+ORDER BY lost_ring + lost_other + suppressed DESC, emitted DESC
+LIMIT 200
