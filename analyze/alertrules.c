@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "analyze/alertrules.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -417,11 +415,9 @@ int alert_rules_check(const char *path, struct strbuf *ret_messages)
 	struct alert_rules *set = NULL;
 	AUTO_FREE char *text = NULL;
 	size_t len;
-	int r = file_read_alloc(AT_FDCWD, path, FILE_MAX, &text, &len);
+	int r = yamlmap_read_file(path, FILE_MAX, &text, &len, ret_messages);
 
-	if (r)
-		strbuf_addf(ret_messages, "%s:1: %s\n", path, strerror(-r));
-	else
+	if (!r)
 		r = alert_rules_parse(path, text, len, &set, ret_messages);
 	alert_rules_free(set);
 	return r ? -EINVAL : 0;
@@ -437,38 +433,16 @@ static bool is_site_group(const struct alert_rules *set, const char *group)
 	return false;
 }
 
-static int is_yaml(const struct dirent *entry)
+struct loading {
+	struct alert_rules *set;
+	struct strbuf *messages;
+};
+
+static void load_site(void *ctx, const char *path, const char *text, size_t len)
 {
-	size_t len = strlen(entry->d_name);
+	const struct loading *l = ctx;
 
-	return entry->d_name[0] != '.' && ((len > 5 && !strcmp(entry->d_name + len - 5, ".yaml")) ||
-					   (len > 4 && !strcmp(entry->d_name + len - 4, ".yml")));
-}
-
-static void load_dir(struct alert_rules *set, const char *dir, struct strbuf *messages)
-{
-	struct dirent **entries;
-	int count = scandir(dir, &entries, is_yaml, alphasort);
-
-	if (count < 0) {
-		strbuf_addf(messages, "%s:1: %s\n", dir, strerror(errno));
-		return;
-	}
-	for (int i = 0; i < count; i++) {
-		AUTO(strbuf) struct strbuf path = STRBUF_INIT;
-		AUTO_FREE char *text = NULL;
-		size_t len;
-		int r;
-
-		strbuf_addf(&path, "%s/%s", dir, entries[i]->d_name);
-		r = file_read_alloc(AT_FDCWD, strbuf_str(&path), FILE_MAX, &text, &len);
-		if (r)
-			strbuf_addf(messages, "%s:1: %s\n", strbuf_str(&path), strerror(-r));
-		else
-			read_text(set, strbuf_str(&path), text, len, messages);
-		free(entries[i]);
-	}
-	free(entries);
+	read_text(l->set, path, text, len, l->messages);
 }
 
 /* The shipped ones come after the site's, without the groups that a site replaced. */
@@ -510,7 +484,7 @@ int alert_rules_load(const char *dir, struct alert_rules **ret_rules, struct str
 	if (dir && *dir) {
 		set->dir = strdup(dir);
 		set->dir_state = dir_state(dir);
-		load_dir(set, dir, ret_messages);
+		yamlmap_each_file(dir, FILE_MAX, ret_messages, load_site, &(struct loading){ set, ret_messages });
 	}
 	r = load_embedded(set, ret_messages);
 	if (r) {

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "analyze/rules.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "analyze/yamlmap.h"
 #include "base/cleanup.h"
 #include "base/embed.h"
 #include "base/fileutil.h"
@@ -125,39 +123,21 @@ static int load_file(struct rules *rules, const char *path, struct strbuf *messa
 {
 	AUTO_FREE char *text = NULL;
 	size_t len;
-	int r = file_read_alloc(AT_FDCWD, path, RULE_FILE_MAX, &text, &len);
+	int r = yamlmap_read_file(path, RULE_FILE_MAX, &text, &len, messages);
 
-	if (r < 0) {
-		strbuf_addf(messages, "%s:1: %s\n", path, strerror(-r));
-		return r;
-	}
-	return load_text(rules, path, text, len, true, messages);
+	return r < 0 ? r : load_text(rules, path, text, len, true, messages);
 }
 
-static int is_yaml(const struct dirent *entry)
+struct loading {
+	struct rules *rules;
+	struct strbuf *messages;
+};
+
+static void load_site(void *ctx, const char *path, const char *text, size_t len)
 {
-	size_t len = strlen(entry->d_name);
+	const struct loading *l = ctx;
 
-	return entry->d_name[0] != '.' && len > 5 && !strcmp(entry->d_name + len - 5, ".yaml");
-}
-
-static void load_dir(struct rules *rules, const char *dir, struct strbuf *messages)
-{
-	struct dirent **entries;
-	int count = scandir(dir, &entries, is_yaml, alphasort);
-
-	if (count < 0) {
-		strbuf_addf(messages, "%s:1: %s\n", dir, strerror(errno));
-		return;
-	}
-	for (int i = 0; i < count; i++) {
-		AUTO(strbuf) struct strbuf path = STRBUF_INIT;
-
-		strbuf_addf(&path, "%s/%s", dir, entries[i]->d_name);
-		load_file(rules, strbuf_str(&path), messages);
-		free(entries[i]);
-	}
-	free(entries);
+	load_text(l->rules, path, text, len, true, l->messages);
 }
 
 bool rules_changed(const struct rules *rules)
@@ -278,7 +258,8 @@ int rules_load(const char *dir, struct rules **ret_rules, struct strbuf *ret_mes
 	if (dir && *dir) {
 		rules->dir = strdup(dir);
 		rules->dir_state = dir_state(dir); /* before it is read: a change meanwhile is seen next time */
-		load_dir(rules, dir, ret_messages);
+		yamlmap_each_file(dir, RULE_FILE_MAX, ret_messages, load_site,
+				  &(struct loading){ rules, ret_messages });
 		check_set(rules, true, ret_messages);
 	}
 	sort_set(rules);

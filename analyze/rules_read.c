@@ -5,21 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
 
 #include "analyze/rules_sql.h"
+#include "analyze/yamlmap.h"
 #include "base/hash.h"
 #include "base/timeutil.h"
 #include "schema/kinds.h"
 
 /* What one file's parsing carries along. */
 struct loader {
-	const char *file;
-	yaml_document_t doc;
-	struct strbuf *messages;
+	struct yamlmap y; /* first: what setters are given is the loader */
 	struct rule *rule;
 	sqlite3 *db; /* what queries are checked against; made when first needed */
-	bool failed;
 };
 
 static const char *const severity_names[] = { "info", "warning", "critical" };
@@ -37,97 +34,52 @@ const char *severity_name(enum severity severity)
 	return severity_names[severity];
 }
 
-PRINTF_LIKE(3, 4)
-static void complain(struct loader *l, const yaml_node_t *node, const char *fmt, ...)
-{
-	char text[512];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	strbuf_addf(l->messages, "%s:%zu: %s\n", l->file, node ? node->start_mark.line + 1 : 1, text);
-	l->failed = true;
-}
-
 static void complain_line(struct loader *l, unsigned int line, const char *what, const char *text)
 {
-	strbuf_addf(l->messages, "%s:%u: %s: %s\n", l->file, line, what, text);
-	l->failed = true;
+	strbuf_addf(l->y.messages, "%s:%u: %s: %s\n", l->y.file, line, what, text);
+	l->y.failed = true;
 }
 
 /* ---- scalars and lists --------------------------------------------------------------------------------------- */
 
-static const char *scalar(struct loader *l, const yaml_node_t *node)
+static void add_text(struct yamlmap *y, const yaml_node_t *item, void *target)
 {
-	if (node->type != YAML_SCALAR_NODE || !node->data.scalar.length) {
-		complain(l, node, "a text is expected here");
-		return NULL;
-	}
-	return (const char *)node->data.scalar.value;
+	const char *text = yamlmap_scalar(y, item);
+	struct string_list *list = target;
+
+	if (list->count == RULE_LIST_MAX)
+		yamlmap_complain(y, item, "more than %d items", RULE_LIST_MAX);
+	else if (text)
+		list->items[list->count++] = strdup(text);
 }
 
-static void set_text(struct loader *l, const yaml_node_t *node, void *target)
-{
-	const char *text = scalar(l, node);
-	char **out = target;
-
-	if (text) {
-		free(*out);
-		*out = strdup(text);
-	}
-}
-
-static void set_list(struct loader *l, const yaml_node_t *node, void *target)
+static void set_list(struct yamlmap *y, const yaml_node_t *node, void *target)
 {
 	struct string_list *list = target;
 
-	if (node->type != YAML_SEQUENCE_NODE) {
-		complain(l, node, "a list is expected here");
-		return;
-	}
-	list->line = (unsigned int)node->start_mark.line + 1;
-	for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++) {
-		const yaml_node_t *item = yaml_document_get_node(&l->doc, *i);
-		const char *text = scalar(l, item);
-
-		if (list->count == RULE_LIST_MAX)
-			complain(l, item, "more than %d items", RULE_LIST_MAX);
-		else if (text)
-			list->items[list->count++] = strdup(text);
-	}
+	list->line = yamlmap_line(node);
+	yamlmap_each(y, node, target, add_text);
 }
 
-static void set_unit(struct loader *l, const yaml_node_t *node, void *target)
+static void set_unit(struct yamlmap *y, const yaml_node_t *node, void *target)
 {
-	const char *text = scalar(l, node);
+	const char *text = yamlmap_scalar(y, node);
 
 	if (text && unit_parse(text, target) < 0)
-		complain(l, node, "unit is one of ns bytes count ratio text");
+		yamlmap_complain(y, node, "unit is one of ns bytes count ratio text");
 }
 
-static void set_bool(struct loader *l, const yaml_node_t *node, void *target)
+static void set_int(struct yamlmap *y, const yaml_node_t *node, void *target)
 {
-	const char *text = scalar(l, node);
-
-	if (!text)
-		return;
-	if (strcmp(text, "true") && strcmp(text, "false"))
-		complain(l, node, "true or false is expected here");
-	*(bool *)target = !strcmp(text, "true");
-}
-
-static void set_int(struct loader *l, const yaml_node_t *node, void *target)
-{
-	const char *text = scalar(l, node);
+	const char *text = yamlmap_scalar(y, node);
 
 	if (text && int_parse(text, target) < 0)
-		complain(l, node, "a number is expected here");
+		yamlmap_complain(y, node, "a number is expected here");
 }
 
-static void set_severity(struct loader *l, const yaml_node_t *node, void *target)
+static void set_severity(struct yamlmap *y, const yaml_node_t *node, void *target)
 {
-	const char *text = scalar(l, node);
+	const char *text = yamlmap_scalar(y, node);
 
 	for (size_t i = 0; text && i < ARRAY_SIZE(severity_names); i++) {
 		if (!strcmp(severity_names[i], text)) {
@@ -135,100 +87,66 @@ static void set_severity(struct loader *l, const yaml_node_t *node, void *target
 			return;
 		}
 	}
-	complain(l, node, "severity is one of info warning critical");
+	yamlmap_complain(y, node, "severity is one of info warning critical");
 }
 
 /* ---- mappings ------------------------------------------------------------------------------------------------ */
 
-struct key {
-	const char *name;
-	bool required;
-	void (*set)(struct loader *l, const yaml_node_t *node, void *target);
-	size_t offset; /* of the target in the struct being filled */
-};
-
-/* keys ends with a NULL name. */
-static void read_mapping(struct loader *l, const yaml_node_t *node, const struct key *keys, void *object)
-{
-	uint64_t seen = 0;
-
-	if (node->type != YAML_MAPPING_NODE) {
-		complain(l, node, "keys and values are expected here");
-		return;
-	}
-	for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
-		const yaml_node_t *key = yaml_document_get_node(&l->doc, pair->key);
-		const char *name = scalar(l, key);
-		size_t k = 0;
-
-		while (name && keys[k].name && strcmp(keys[k].name, name))
-			k++;
-		if (!name || !keys[k].name) {
-			complain(l, key, "unknown key \"%s\"", name ? name : "");
-			continue;
-		}
-		if (seen & (1ULL << k))
-			complain(l, key, "key \"%s\" stands here twice", name);
-		seen |= 1ULL << k;
-		keys[k].set(l, yaml_document_get_node(&l->doc, pair->value), (char *)object + keys[k].offset);
-	}
-	for (size_t k = 0; keys[k].name; k++)
-		if (keys[k].required && !(seen & (1ULL << k)))
-			complain(l, node, "key \"%s\" is missing", keys[k].name);
-}
-
-static const struct key evidence_keys[] = {
-	{ "id", true, set_text, offsetof(struct evidence_def, id) },
-	{ "claim", true, set_text, offsetof(struct evidence_def, claim) },
-	{ "sql", true, set_text, offsetof(struct evidence_def, sql) },
-	{ "rows_sql", false, set_text, offsetof(struct evidence_def, rows_sql) },
-	{ "rules_out", false, set_text, offsetof(struct evidence_def, rules_out) },
+static const struct yamlmap_key evidence_keys[] = {
+	{ "id", true, yamlmap_set_text, offsetof(struct evidence_def, id) },
+	{ "claim", true, yamlmap_set_text, offsetof(struct evidence_def, claim) },
+	{ "sql", true, yamlmap_set_text, offsetof(struct evidence_def, sql) },
+	{ "rows_sql", false, yamlmap_set_text, offsetof(struct evidence_def, rows_sql) },
+	{ "rules_out", false, yamlmap_set_text, offsetof(struct evidence_def, rules_out) },
 	{ "probes", false, set_list, offsetof(struct evidence_def, probes) },
 	{ "unit", false, set_unit, offsetof(struct evidence_def, unit) },
 	{ 0 },
 };
 
-static void read_evidence(struct loader *l, const yaml_node_t *node, enum evidence_role role)
+static void read_evidence(struct yamlmap *y, const yaml_node_t *item, struct rule *rule, enum evidence_role role)
 {
-	struct rule *rule = l->rule;
+	struct evidence_def *def;
 
-	if (node->type != YAML_SEQUENCE_NODE) {
-		complain(l, node, "a list of evidence is expected here");
+	if (rule->evidence_count == RULE_EVIDENCE_MAX) {
+		yamlmap_complain(y, item, "more than %d pieces of evidence", RULE_EVIDENCE_MAX);
 		return;
 	}
-	for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++) {
-		const yaml_node_t *item = yaml_document_get_node(&l->doc, *i);
-		struct evidence_def *def;
-
-		if (rule->evidence_count == RULE_EVIDENCE_MAX) {
-			complain(l, item, "more than %d pieces of evidence", RULE_EVIDENCE_MAX);
-			return;
-		}
-		def = &rule->evidence[rule->evidence_count++];
-		def->role = role;
-		def->line = (unsigned int)item->start_mark.line + 1;
-		read_mapping(l, item, evidence_keys, def);
-		if (def->rules_out && role != EVIDENCE_REFUTE)
-			complain(l, item, "only evidence under refute rules a cause out");
-	}
+	def = &rule->evidence[rule->evidence_count++];
+	def->role = role;
+	def->line = yamlmap_line(item);
+	yamlmap_read(y, item, evidence_keys, def);
+	if (def->rules_out && role != EVIDENCE_REFUTE)
+		yamlmap_complain(y, item, "only evidence under refute rules a cause out");
 }
 
-static void set_require(struct loader *l, const yaml_node_t *node, void *target)
+static void add_require(struct yamlmap *y, const yaml_node_t *item, void *target)
 {
-	(void)target;
-	read_evidence(l, node, EVIDENCE_REQUIRE);
+	read_evidence(y, item, target, EVIDENCE_REQUIRE);
 }
 
-static void set_support(struct loader *l, const yaml_node_t *node, void *target)
+static void add_support(struct yamlmap *y, const yaml_node_t *item, void *target)
 {
-	(void)target;
-	read_evidence(l, node, EVIDENCE_SUPPORT);
+	read_evidence(y, item, target, EVIDENCE_SUPPORT);
 }
 
-static void set_refute(struct loader *l, const yaml_node_t *node, void *target)
+static void add_refute(struct yamlmap *y, const yaml_node_t *item, void *target)
 {
-	(void)target;
-	read_evidence(l, node, EVIDENCE_REFUTE);
+	read_evidence(y, item, target, EVIDENCE_REFUTE);
+}
+
+static void set_require(struct yamlmap *y, const yaml_node_t *node, void *target)
+{
+	yamlmap_each(y, node, target, add_require);
+}
+
+static void set_support(struct yamlmap *y, const yaml_node_t *node, void *target)
+{
+	yamlmap_each(y, node, target, add_support);
+}
+
+static void set_refute(struct yamlmap *y, const yaml_node_t *node, void *target)
+{
+	yamlmap_each(y, node, target, add_refute);
 }
 
 struct culprit_def {
@@ -236,21 +154,21 @@ struct culprit_def {
 	bool self;
 };
 
-static const struct key culprit_keys[] = {
-	{ "sql", false, set_text, offsetof(struct culprit_def, sql) },
-	{ "self", false, set_bool, offsetof(struct culprit_def, self) },
-	{ "sink", false, set_text, offsetof(struct culprit_def, sink) },
+static const struct yamlmap_key culprit_keys[] = {
+	{ "sql", false, yamlmap_set_text, offsetof(struct culprit_def, sql) },
+	{ "self", false, yamlmap_set_bool, offsetof(struct culprit_def, self) },
+	{ "sink", false, yamlmap_set_text, offsetof(struct culprit_def, sink) },
 	{ 0 },
 };
 
-static void set_culprit(struct loader *l, const yaml_node_t *node, void *target)
+static void set_culprit(struct yamlmap *y, const yaml_node_t *node, void *target)
 {
 	struct culprit_def def = { 0 };
 	struct rule *rule = target;
 
-	read_mapping(l, node, culprit_keys, &def);
+	yamlmap_read(y, node, culprit_keys, &def);
 	if (!!def.sql + def.self + !!def.sink != 1)
-		complain(l, node, "culprit has one of sql, self: true, sink");
+		yamlmap_complain(y, node, "culprit has one of sql, self: true, sink");
 	free(rule->culprit_sql);
 	free(rule->culprit_what);
 	rule->culprit_kind = def.sql ? CULPRIT_SQL : def.self ? CULPRIT_SELF : CULPRIT_SINK;
@@ -258,31 +176,28 @@ static void set_culprit(struct loader *l, const yaml_node_t *node, void *target)
 	rule->culprit_what = def.sink;
 }
 
-static const struct key remedy_keys[] = {
-	{ "action", true, set_text, offsetof(struct remedy_def, action) },
-	{ "command", false, set_text, offsetof(struct remedy_def, command) },
-	{ "risk", false, set_text, offsetof(struct remedy_def, risk) },
-	{ "reversible", false, set_bool, offsetof(struct remedy_def, reversible) },
-	{ "verify_sql", false, set_text, offsetof(struct remedy_def, verify_sql) },
+static const struct yamlmap_key remedy_keys[] = {
+	{ "action", true, yamlmap_set_text, offsetof(struct remedy_def, action) },
+	{ "command", false, yamlmap_set_text, offsetof(struct remedy_def, command) },
+	{ "risk", false, yamlmap_set_text, offsetof(struct remedy_def, risk) },
+	{ "reversible", false, yamlmap_set_bool, offsetof(struct remedy_def, reversible) },
+	{ "verify_sql", false, yamlmap_set_text, offsetof(struct remedy_def, verify_sql) },
 	{ 0 },
 };
 
-static void set_remedy(struct loader *l, const yaml_node_t *node, void *target)
+static void add_remedy(struct yamlmap *y, const yaml_node_t *item, void *target)
 {
 	struct rule *rule = target;
 
-	if (node->type != YAML_SEQUENCE_NODE) {
-		complain(l, node, "a list of remedies is expected here");
-		return;
-	}
-	for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++) {
-		const yaml_node_t *item = yaml_document_get_node(&l->doc, *i);
+	if (rule->remedy_count == RULE_REMEDIES_MAX)
+		yamlmap_complain(y, item, "more than %d remedies", RULE_REMEDIES_MAX);
+	else
+		yamlmap_read(y, item, remedy_keys, &rule->remedies[rule->remedy_count++]);
+}
 
-		if (rule->remedy_count == RULE_REMEDIES_MAX)
-			complain(l, item, "more than %d remedies", RULE_REMEDIES_MAX);
-		else
-			read_mapping(l, item, remedy_keys, &rule->remedies[rule->remedy_count++]);
-	}
+static void set_remedy(struct yamlmap *y, const yaml_node_t *node, void *target)
+{
+	yamlmap_each(y, node, target, add_remedy);
 }
 
 static sqlite3 *checker(struct loader *l)
@@ -290,16 +205,16 @@ static sqlite3 *checker(struct loader *l)
 	if (!l->db)
 		l->db = rules_sql_open();
 	if (!l->db)
-		complain(l, NULL, "out of memory");
+		yamlmap_complain(&l->y, NULL, "out of memory");
 	return l->db;
 }
 
 /* ---- symptoms ------------------------------------------------------------------------------------------------ */
 
-static void set_kind(struct loader *l, const yaml_node_t *node, void *target)
+static void set_kind(struct yamlmap *y, const yaml_node_t *node, void *target)
 {
 	static const char *const names[] = { [SYMPTOM_WAIT] = "wait", [SYMPTOM_ONCE] = "once", [SYMPTOM_RATE] = "rate" };
-	const char *text = scalar(l, node);
+	const char *text = yamlmap_scalar(y, node);
 
 	for (size_t i = 0; text && i < ARRAY_SIZE(names); i++) {
 		if (!strcmp(names[i], text)) {
@@ -307,16 +222,16 @@ static void set_kind(struct loader *l, const yaml_node_t *node, void *target)
 			return;
 		}
 	}
-	complain(l, node, "kind is one of wait once rate");
+	yamlmap_complain(y, node, "kind is one of wait once rate");
 }
 
-static const struct key symptom_keys[] = {
-	{ "name", true, set_text, offsetof(struct symptom, name) },
+static const struct yamlmap_key symptom_keys[] = {
+	{ "name", true, yamlmap_set_text, offsetof(struct symptom, name) },
 	{ "kind", true, set_kind, offsetof(struct symptom, kind) },
-	{ "reason", false, set_text, offsetof(struct symptom, reason) },
-	{ "effect", true, set_text, offsetof(struct symptom, effect) },
-	{ "host", false, set_bool, offsetof(struct symptom, host) },
-	{ "sql", true, set_text, offsetof(struct symptom, sql) },
+	{ "reason", false, yamlmap_set_text, offsetof(struct symptom, reason) },
+	{ "effect", true, yamlmap_set_text, offsetof(struct symptom, effect) },
+	{ "host", false, yamlmap_set_bool, offsetof(struct symptom, host) },
+	{ "sql", true, yamlmap_set_text, offsetof(struct symptom, sql) },
 	{ 0 },
 };
 
@@ -344,34 +259,34 @@ static void check_symptom(struct loader *l, const struct symptom *symptom)
 static struct symptom *read_symptom(struct loader *l, const yaml_node_t *node)
 {
 	struct symptom *symptom = calloc(1, sizeof(*symptom));
-	bool failed = l->failed;
+	bool failed = l->y.failed;
 
 	if (!symptom)
 		return NULL;
-	symptom->line = (unsigned int)node->start_mark.line + 1;
-	l->failed = false;
-	read_mapping(l, node, symptom_keys, symptom);
-	if (!l->failed)
+	symptom->line = yamlmap_line(node);
+	l->y.failed = false;
+	yamlmap_read(&l->y, node, symptom_keys, symptom);
+	if (!l->y.failed)
 		check_symptom(l, symptom);
-	if (l->failed) {
+	if (l->y.failed) {
 		symptom_free(symptom);
 		return NULL;
 	}
-	l->failed = failed;
+	l->y.failed = failed;
 	return symptom;
 }
 
 /* Takes one over; a rule tries what its own symptoms find. */
-static void add_own(struct loader *l, const yaml_node_t *node)
+static void add_own(struct yamlmap *y, const yaml_node_t *node, void *target)
 {
-	struct rule *rule = l->rule;
+	struct rule *rule = target;
 	struct symptom *symptom;
 
 	if (rule->own_count == RULE_SYMPTOMS_MAX || rule->symptoms.count == RULE_LIST_MAX) {
-		complain(l, node, "more than %d symptoms", RULE_SYMPTOMS_MAX);
+		yamlmap_complain(y, node, "more than %d symptoms", RULE_SYMPTOMS_MAX);
 		return;
 	}
-	symptom = read_symptom(l, node);
+	symptom = read_symptom((struct loader *)y, node);
 	if (!symptom)
 		return;
 	rule->own[rule->own_count++] = symptom;
@@ -380,38 +295,35 @@ static void add_own(struct loader *l, const yaml_node_t *node)
 }
 
 /* One, or a list of them. */
-static void set_symptom(struct loader *l, const yaml_node_t *node, void *target)
+static void set_symptom(struct yamlmap *y, const yaml_node_t *node, void *target)
 {
-	(void)target;
-	if (node->type != YAML_SEQUENCE_NODE) {
-		add_own(l, node);
-		return;
-	}
-	for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++)
-		add_own(l, yaml_document_get_node(&l->doc, *i));
+	if (node->type == YAML_SEQUENCE_NODE)
+		yamlmap_each(y, node, target, add_own);
+	else
+		add_own(y, node, target);
 }
 
 /* ---- a rule -------------------------------------------------------------------------------------------------- */
 
-static const struct key rule_keys[] = {
-	{ "cause", true, set_text, offsetof(struct rule, cause) },
-	{ "title", true, set_text, offsetof(struct rule, title) },
-	{ "resource", true, set_text, offsetof(struct rule, resource) },
-	{ "resource_sql", false, set_text, offsetof(struct rule, resource_sql) },
+static const struct yamlmap_key rule_keys[] = {
+	{ "cause", true, yamlmap_set_text, offsetof(struct rule, cause) },
+	{ "title", true, yamlmap_set_text, offsetof(struct rule, title) },
+	{ "resource", true, yamlmap_set_text, offsetof(struct rule, resource) },
+	{ "resource_sql", false, yamlmap_set_text, offsetof(struct rule, resource_sql) },
 	{ "severity", true, set_severity, offsetof(struct rule, severity) },
-	{ "severity_sql", false, set_text, offsetof(struct rule, severity_sql) },
+	{ "severity_sql", false, yamlmap_set_text, offsetof(struct rule, severity_sql) },
 	{ "priority", false, set_int, offsetof(struct rule, priority) },
-	{ "fallback", false, set_bool, offsetof(struct rule, fallback) },
+	{ "fallback", false, yamlmap_set_bool, offsetof(struct rule, fallback) },
 	{ "symptoms", false, set_list, offsetof(struct rule, symptoms) },
 	{ "symptom", false, set_symptom, 0 },
 	{ "require", true, set_require, 0 },
 	{ "support", false, set_support, 0 },
 	{ "refute", false, set_refute, 0 },
 	{ "culprit", false, set_culprit, 0 },
-	{ "mechanism", true, set_text, offsetof(struct rule, mechanism) },
+	{ "mechanism", true, yamlmap_set_text, offsetof(struct rule, mechanism) },
 	{ "confirmed_by", false, set_list, offsetof(struct rule, confirmed_by) },
 	{ "chain_to", false, set_list, offsetof(struct rule, chain_to) },
-	{ "headline", true, set_text, offsetof(struct rule, headline) },
+	{ "headline", true, yamlmap_set_text, offsetof(struct rule, headline) },
 	{ "remedy", true, set_remedy, 0 },
 	{ 0 },
 };
@@ -515,7 +427,7 @@ static void check_lists(struct loader *l)
 	struct rule *rule = l->rule;
 
 	if (!rule->symptoms.count && !rule->fallback)
-		complain(l, NULL, "neither \"symptoms\" nor \"symptom\" says when to try this rule");
+		yamlmap_complain(&l->y, NULL, "neither \"symptoms\" nor \"symptom\" says when to try this rule");
 	for (size_t i = 0; i < rule->confirmed_by.count; i++) {
 		const char *id = rule->confirmed_by.items[i];
 		struct evidence_def *def = evidence_find(rule, id, strlen(id));
@@ -596,53 +508,26 @@ void rule_free(struct rule *rule)
 	free(rule);
 }
 
-/* Calls read with the root node of the text. */
-static void read_document(struct loader *l, const char *text, size_t len,
-			  void (*read)(struct loader *l, const yaml_node_t *root, void *target), void *target)
-{
-	yaml_parser_t parser;
-	yaml_node_t *root;
-
-	if (!yaml_parser_initialize(&parser)) {
-		complain(l, NULL, "out of memory");
-		return;
-	}
-	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
-	if (!yaml_parser_load(&parser, &l->doc)) {
-		strbuf_addf(l->messages, "%s:%zu: %s\n", l->file, parser.problem_mark.line + 1,
-			    parser.problem ? parser.problem : "not YAML");
-		l->failed = true;
-		yaml_parser_delete(&parser);
-		return;
-	}
-	root = yaml_document_get_root_node(&l->doc);
-	if (root)
-		read(l, root, target);
-	else
-		complain(l, NULL, "the file is empty");
-	yaml_document_delete(&l->doc);
-	yaml_parser_delete(&parser);
-}
-
-static void read_rule(struct loader *l, const yaml_node_t *root, void *target)
-{
-	read_mapping(l, root, rule_keys, target);
-}
-
 int rules_parse(const char *file, const char *text, size_t len, struct rule **ret_rule, struct strbuf *ret_messages)
 {
-	struct loader l = { .file = file, .messages = ret_messages };
+	struct loader l = { 0 };
+	int r = yamlmap_open(&l.y, file, text, len, ret_messages);
 
+	if (r)
+		return r;
 	l.rule = calloc(1, sizeof(*l.rule));
-	if (!l.rule)
+	if (!l.rule) {
+		yamlmap_close(&l.y);
 		return -ENOMEM;
+	}
 	l.rule->file = strdup(file);
 	sha256_hex(text, len, l.rule->sha256);
-	read_document(&l, text, len, read_rule, l.rule);
-	if (!l.failed)
+	yamlmap_read(&l.y, yaml_document_get_root_node(&l.y.doc), rule_keys, l.rule);
+	yamlmap_close(&l.y);
+	if (!l.y.failed)
 		check_rule(&l);
 	sqlite3_close(l.db);
-	if (l.failed) {
+	if (l.y.failed) {
 		rule_free(l.rule);
 		return -EINVAL;
 	}
@@ -650,31 +535,27 @@ int rules_parse(const char *file, const char *text, size_t len, struct rule **re
 	return 0;
 }
 
-static void read_symptoms(struct loader *l, const yaml_node_t *root, void *target)
+static void add_symptom(struct yamlmap *y, const yaml_node_t *item, void *target)
 {
 	struct symptoms *all = target;
+	struct symptom *symptom = all->count < SYMPTOMS_MAX ? read_symptom((struct loader *)y, item) : NULL;
 
-	if (root->type != YAML_SEQUENCE_NODE) {
-		complain(l, root, "a list of symptoms is expected here");
-		return;
-	}
-	for (yaml_node_item_t *i = root->data.sequence.items.start; i < root->data.sequence.items.top; i++) {
-		const yaml_node_t *item = yaml_document_get_node(&l->doc, *i);
-		struct symptom *symptom = all->count < SYMPTOMS_MAX ? read_symptom(l, item) : NULL;
-
-		if (all->count == SYMPTOMS_MAX)
-			complain(l, item, "more than %d symptoms", SYMPTOMS_MAX);
-		else if (symptom)
-			all->items[all->count++] = symptom;
-	}
+	if (all->count == SYMPTOMS_MAX)
+		yamlmap_complain(y, item, "more than %d symptoms", SYMPTOMS_MAX);
+	else if (symptom)
+		all->items[all->count++] = symptom;
 }
 
 int symptoms_parse(const char *file, const char *text, size_t len, struct symptoms *ret_symptoms,
 		   struct strbuf *ret_messages)
 {
-	struct loader l = { .file = file, .messages = ret_messages };
+	struct loader l = { 0 };
+	int r = yamlmap_open(&l.y, file, text, len, ret_messages);
 
-	read_document(&l, text, len, read_symptoms, ret_symptoms);
+	if (r)
+		return r;
+	yamlmap_each(&l.y, yaml_document_get_root_node(&l.y.doc), ret_symptoms, add_symptom);
+	yamlmap_close(&l.y);
 	sqlite3_close(l.db);
-	return l.failed ? -EINVAL : 0;
+	return l.y.failed ? -EINVAL : 0;
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "analyze/yamlmap.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fileutil.h"
 #include "base/timeutil.h"
 
 unsigned int yamlmap_line(const yaml_node_t *node)
@@ -136,4 +139,44 @@ void yamlmap_set_span(struct yamlmap *y, const yaml_node_t *node, void *target)
 
 	if (text && time_parse_span(text, target))
 		yamlmap_complain(y, node, "a time span such as 30s or 5min is expected here");
+}
+
+int yamlmap_read_file(const char *path, size_t max, char **ret_text, size_t *ret_len, struct strbuf *messages)
+{
+	int r = file_read_alloc(AT_FDCWD, path, max, ret_text, ret_len);
+
+	if (r < 0)
+		strbuf_addf(messages, "%s:1: %s\n", path, strerror(-r));
+	return r;
+}
+
+static int is_yaml(const struct dirent *entry)
+{
+	size_t len = strlen(entry->d_name);
+
+	return entry->d_name[0] != '.' && ((len > 5 && !strcmp(entry->d_name + len - 5, ".yaml")) ||
+					   (len > 4 && !strcmp(entry->d_name + len - 4, ".yml")));
+}
+
+void yamlmap_each_file(const char *dir, size_t max, struct strbuf *messages,
+		       void (*fn)(void *ctx, const char *path, const char *text, size_t len), void *ctx)
+{
+	struct dirent **entries;
+	int count = scandir(dir, &entries, is_yaml, alphasort);
+
+	if (count < 0) {
+		strbuf_addf(messages, "%s:1: %s\n", dir, strerror(errno));
+		return;
+	}
+	for (int i = 0; i < count; i++) {
+		AUTO(strbuf) struct strbuf path = STRBUF_INIT;
+		AUTO_FREE char *text = NULL;
+		size_t len;
+
+		strbuf_addf(&path, "%s/%s", dir, entries[i]->d_name);
+		if (!yamlmap_read_file(strbuf_str(&path), max, &text, &len, messages))
+			fn(ctx, strbuf_str(&path), text, len);
+		free(entries[i]);
+	}
+	free(entries);
 }

@@ -49,4 +49,10 @@ void yamlmap_set_text(struct yamlmap *y, const yaml_node_t *node, void *target);
 void yamlmap_set_bool(struct yamlmap *y, const yaml_node_t *node, void *target);
 void yamlmap_set_span(struct yamlmap *y, const yaml_node_t *node, void *target);
 
+/* A whole file of at most max bytes; otherwise a negative errno and a message. */
+int yamlmap_read_file(const char *path, size_t max, char **ret_text, size_t *ret_len, struct strbuf *messages);
+/* Calls fn with each *.yaml or *.yml file of a directory, in the order of their names; problems become messages. */
+void yamlmap_each_file(const char *dir, size_t max, struct strbuf *messages,
+		       void (*fn)(void *ctx, const char *path, const char *text, size_t len), void *ctx);
+
 #endif
