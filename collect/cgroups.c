@@ -18,7 +18,7 @@
 #define UNKNOWN_RETRY_NS (10 * NSEC_PER_SEC)
 #define RESCAN_NS (30 * NSEC_PER_SEC)
 #define RESCAN_POLLED_NS (2 * NSEC_PER_SEC)
-#define YOUNG_TICKS 5 /* a container's first process joins its network namespace within this many ticks */
+#define LOOKS_PER_TICK 512 /* for network namespaces: two files each, 20 us, ten times that for a file never opened */
 
 enum { OP_SEEN = 1, OP_MADE = 2, OP_REMOVED = 3, OP_RENAMED = 4 }; /* kw_cgroup.op */
 
@@ -27,6 +27,15 @@ struct cgroup_key {
 	uint64_t id;
 };
 
+/*
+ * When to look for a cgroup's network namespace: a container's first process comes a moment after the cgroup, and joins
+ * its namespace a moment after that.  Those without a process are looked at now and then.
+ */
+static const uint64_t look_after_ns[] = { 0, NSEC_PER_SEC, 3 * NSEC_PER_SEC, 30 * NSEC_PER_SEC };
+
+#define LOOKS ARRAY_SIZE(look_after_ns)
+#define LAST_LOOK (LOOKS - 1)
+
 struct cgroup_entry {
 	uint32_t slot; /* in hierarchies[] */
 	uint32_t scan; /* the last walk that met it */
@@ -34,8 +43,15 @@ struct cgroup_entry {
 	uint64_t netns;
 	uint64_t created_ns;
 	int32_t netns_pid;
-	uint32_t age_ticks;
+	uint32_t look; /* which queue it is in */
+	uint64_t look_ns;
+	struct cgroup_entry *next, **prev; /* in the queue; prev NULL: in none */
 	char path[];
+};
+
+/* Everything in one queue waits equally long, so that the first is due first. */
+struct look_queue {
+	struct cgroup_entry *first, **last;
 };
 
 struct unknown {
@@ -51,12 +67,40 @@ struct cgroups {
 	unsigned int hierarchy_count;
 	struct hashmap *table; /* cgroup_key -> cgroup_entry */
 	struct hashmap *unknown; /* cgroup_key -> struct unknown */
+	struct look_queue looks[LOOKS];
+	struct cgroups_work work;
 	uint32_t scan;
 	bool scan_incomplete; /* this walk met an error or its bounds: absence proves nothing */
 	bool rescan_soon;
 	uint64_t scanned_ns;
 	uint64_t overflow;
 };
+
+/* ---- when to look for network namespaces -------------------------------------------------------------------------- */
+
+static void queue_append(struct cgroups *c, struct cgroup_entry *e, unsigned int look, uint64_t look_ns)
+{
+	struct look_queue *q = &c->looks[look];
+
+	e->look = look;
+	e->look_ns = look_ns;
+	e->next = NULL;
+	e->prev = q->last;
+	*q->last = e;
+	q->last = &e->next;
+}
+
+static void queue_remove(struct cgroups *c, struct cgroup_entry *e)
+{
+	if (!e->prev)
+		return;
+	*e->prev = e->next;
+	if (e->next)
+		e->next->prev = e->prev;
+	else
+		c->looks[e->look].last = e->prev;
+	e->prev = NULL;
+}
 
 /* ---- table ------------------------------------------------------------------------------------------------------- */
 
@@ -113,6 +157,14 @@ static void announce(struct cgroups *c, const struct cgroup_entry *e, uint32_t o
 	c->emit(c->emit_ctx, &r.e);
 }
 
+static void entry_free(struct cgroups *c, struct cgroup_entry *e)
+{
+	if (!e)
+		return;
+	queue_remove(c, e);
+	free(e);
+}
+
 /* Adds or replaces; NULL when full or out of memory. */
 static struct cgroup_entry *put(struct cgroups *c, unsigned int slot, uint64_t id, const char *path)
 {
@@ -137,7 +189,7 @@ static struct cgroup_entry *put(struct cgroups *c, unsigned int slot, uint64_t i
 		free(e);
 		return NULL;
 	}
-	free(old);
+	entry_free(c, old);
 	free(hashmap_remove(c->unknown, &key));
 	return e;
 }
@@ -209,7 +261,8 @@ static struct cgroup_entry *add(struct cgroups *c, unsigned int slot, uint64_t i
 
 	if (!e)
 		return NULL;
-	look_at_netns(c, e);
+	/* What was there before us can wait its turn: there may be very many. */
+	queue_append(c, e, c->scanned_ns ? 0 : LAST_LOOK, c->scanned_ns ? now_ns : 0);
 	announce(c, e, OP_SEEN, now_ns);
 	return e;
 }
@@ -236,6 +289,7 @@ static void walk_entry(struct cgroups *c, unsigned int slot, int dir, const stru
 {
 	size_t base = len > 1 ? len : 0, name = strlen(d->d_name);
 	AUTO_CLOSE int fd = -1;
+	struct stat st;
 
 	if (depth == DEPTH_MAX || base + 1 + name >= PATH_MAX) {
 		c->scan_incomplete = true;
@@ -244,6 +298,11 @@ static void walk_entry(struct cgroups *c, unsigned int slot, int dir, const stru
 	path[base] = '/';
 	memcpy(path + base + 1, d->d_name, name + 1);
 	meet(c, slot, d->d_ino, path, now_ns);
+	/* Links count the directories inside (fs/kernfs/inode.c, kernfs_refresh_inode()): two are none, and most have none. */
+	if (!fstatat(dir, d->d_name, &st, AT_SYMLINK_NOFOLLOW) && st.st_nlink == 2) {
+		path[len] = '\0';
+		return;
+	}
 	fd = openat(dir, d->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd >= 0)
 		walk(c, slot, TAKE_FD(fd), path, base + 1 + name, depth + 1, now_ns);
@@ -259,6 +318,7 @@ static void walk(struct cgroups *c, unsigned int slot, int dir, char *path, size
 	DIR *stream = fdopendir(dir);
 	const struct dirent *d;
 
+	c->work.directories++;
 	if (!stream) {
 		close(dir);
 		c->scan_incomplete = true;
@@ -300,28 +360,30 @@ int cgroups_scan(struct cgroups *c, uint64_t now_ns)
 		if (e->scan == c->scan)
 			continue;
 		announce(c, e, OP_REMOVED, now_ns);
-		free(hashmap_remove(c->table, &(struct cgroup_key){ c->hierarchies[e->slot].number, e->id }));
+		entry_free(c, hashmap_remove(c->table,
+					     &(struct cgroup_key){ c->hierarchies[e->slot].number, e->id }));
 	}
 	c->scanned_ns = now_ns;
 	c->rescan_soon = false;
 	return hashmap_count(c->table);
 }
 
-/* Young ones each second tick, the rest when the slow rescan comes. */
-static void look_at_young(struct cgroups *c, bool all, uint64_t now_ns)
+static void look_at_some(struct cgroups *c, uint64_t now_ns)
 {
+	unsigned int left = LOOKS_PER_TICK, next;
 	struct cgroup_entry *e;
-	const void *key;
 
-	for (size_t i = 0; (e = hashmap_next(c->table, &i, &key));) {
-		bool young = e->age_ticks < YOUNG_TICKS;
-
-		if (young)
-			e->age_ticks++;
-		if ((young && (e->age_ticks <= 2 || e->age_ticks == YOUNG_TICKS)) || (all && !e->netns))
+	for (unsigned int look = 0; look < LOOKS; look++)
+		while (left && (e = c->looks[look].first) && e->look_ns <= now_ns) {
+			left--;
+			c->work.looks++;
+			queue_remove(c, e);
 			if (look_at_netns(c, e))
 				announce(c, e, OP_SEEN, now_ns);
-	}
+			next = MIN(look + 1, LAST_LOOK);
+			if (look < LAST_LOOK || !e->netns)
+				queue_append(c, e, next, now_ns + look_after_ns[next]);
+		}
 }
 
 void cgroups_tick(struct cgroups *c, uint64_t now_ns, bool polled)
@@ -331,7 +393,7 @@ void cgroups_tick(struct cgroups *c, uint64_t now_ns, bool polled)
 
 	if (due || c->rescan_soon)
 		cgroups_scan(c, now_ns);
-	look_at_young(c, due && !polled, now_ns);
+	look_at_some(c, now_ns);
 }
 
 /* ---- records and unknown ids ------------------------------------------------------------------------------------- */
@@ -347,13 +409,15 @@ void cgroups_on_record(struct cgroups *c, const struct kw_event *event, struct k
 	if (slot < 0)
 		return; /* a hierarchy mounted nowhere we see */
 	if (payload->op == OP_REMOVED) {
-		free(hashmap_remove(c->table, &key));
+		entry_free(c, hashmap_remove(c->table, &key));
 		remember_unknown(c, &key, event->ts_ns);
 		return;
 	}
 	e = put(c, slot, payload->id, payload->path);
-	if (e)
-		e->created_ns = payload->created_ns;
+	if (!e)
+		return;
+	e->created_ns = payload->created_ns;
+	queue_append(c, e, 0, event->ts_ns);
 }
 
 /* The path of an id without a search: a kernfs file handle is the id itself (fs/kernfs/mount.c, FILEID_KERNFS). */
@@ -445,6 +509,8 @@ int cgroups_new(const char *proc, cgroups_emit_fn emit, void *emit_ctx, struct c
 	snprintf(c->proc, sizeof(c->proc), "%s", proc);
 	c->emit = emit;
 	c->emit_ctx = emit_ctx;
+	for (unsigned int i = 0; i < LOOKS; i++)
+		c->looks[i].last = &c->looks[i].first;
 	c->table = hashmap_new(sizeof(struct cgroup_key), CGROUPS_MAX + 1);
 	c->unknown = hashmap_new(sizeof(struct cgroup_key), UNKNOWN_MAX + 1);
 	r = c->table && c->unknown ? read_hierarchies(c) : -ENOMEM;
@@ -530,4 +596,9 @@ int32_t cgroups_first_process(const struct cgroups *c, unsigned int hierarchy, u
 uint64_t cgroups_overflow(const struct cgroups *c)
 {
 	return c->overflow;
+}
+
+void cgroups_work(const struct cgroups *c, struct cgroups_work *ret_work)
+{
+	*ret_work = c->work;
 }

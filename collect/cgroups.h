@@ -49,7 +49,8 @@ void cgroups_free(struct cgroups *c);
 /* Walks everything; announces what is new ("seen") and what has gone ("removed").  Number of live cgroups. */
 int cgroups_scan(struct cgroups *c, uint64_t now_ns);
 /*
- * Once a tick: network namespaces of young cgroups, the slow rescan.  polled: no tracepoint tells, so look every 2 s.
+ * Once a tick: some network namespaces, young cgroups first; the slow rescan.  polled: no tracepoint tells, so look
+ * every 2 s.
  */
 void cgroups_tick(struct cgroups *c, uint64_t now_ns, bool polled);
 
@@ -67,6 +68,13 @@ int32_t cgroups_first_process(const struct cgroups *c, unsigned int hierarchy, u
 const struct cgroup_hierarchy *cgroups_hierarchy(const struct cgroups *c, size_t i);
 /* Ids that were not taken because the table was full. */
 uint64_t cgroups_overflow(const struct cgroups *c);
+
+/* What it has cost so far. */
+struct cgroups_work {
+	uint64_t directories; /* read by walks: those that have others inside */
+	uint64_t looks;       /* for a network namespace */
+};
+void cgroups_work(const struct cgroups *c, struct cgroups_work *ret_work);
 
 /* The inode of the network namespace of a process, 0 when it cannot be asked.  proc: "/proc". */
 uint64_t netns_of_process(const char *proc, int32_t pid);

@@ -337,6 +337,61 @@ static void long_paths_keep_their_end(void **state)
 	assert_int_equal(cut, 2);
 }
 
+static int count_event(void *ctx, const struct kw_event *e)
+{
+	(void)e;
+	++*(unsigned int *)ctx;
+	return 0;
+}
+
+/*
+ * Thousands of cgroups are one system call each at the start; looking into them is spread over ticks, and what is made
+ * meanwhile does not wait behind them.
+ */
+static void many_cost_little(void **state)
+{
+	enum { MANY = 2000, BEFORE = 5, PER_TICK = 512 };
+	struct fixture *f = *state;
+	struct cgroup_info info;
+	struct cgroups_work work;
+	unsigned int count = 0;
+	struct kw_event e = { .ts_ns = NSEC_PER_SEC };
+	struct kw_cgroup made = record(2, 987654, "/new");
+	char path[32], proc[128];
+	struct cgroups *c;
+	struct stat st;
+
+	make(f, "cg/many");
+	for (unsigned int i = 0; i < MANY; i++) {
+		snprintf(path, sizeof(path), "cg/many/%u", i);
+		make(f, path);
+	}
+	snprintf(proc, sizeof(proc), "%s/cg/many/0", f->folder);
+	assert_int_equal(stat(proc, &st), 0);
+	if (st.st_nlink != 2)
+		skip(); /* not a file system that counts directories as kernfs does */
+	snprintf(proc, sizeof(proc), "%s/proc", f->folder);
+	assert_int_equal(cgroups_new(proc, count_event, &count, &c), 0);
+	assert_int_equal(cgroups_scan(c, NSEC_PER_SEC), MANY + BEFORE);
+	cgroups_work(c, &work);
+	assert_int_equal(work.directories, 3); /* the root, system.slice, many */
+	assert_int_equal(work.looks, 0);
+	assert_int_equal(count, MANY + BEFORE);
+	make(f, "cg/new");
+	write_text(f, "cg/new/cgroup.procs", "77\n");
+	cgroups_on_record(c, &e, &made);
+	cgroups_tick(c, NSEC_PER_SEC, false);
+	cgroups_work(c, &work);
+	assert_int_equal(work.looks, PER_TICK);
+	assert_true(cgroups_find(c, 0, 987654, &info));
+	assert_int_equal(info.netns, 4026531999);
+	for (unsigned int i = 1; i <= MANY / PER_TICK + 1; i++)
+		cgroups_tick(c, (1 + i) * NSEC_PER_SEC, false);
+	cgroups_work(c, &work);
+	assert_in_range(work.looks, MANY + BEFORE + 1, MANY + BEFORE + 3); /* the new one three times */
+	cgroups_free(c);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -350,6 +405,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(namespace_is_told_when_known, setup, teardown),
 		cmocka_unit_test_setup_teardown(rescans_sooner_when_polled, setup, teardown),
 		cmocka_unit_test_setup_teardown(long_paths_keep_their_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_cost_little, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
