@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aggregate/docker.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "aggregate/httpc.h"
 #include "aggregate/kube.h"
-#include "aggregate/metadata.h"
 
 static void state_facts(const json_t *state, json_t *found)
 {
@@ -64,4 +65,56 @@ void docker_limits(const json_t *host, json_t *found)
 		json_object_set_new(requests, "memory", json_integer(reserved));
 	json_object_set_new(found, "limits", limits);
 	json_object_set_new(found, "requests", requests);
+}
+
+/* ---- over a socket ------------------------------------------------------------------------------------------------ */
+
+int docker_api_look(const struct docker_api *api, struct lookup *l, json_t *found)
+{
+	AUTO(strbuf) struct strbuf body = STRBUF_INIT;
+	char socket[PATH_MAX], url[256];
+	json_t *container;
+	int r;
+
+	snprintf(socket, sizeof(socket), "%.4000s%s", l->root, api->socket);
+	snprintf(url, sizeof(url), "http://localhost%s/containers/%s/json", api->prefix, l->id);
+	r = httpc_get(l->state, socket, url, NULL, &body);
+	if (r)
+		return metadata_absent(l, api->name, r);
+	r = metadata_parse_json(l, api->name, strbuf_str(&body), body.len, &container);
+	if (r)
+		return r;
+	api->facts(container, found);
+	json_decref(container);
+	return 1;
+}
+
+/*
+ * One event (https://docs.docker.com/engine/api/v1.43/#tag/System/operation/SystemEvents); Podman's words differ.  Those
+ * that change what is known of a container; the others, such as each run of a health check, are of no use here.
+ */
+static void take_event(void *ctx, const char *line, size_t len)
+{
+	static const char *const actions[] = { "start", "rename", "update", "oom", "die", "died", "restart" };
+	struct lookup scratch;
+	json_t *event;
+
+	if (metadata_parse_json(&scratch, "event", line, len, &event))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
+		if (!strcmp(metadata_text(event, "Action"), actions[i]))
+			metadata_news(ctx, metadata_text(json_object_get(event, "Actor"), "ID"));
+	json_decref(event);
+}
+
+void docker_api_listen(const struct docker_api *api, struct listener *l)
+{
+	char socket[PATH_MAX], url[256];
+
+	snprintf(socket, sizeof(socket), "%.4000s%s", metadata_root(l), api->socket);
+	/* {"type":["container"]} */
+	snprintf(url, sizeof(url), "http://localhost%s/events?filters=%%7B%%22type%%22%%3A%%5B%%22container%%22%%5D%%7D",
+		 api->prefix);
+	/* A failure is one of the questions too, and booked there. */
+	httpc_lines_read(metadata_lines(l), socket, url, take_event, l);
 }

@@ -3,6 +3,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -91,6 +92,9 @@ static int error_of(const struct httpc *c, CURLcode code)
 		return 0;
 	case CURLE_OPERATION_TIMEDOUT:
 		return -ETIMEDOUT;
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+		return -EKEYREJECTED;
 	case CURLE_COULDNT_CONNECT:
 		curl_easy_getinfo(c->curl, CURLINFO_OS_ERRNO, &os);
 		return os == EACCES || os == EPERM ? -EACCES : -ENOENT;
@@ -155,19 +159,41 @@ static struct curl_slist *add_header(struct curl_slist *list, const char *format
 	return list;
 }
 
-int httpc_get(struct httpc *c, const char *socket, const char *url, const char *token, struct strbuf *ret_body)
+static bool is_loopback(const char *url)
 {
-	struct curl_slist *headers = token ? add_header(NULL, "Authorization: Bearer %s", token) : NULL;
+	const char *host = strstr(url, "://");
+	size_t len;
 
-	if (socket && !is_socket(socket)) {
-		curl_slist_free_all(headers);
-		return -ENOENT;
+	if (!host)
+		return false;
+	host += 3;
+	len = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/?#@");
+	if (host[len] == '@')
+		return false;
+	return (len == 9 && !strncmp(host, "localhost", len)) || (len == 5 && !strncmp(host, "[::1]", len)) ||
+	       (!strncmp(host, "127.", 4) && strspn(host, "0123456789.") == len);
+}
+
+static struct curl_slist *set_trust(struct httpc *c, const char *url, const struct httpc_trust *trust)
+{
+	bool named = trust->ca && *trust->ca;
+
+	if (named)
+		curl_easy_setopt(c->curl, CURLOPT_CAINFO, trust->ca);
+	else if (is_loopback(url)) {
+		curl_easy_setopt(c->curl, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(c->curl, CURLOPT_SSL_VERIFYHOST, 0L);
 	}
+	return trust->token && *trust->token ? add_header(NULL, "Authorization: Bearer %s", trust->token) : NULL;
+}
+
+int httpc_get(struct httpc *c, const char *socket, const char *url, const struct httpc_trust *trust,
+	      struct strbuf *ret_body)
+{
+	if (socket && !is_socket(socket))
+		return -ENOENT;
 	set_common(c, socket, url, ret_body);
-	/* A kubelet's certificate is its own, and the address the loopback's: there is nobody to check it with. */
-	curl_easy_setopt(c->curl, CURLOPT_SSL_VERIFYPEER, 0L);
-	curl_easy_setopt(c->curl, CURLOPT_SSL_VERIFYHOST, 0L);
-	return perform(c, headers);
+	return perform(c, trust ? set_trust(c, url, trust) : NULL);
 }
 
 /* The one message of a unary call, in place of its frame. */
@@ -216,4 +242,112 @@ int httpc_grpc(struct httpc *c, const char *socket, const char *method, const ch
 	if (c->grpc_status == GRPC_NOT_FOUND || c->grpc_status == GRPC_UNIMPLEMENTED)
 		return -ENOENT;
 	return c->grpc_status ? -EPROTO : unframe(ret_message);
+}
+
+/* ---- lines ------------------------------------------------------------------------------------------------------- */
+
+struct httpc_lines {
+	struct httpc *http;
+	CURLM *multi;
+	atomic_bool stop;
+	struct strbuf rest; /* of a line that has not ended */
+	void (*fn)(void *ctx, const char *line, size_t len);
+	void *ctx;
+};
+
+struct httpc_lines *httpc_lines_new(void)
+{
+	struct httpc_lines *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->http = httpc_new();
+	l->multi = curl_multi_init();
+	if (l->http && l->multi)
+		return l;
+	httpc_lines_free(l);
+	return NULL;
+}
+
+void httpc_lines_free(struct httpc_lines *l)
+{
+	if (!l)
+		return;
+	httpc_free(l->http);
+	if (l->multi)
+		curl_multi_cleanup(l->multi);
+	strbuf_cleanup(&l->rest);
+	free(l);
+}
+
+void httpc_lines_stop(struct httpc_lines *l)
+{
+	atomic_store(&l->stop, true);
+	curl_multi_wakeup(l->multi);
+}
+
+static size_t take_lines(char *data, size_t size, size_t count, void *ctx)
+{
+	struct httpc_lines *l = ctx;
+	size_t len = size * count;
+
+	for (const char *at = data, *end; at < data + len; at = end + 1) {
+		end = memchr(at, '\n', len - (size_t)(at - data));
+		strbuf_add(&l->rest, at, (size_t)((end ? end : data + len) - at));
+		if (l->rest.len > HTTPC_LINE_MAX) {
+			l->http->too_large = true;
+			return 0;
+		}
+		if (!end)
+			break;
+		l->fn(l->ctx, strbuf_str(&l->rest), l->rest.len);
+		strbuf_reset(&l->rest);
+	}
+	return len;
+}
+
+/* Runs the one transfer until it ends or somebody says stop. */
+static CURLcode transfer(struct httpc_lines *l, bool *ret_stopped)
+{
+	CURLcode code = CURLE_RECV_ERROR;
+	int running = 1, left;
+	CURLMsg *message;
+
+	while (!(*ret_stopped = atomic_load(&l->stop)) && running) {
+		if (curl_multi_perform(l->multi, &running))
+			return CURLE_RECV_ERROR;
+		if (running && curl_multi_poll(l->multi, NULL, 0, 60000, NULL))
+			return CURLE_RECV_ERROR;
+	}
+	while ((message = curl_multi_info_read(l->multi, &left)))
+		if (message->msg == CURLMSG_DONE)
+			code = message->data.result;
+	return code;
+}
+
+int httpc_lines_read(struct httpc_lines *l, const char *socket, const char *url,
+		     void (*fn)(void *ctx, const char *line, size_t len), void *ctx)
+{
+	CURL *curl = l->http->curl;
+	long status = 0;
+	bool stopped;
+	CURLcode code;
+
+	if (!is_socket(socket))
+		return -ENOENT;
+	set_common(l->http, socket, url, &l->rest);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, 0L);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_lines);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, l);
+	curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
+	l->fn = fn;
+	l->ctx = ctx;
+	if (curl_multi_add_handle(l->multi, curl))
+		return -ENOMEM;
+	code = transfer(l, &stopped);
+	curl_multi_remove_handle(l->multi, curl);
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	if (stopped)
+		return -ECANCELED;
+	return status == 200 || code ? error_of(l->http, code) : -EPROTO;
 }

@@ -20,16 +20,39 @@
 #define WATCHES_MAX 16384 /* containers a lane keeps in mind */
 #define ANSWERS_MAX 4096  /* that nobody has taken */
 #define LANE_SOURCES_MAX 4
-#define REFRESH_NS (30 * NSEC_PER_SEC)
 #define REFRESH_GAP_NS (20 * NSEC_PER_MSEC) /* at most 50 refreshes a second */
 #define STATE_NS (10 * NSEC_PER_SEC)
 #define STACK_SIZE (1 << 20)
 #define JSON_DEPTH_MAX 64
 #define BACKOFF_MAX_NS (30 * NSEC_PER_SEC)
+#define LISTEN_AGAIN_NS (2 * NSEC_PER_SEC)
+#define NEWS_MAX 256 /* a second, of one source */
 
-/* When to ask again while nobody knows the container: after it was made, and after it ended. */
-static const int64_t tries_ns[] = { 0, 40 * NSEC_PER_MSEC, 250 * NSEC_PER_MSEC, NSEC_PER_SEC, 4 * NSEC_PER_SEC };
-static const int64_t ends_ns[] = { 20 * NSEC_PER_MSEC, 400 * NSEC_PER_MSEC };
+/*
+ * Where a container waits until it is asked about; earlier queues go first.  Everything in one queue waits equally long,
+ * so that the first is due first.
+ */
+enum queue {
+	Q_NEW, /* it was just made, its runtime told of it, or it ended before it was ever asked about */
+	Q_AGAIN, /* nobody knew it: a few more times, ever more slowly */
+	Q_AGAIN_LAST = Q_AGAIN + 3,
+	Q_ENDED, /* a last look for how it ended, and one more */
+	Q_ENDED_LAST,
+	Q_FOUND, /* it was there before us */
+	Q_KNOWN, /* refreshed now and then */
+	QUEUES,
+	Q_NONE = QUEUES,
+};
+
+static const int64_t delays_ns[QUEUES] = {
+	[Q_AGAIN] = 40 * NSEC_PER_MSEC,
+	[Q_AGAIN + 1] = 250 * NSEC_PER_MSEC,
+	[Q_AGAIN + 2] = NSEC_PER_SEC,
+	[Q_AGAIN_LAST] = 4 * NSEC_PER_SEC,
+	[Q_ENDED] = 20 * NSEC_PER_MSEC,
+	[Q_ENDED_LAST] = 400 * NSEC_PER_MSEC,
+	[Q_KNOWN] = 30 * NSEC_PER_SEC,
+};
 
 struct slot {
 	unsigned int number;
@@ -45,17 +68,32 @@ struct slot {
 struct watch {
 	uint64_t key;
 	struct kw_cg cg;
+	uint64_t id_hash; /* of the runtime's id; 0: not listed under it */
 	uint32_t maker, member;
-	unsigned int tries;
-	bool busy, settled, ended;
+	enum queue queue; /* the last one it was in */
+	bool busy, ended, told; /* told: its runtime had news of it while it was asked about */
+	bool claimed; /* by a runtime, as its path says */
+	bool known;   /* somebody had something to say of it */
 	int64_t due_ns;
 	uint64_t said[LANE_SOURCES_MAX]; /* hash of the last answer */
-	struct watch *next;
+	struct watch *next, **prev; /* prev NULL: in no queue */
 	char path[];
 };
 
 struct watch_list {
 	struct watch *first, **last;
+};
+
+/* A thread that hears of news from one source. */
+struct listener {
+	struct metadata *m;
+	struct lane *lane;
+	struct slot *slot;
+	struct httpc_lines *lines;
+	pthread_t thread;
+	bool running;
+	int64_t second_ns; /* when NEWS_MAX began to count */
+	unsigned int news;
 };
 
 struct lane {
@@ -66,10 +104,10 @@ struct lane {
 	pthread_t thread;
 	bool running;
 	pthread_cond_t wake;
-	struct hashmap *watches;    /* key -> struct watch */
-	struct watch_list soon;	    /* to be asked at their time, few */
-	struct watch_list settled;  /* known: refreshed in this order */
-	uint64_t dropped;
+	struct hashmap *watches; /* key -> struct watch */
+	struct hashmap *ids;	 /* hash of the runtime's id -> struct watch */
+	struct watch_list queues[QUEUES];
+	int64_t refreshed_ns;
 };
 
 struct answer {
@@ -87,6 +125,9 @@ struct metadata {
 	size_t slot_count;
 	struct lane *lanes;
 	size_t lane_count;
+	struct listener *listeners;
+	size_t listener_count;
+	pthread_cond_t stopped;
 	struct answer *answers, **answers_end;
 	size_t answer_count;
 	int64_t state_ns;
@@ -94,7 +135,7 @@ struct metadata {
 
 #define ORIGIN(number, name, rank, title)
 #define SOURCE(number, name, rank, lane, title) extern const struct metadata_source source_##name;
-#include "aggregate/sources.def"
+#include "schema/sources.def"
 #undef SOURCE
 
 static const struct {
@@ -103,7 +144,7 @@ static const struct {
 	const struct metadata_source *source;
 } listed[] = {
 #define SOURCE(number, name, rank, lane, title) { number, lane, #name, &source_##name },
-#include "aggregate/sources.def"
+#include "schema/sources.def"
 #undef SOURCE
 #undef ORIGIN
 };
@@ -113,48 +154,59 @@ static int64_t now_ns(void)
 	return time_boot_ns();
 }
 
-/* ---- lists ------------------------------------------------------------------------------------------------------- */
+/* ---- queues ------------------------------------------------------------------------------------------------------ */
 
-static void list_init(struct watch_list *l)
+static void enqueue(struct lane *lane, struct watch *w, enum queue queue)
 {
-	l->first = NULL;
-	l->last = &l->first;
-}
+	struct watch_list *l = &lane->queues[queue];
 
-static void list_append(struct watch_list *l, struct watch *w)
-{
+	w->queue = queue;
+	w->due_ns = now_ns() + delays_ns[queue];
 	w->next = NULL;
+	w->prev = l->last;
 	*l->last = w;
 	l->last = &w->next;
 }
 
-/* The first that is due, taken out; *ret_next_ns is lowered to when the next one is. */
-static struct watch *list_take_due(struct watch_list *l, int64_t at_ns, int64_t *ret_next_ns)
+static void dequeue(struct lane *lane, struct watch *w)
 {
-	for (struct watch **at = &l->first; *at; at = &(*at)->next) {
-		struct watch *w = *at;
+	if (!w->prev)
+		return;
+	*w->prev = w->next;
+	if (w->next)
+		w->next->prev = w->prev;
+	else
+		lane->queues[w->queue].last = w->prev;
+	w->prev = NULL;
+}
 
-		if (w->due_ns > at_ns) {
-			*ret_next_ns = MIN(*ret_next_ns, w->due_ns);
+/* To be asked about at once. */
+static void hurry(struct lane *lane, struct watch *w, enum queue queue)
+{
+	dequeue(lane, w);
+	enqueue(lane, w, queue);
+	pthread_cond_signal(&lane->wake);
+}
+
+/* The next container to ask about; NULL: none before *ret_next_ns. */
+static struct watch *take_due(struct lane *lane, int64_t *ret_next_ns)
+{
+	int64_t now = now_ns();
+
+	*ret_next_ns = INT64_MAX;
+	for (unsigned int q = 0; q < QUEUES; q++) {
+		struct watch *w = lane->queues[q].first;
+		int64_t due_ns = !w ? INT64_MAX : q == Q_KNOWN ? MAX(w->due_ns, lane->refreshed_ns + REFRESH_GAP_NS) : w->due_ns;
+
+		*ret_next_ns = MIN(*ret_next_ns, due_ns);
+		if (due_ns > now)
 			continue;
-		}
-		*at = w->next;
-		if (l->last == &w->next)
-			l->last = at;
+		if (q == Q_KNOWN)
+			lane->refreshed_ns = now;
+		dequeue(lane, w);
 		return w;
 	}
 	return NULL;
-}
-
-static void list_remove(struct watch_list *l, const struct watch *w)
-{
-	for (struct watch **at = &l->first; *at; at = &(*at)->next)
-		if (*at == w) {
-			*at = w->next;
-			if (l->last == &w->next)
-				l->last = at;
-			return;
-		}
 }
 
 /* ---- answers ----------------------------------------------------------------------------------------------------- */
@@ -273,13 +325,10 @@ static bool ask_all(struct lane *lane, struct watch *w)
 	return found_any;
 }
 
-static bool lane_wants(const struct lane *lane, const struct watch *w)
+static bool lane_wants(const struct lane *lane, const struct lookup *l)
 {
-	struct lookup l;
-
-	fill_lookup(lane->m, w, &l);
 	for (size_t i = 0; i < lane->slot_count; i++)
-		if (!lane->slots[i]->source->wants || lane->slots[i]->source->wants(&l))
+		if (!lane->slots[i]->source->wants || lane->slots[i]->source->wants(l))
 			return true;
 	return false;
 }
@@ -289,53 +338,42 @@ static bool lane_wants(const struct lane *lane, const struct watch *w)
 static void forget(struct lane *lane, struct watch *w)
 {
 	hashmap_remove(lane->watches, &w->key);
+	if (w->id_hash && hashmap_get(lane->ids, &w->id_hash) == w)
+		hashmap_remove(lane->ids, &w->id_hash);
 	free(w);
+}
+
+/* Where it waits next, after it was asked about and was found or not. */
+static enum queue next_queue(const struct watch *w, bool found)
+{
+	if (w->ended)
+		return w->queue == Q_ENDED_LAST ? Q_NONE : Q_ENDED_LAST;
+	if (found)
+		return Q_KNOWN;
+	if (w->queue < Q_AGAIN_LAST)
+		return w->queue + 1;
+	if (w->queue == Q_FOUND && w->claimed)
+		return Q_AGAIN;
+	/* Of what no runtime claims nobody will know later either. */
+	return w->claimed || w->known ? Q_KNOWN : Q_NONE;
 }
 
 /* Under the lock, after it was asked: when to ask again, if ever. */
 static void plan(struct lane *lane, struct watch *w, bool found, bool was_ended)
 {
+	enum queue next = next_queue(w, found);
+
 	w->busy = false;
-	if (w->ended && !was_ended) { /* it ended while it was asked about */
-		w->tries = 0;
-		w->due_ns = now_ns() + ends_ns[0];
-		list_append(&lane->soon, w);
-		return;
-	}
-	w->tries++;
-	if (w->ended) {
-		if (w->tries >= ARRAY_SIZE(ends_ns)) {
-			forget(lane, w);
-			return;
-		}
-		w->due_ns = now_ns() + ends_ns[w->tries];
-	} else if (!found && w->tries < ARRAY_SIZE(tries_ns)) {
-		w->due_ns = now_ns() + tries_ns[w->tries];
-	} else {
-		w->settled = true;
-		w->due_ns = now_ns() + REFRESH_NS;
-		list_append(&lane->settled, w);
-		return;
-	}
-	list_append(&lane->soon, w);
-}
-
-/* The next container to ask about; NULL: none before *ret_next_ns. */
-static struct watch *take_due(struct lane *lane, int64_t *refreshed_ns, int64_t *ret_next_ns)
-{
-	int64_t now = now_ns();
-	struct watch *w = list_take_due(&lane->soon, now, ret_next_ns), *first = lane->settled.first;
-
-	if (w || !first)
-		return w;
-	if (MAX(first->due_ns, *refreshed_ns + REFRESH_GAP_NS) > now) {
-		*ret_next_ns = MIN(*ret_next_ns, MAX(first->due_ns, *refreshed_ns + REFRESH_GAP_NS));
-		return NULL;
-	}
-	list_remove(&lane->settled, first);
-	first->settled = false;
-	*refreshed_ns = now;
-	return first;
+	w->known |= found;
+	if (w->ended && !was_ended) /* it ended while it was asked about */
+		next = Q_ENDED;
+	else if (w->told && !w->ended)
+		next = Q_NEW;
+	w->told = false;
+	if (next != Q_NONE)
+		enqueue(lane, w, next);
+	else if (w->ended)
+		forget(lane, w);
 }
 
 static void wait_until(struct lane *lane, int64_t at_ns)
@@ -368,13 +406,12 @@ static void *run_lane(void *arg)
 {
 	struct lane *lane = arg;
 	struct metadata *m = lane->m;
-	int64_t refreshed_ns = 0;
 
 	start_sources(lane);
 	pthread_mutex_lock(&m->lock);
 	while (!m->stop) {
-		int64_t next_ns = INT64_MAX;
-		struct watch *w = take_due(lane, &refreshed_ns, &next_ns);
+		int64_t next_ns;
+		struct watch *w = take_due(lane, &next_ns);
 		bool found, ended;
 
 		if (!w) {
@@ -415,10 +452,33 @@ static struct watch *watch_new(const struct kw_cg *cg, const char *path, uint32_
 	return w;
 }
 
+static int watch_add(struct lane *lane, struct watch *w)
+{
+	struct lookup l;
+	int r;
+
+	fill_lookup(lane->m, w, &l);
+	if (!lane_wants(lane, &l))
+		return 0;
+	r = hashmap_put(lane->watches, &w->key, w, NULL);
+	if (r)
+		return r;
+	w->claimed = l.what.kind != CONTAINER_CGROUP;
+	if (lane->ids && *l.id) {
+		w->id_hash = hash_str(l.id, 0);
+		if (!hashmap_get(lane->ids, &w->id_hash) && hashmap_put(lane->ids, &w->id_hash, w, NULL))
+			w->id_hash = 0;
+	}
+	enqueue(lane, w, w->maker ? Q_NEW : Q_FOUND);
+	pthread_cond_signal(&lane->wake);
+	return 1;
+}
+
 static void ask_lane(struct lane *lane, const struct kw_cg *cg, const char *path, uint32_t maker, uint32_t member)
 {
 	uint64_t key = key_of(cg);
 	struct watch *w = hashmap_get(lane->watches, &key);
+	int r;
 
 	if (w) {
 		if (!w->busy && !w->member)
@@ -426,19 +486,14 @@ static void ask_lane(struct lane *lane, const struct kw_cg *cg, const char *path
 		return;
 	}
 	w = watch_new(cg, path, maker, member);
-	if (w && !lane_wants(lane, w)) {
-		free(w);
+	r = w ? watch_add(lane, w) : -ENOMEM;
+	if (r > 0)
 		return;
-	}
-	if (!w || hashmap_put(lane->watches, &w->key, w, NULL)) {
-		free(w);
+	free(w);
+	if (r < 0) {
 		lane->slots[0]->books.dropped++;
 		lane->slots[0]->changed = true;
-		return;
 	}
-	w->due_ns = now_ns();
-	list_append(&lane->soon, w);
-	pthread_cond_signal(&lane->wake);
 }
 
 void metadata_ask(struct metadata *m, const struct kw_cg *cg, const char *path, uint32_t maker, uint32_t member)
@@ -465,17 +520,77 @@ void metadata_gone(struct metadata *m, const struct kw_cg *cg)
 		w->ended = true;
 		if (w->busy)
 			continue;
-		if (w->settled) {
-			list_remove(&lane->settled, w);
-			list_append(&lane->soon, w);
-			w->settled = false;
-		}
-		if (w->tries) /* else it was never looked at: as soon as may be */
-			w->due_ns = now_ns() + ends_ns[0];
-		w->tries = 0;
-		pthread_cond_signal(&lane->wake);
+		if (!w->prev) /* nobody ever knew it */
+			forget(lane, w);
+		else if (w->queue != Q_NEW && w->queue != Q_FOUND)
+			hurry(lane, w, Q_ENDED);
+		else /* it was never looked at: as soon as may be */
+			hurry(lane, w, Q_NEW);
 	}
 	pthread_mutex_unlock(&m->lock);
+}
+
+/* ---- news -------------------------------------------------------------------------------------------------------- */
+
+/* More than NEWS_MAX a second are left out: what they are about is refreshed now and then all the same. */
+static bool too_many(struct listener *l)
+{
+	int64_t now = now_ns();
+
+	if (now - l->second_ns >= NSEC_PER_SEC) {
+		l->second_ns = now;
+		l->news = 0;
+	}
+	return ++l->news > NEWS_MAX;
+}
+
+void metadata_news(struct listener *l, const char *id)
+{
+	uint64_t hash = hash_str(id, 0);
+	struct watch *w;
+
+	pthread_mutex_lock(&l->m->lock);
+	w = hashmap_get(l->lane->ids, &hash);
+	if (too_many(l)) {
+		l->slot->books.dropped++;
+		l->slot->changed = true;
+	} else if (w && w->busy) {
+		w->told = true;
+	} else if (w && !w->ended) {
+		hurry(l->lane, w, Q_NEW);
+	}
+	pthread_mutex_unlock(&l->m->lock);
+}
+
+struct httpc_lines *metadata_lines(const struct listener *l)
+{
+	return l->lines;
+}
+
+const char *metadata_root(const struct listener *l)
+{
+	return l->m->root;
+}
+
+static void *run_listener(void *arg)
+{
+	struct listener *l = arg;
+	struct metadata *m = l->m;
+
+	pthread_mutex_lock(&m->lock);
+	while (!m->stop) {
+		struct timespec until;
+
+		pthread_mutex_unlock(&m->lock);
+		l->slot->source->listen(l);
+		pthread_mutex_lock(&m->lock);
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec += LISTEN_AGAIN_NS / NSEC_PER_SEC;
+		while (!m->stop && pthread_cond_timedwait(&m->stopped, &m->lock, &until) != ETIMEDOUT)
+			;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return NULL;
 }
 
 /* ---- taking ------------------------------------------------------------------------------------------------------ */
@@ -520,6 +635,14 @@ bool metadata_next(struct metadata *m, union record *ret_record)
 	return found;
 }
 
+static bool is_urgent(const struct lane *lane)
+{
+	for (unsigned int q = 0; q <= Q_ENDED_LAST; q++)
+		if (lane->queues[q].first && lane->queues[q].first->due_ns <= now_ns() + NSEC_PER_MSEC)
+			return true;
+	return false;
+}
+
 bool metadata_busy(struct metadata *m)
 {
 	bool busy;
@@ -527,7 +650,7 @@ bool metadata_busy(struct metadata *m)
 	pthread_mutex_lock(&m->lock);
 	busy = m->answers != NULL;
 	for (size_t i = 0; !busy && i < m->lane_count; i++)
-		busy = m->lanes[i].soon.first && m->lanes[i].soon.first->due_ns <= now_ns() + NSEC_PER_MSEC;
+		busy = is_urgent(&m->lanes[i]);
 	pthread_mutex_unlock(&m->lock);
 	return busy;
 }
@@ -565,27 +688,83 @@ static int make_lanes(struct metadata *m)
 	return 0;
 }
 
-static int start_lane(struct lane *lane)
+static void init_cond(pthread_cond_t *cond)
 {
 	pthread_condattr_t clock;
+
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &clock);
+	pthread_condattr_destroy(&clock);
+}
+
+static int start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
+{
 	pthread_attr_t attr;
+	int r;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	r = pthread_create(thread, &attr, run, arg);
+	pthread_attr_destroy(&attr);
+	return -r;
+}
+
+static bool listens(const struct lane *lane)
+{
+	for (size_t i = 0; i < lane->slot_count; i++)
+		if (lane->slots[i]->source->listen)
+			return true;
+	return false;
+}
+
+static int start_lane(struct lane *lane)
+{
 	int r;
 
 	lane->watches = hashmap_new(sizeof(uint64_t), WATCHES_MAX);
 	if (!lane->watches)
 		return -ENOMEM;
-	list_init(&lane->soon);
-	list_init(&lane->settled);
-	pthread_condattr_init(&clock);
-	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	pthread_cond_init(&lane->wake, &clock);
-	pthread_condattr_destroy(&clock);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	r = pthread_create(&lane->thread, &attr, run_lane, lane);
-	pthread_attr_destroy(&attr);
+	init_cond(&lane->wake);
+	if (listens(lane)) {
+		lane->ids = hashmap_new(sizeof(uint64_t), WATCHES_MAX);
+		if (!lane->ids)
+			return -ENOMEM;
+	}
+	for (unsigned int q = 0; q < QUEUES; q++)
+		lane->queues[q].last = &lane->queues[q].first;
+	r = start_thread(&lane->thread, run_lane, lane);
 	lane->running = !r;
-	return -r;
+	return r;
+}
+
+static int start_listener(struct metadata *m, struct lane *lane, struct slot *slot)
+{
+	struct listener *l = &m->listeners[m->listener_count++];
+	int r;
+
+	*l = (struct listener){ .m = m, .lane = lane, .slot = slot, .lines = httpc_lines_new() };
+	r = l->lines ? start_thread(&l->thread, run_listener, l) : -ENOMEM;
+	l->running = !r;
+	return r;
+}
+
+static int start_all(struct metadata *m)
+{
+	int r = 0;
+
+	m->listeners = calloc(m->slot_count, sizeof(*m->listeners));
+	if (!m->listeners)
+		return -ENOMEM;
+	for (size_t i = 0; !r && i < m->lane_count; i++) {
+		struct lane *lane = &m->lanes[i];
+
+		r = start_lane(lane);
+		for (size_t k = 0; !r && k < lane->slot_count; k++)
+			if (lane->slots[k]->source->listen)
+				r = start_listener(m, lane, lane->slots[k]);
+	}
+	return r;
 }
 
 int metadata_new(const struct config *config, const char *root, struct metadata **ret_metadata)
@@ -598,13 +777,14 @@ int metadata_new(const struct config *config, const char *root, struct metadata 
 	m->config = config;
 	snprintf(m->root, sizeof(m->root), "%s", root);
 	pthread_mutex_init(&m->lock, NULL);
+	init_cond(&m->stopped);
 	m->answers_end = &m->answers;
 	m->state_ns = now_ns();
 	r = httpc_global();
 	if (!r)
 		r = make_lanes(m);
-	for (size_t i = 0; !r && i < m->lane_count; i++)
-		r = start_lane(&m->lanes[i]);
+	if (!r)
+		r = start_all(m);
 	if (r) {
 		metadata_free(m);
 		return r;
@@ -624,6 +804,16 @@ static void lane_free(struct lane *lane)
 	if (lane->watches)
 		pthread_cond_destroy(&lane->wake);
 	hashmap_free(lane->watches);
+	hashmap_free(lane->ids);
+}
+
+static void listener_free(struct listener *l)
+{
+	if (l->running) {
+		httpc_lines_stop(l->lines);
+		pthread_join(l->thread, NULL);
+	}
+	httpc_lines_free(l->lines);
 }
 
 void metadata_free(struct metadata *m)
@@ -635,7 +825,10 @@ void metadata_free(struct metadata *m)
 	for (size_t i = 0; i < m->lane_count; i++)
 		if (m->lanes[i].watches)
 			pthread_cond_signal(&m->lanes[i].wake);
+	pthread_cond_broadcast(&m->stopped);
 	pthread_mutex_unlock(&m->lock);
+	for (size_t i = 0; i < m->listener_count; i++)
+		listener_free(&m->listeners[i]);
 	for (size_t i = 0; i < m->lane_count; i++)
 		lane_free(&m->lanes[i]);
 	while (m->answers) {
@@ -644,7 +837,9 @@ void metadata_free(struct metadata *m)
 		m->answers = a->next;
 		free(a);
 	}
+	pthread_cond_destroy(&m->stopped);
 	pthread_mutex_destroy(&m->lock);
+	free(m->listeners);
 	free(m->slots);
 	free(m->lanes);
 	free(m);

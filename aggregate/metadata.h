@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where containers get their names from: runtimes' files and sockets, each source a plug-in of aggregate/sources.def.
+ * Where containers get their names from: runtimes' files and sockets, each source a plug-in of schema/sources.def.
  *
- * Sources are asked by threads of their own, lane by lane; what they say comes back as identity records, to be handed
+ * Sources are asked by threads of their own, lane by lane, and at once about what their runtime has news of; what they say comes back as identity records, to be handed
  * on like any other record, so that a capture replays with the same names.  Nobody waits for a source: asking and
  * taking answers only ever take a lock that no source holds while it works.
  *
@@ -44,6 +44,9 @@ bool metadata_busy(struct metadata *m);
 
 /* ---- for sources ------------------------------------------------------------------------------------------------- */
 
+struct listener;
+struct httpc_lines;
+
 /* One question. */
 struct lookup {
 	const char *root;
@@ -64,10 +67,20 @@ struct metadata_source {
 	 * 1: knows it; 0: does not; -EBADMSG: what was there was malformed; other errors: could not be asked.
 	 */
 	int (*look)(struct lookup *l, json_t *found);
+	/*
+	 * Hears of news with metadata_lines() and calls metadata_news() for each container they are about, in a thread of
+	 * its own; returns when there is nobody to hear from, and is called again after a while.  NULL: there is no news.
+	 */
+	void (*listen)(struct listener *l);
 	/* The state of a source, made in its thread; NULL both when it has none. */
 	void *(*start)(const struct config *config, const char *root);
 	void (*stop)(void *state);
 };
+
+/* The runtime had something to say of that container: it is asked about at once. */
+void metadata_news(struct listener *l, const char *id);
+struct httpc_lines *metadata_lines(const struct listener *l);
+const char *metadata_root(const struct listener *l);
 
 /* A JSON file below root, which may be anybody's: regular, not through a link at its end, bounded.  -EBADMSG, errno. */
 int metadata_read_json(struct lookup *l, const char *path, json_t **ret_json);

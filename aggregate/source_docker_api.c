@@ -1,33 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Docker's API on its socket (https://docs.docker.com/engine/api): GET /containers/ID/json. */
-#include <errno.h>
-#include <limits.h>
-#include <stdio.h>
+/* Docker's API on its socket (https://docs.docker.com/engine/api): GET /containers/ID/json, GET /events. */
 #include <string.h>
 
 #include "aggregate/docker.h"
-#include "aggregate/httpc.h"
-#include "aggregate/metadata.h"
+
+static void facts(const json_t *container, json_t *found)
+{
+	docker_facts(container, found);
+	docker_limits(json_object_get(container, "HostConfig"), found);
+}
+
+static const struct docker_api api = { "docker.sock", "/var/run/docker.sock", "", facts };
 
 static int look(struct lookup *l, json_t *found)
 {
-	AUTO(strbuf) struct strbuf body = STRBUF_INIT;
-	char socket[PATH_MAX], url[256];
-	json_t *container;
-	int r;
+	return docker_api_look(&api, l, found);
+}
 
-	snprintf(socket, sizeof(socket), "%.4000s/var/run/docker.sock", l->root);
-	snprintf(url, sizeof(url), "http://localhost/containers/%s/json", l->id);
-	r = httpc_get(l->state, socket, url, NULL, &body);
-	if (r)
-		return metadata_absent(l, "docker.sock", r);
-	r = metadata_parse_json(l, "docker.sock", strbuf_str(&body), body.len, &container);
-	if (r)
-		return r;
-	docker_facts(container, found);
-	docker_limits(json_object_get(container, "HostConfig"), found);
-	json_decref(container);
-	return 1;
+static void hear(struct listener *l)
+{
+	docker_api_listen(&api, l);
 }
 
 static bool wants(const struct lookup *l)
@@ -37,5 +29,5 @@ static bool wants(const struct lookup *l)
 }
 
 const struct metadata_source source_docker_api = {
-	.wants = wants, .look = look, .start = metadata_start_http, .stop = metadata_stop_http
+	.wants = wants, .look = look, .listen = hear, .start = metadata_start_http, .stop = metadata_stop_http
 };

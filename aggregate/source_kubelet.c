@@ -19,7 +19,7 @@
 
 struct kubelet {
 	struct httpc *http;
-	const char *url;
+	const char *url, *token_file, *ca;
 	char token[4096];
 	json_t *pods;
 	int64_t fetched_ns;
@@ -28,15 +28,14 @@ struct kubelet {
 static void *start(const struct config *config, const char *root)
 {
 	struct kubelet *k = calloc(1, sizeof(*k));
-	const char *path = config_string(config, "metadata.kubelet_token");
 
 	(void)root;
 	if (!k)
 		return NULL;
 	k->http = httpc_new();
 	k->url = config_string(config, "metadata.kubelet");
-	if (*path && file_read(AT_FDCWD, path, k->token, sizeof(k->token)) > 0)
-		k->token[strcspn(k->token, "\r\n")] = '\0';
+	k->token_file = config_string(config, "metadata.kubelet_token");
+	k->ca = config_string(config, "metadata.kubelet_ca");
 	return k;
 }
 
@@ -49,8 +48,26 @@ static void stop(void *state)
 	free(k);
 }
 
+/* Anew each time: Kubernetes replaces the tokens it gives out every hour or so. */
+static int read_token(struct lookup *l, struct kubelet *k)
+{
+	ssize_t n;
+
+	k->token[0] = '\0';
+	if (!*k->token_file)
+		return 0;
+	n = file_read(AT_FDCWD, k->token_file, k->token, sizeof(k->token));
+	if (n < 0) {
+		snprintf(l->why, sizeof(l->why), "%.80s: %s", k->token_file, strerror((int)-n));
+		return (int)n;
+	}
+	k->token[strcspn(k->token, "\r\n")] = '\0';
+	return 0;
+}
+
 static int fetch(struct lookup *l, struct kubelet *k)
 {
+	const struct httpc_trust trust = { .token = k->token, .ca = k->ca };
 	AUTO(strbuf) struct strbuf body = STRBUF_INIT;
 	char url[512];
 	json_t *pods;
@@ -58,7 +75,10 @@ static int fetch(struct lookup *l, struct kubelet *k)
 
 	snprintf(url, sizeof(url), "%.500s/pods", k->url);
 	k->fetched_ns = time_boot_ns();
-	r = httpc_get(k->http, NULL, url, *k->token ? k->token : NULL, &body);
+	r = read_token(l, k);
+	if (r)
+		return r == -ENOENT ? -EACCES : r;
+	r = httpc_get(k->http, NULL, url, &trust, &body);
 	if (!r)
 		r = metadata_parse_json(l, "kubelet", strbuf_str(&body), body.len, &pods);
 	if (r)

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Podman's API on its socket (https://docs.podman.io/en/latest/_static/api.html): GET /libpod/containers/ID/json. */
-#include <errno.h>
-#include <limits.h>
-#include <stdio.h>
+/*
+ * Podman's API on its socket (https://docs.podman.io/en/latest/_static/api.html): GET /libpod/containers/ID/json,
+ * GET /libpod/events.
+ */
 #include <string.h>
 
 #include "aggregate/docker.h"
-#include "aggregate/httpc.h"
-#include "aggregate/metadata.h"
 
 /* As Docker's inspect, with more. */
-static void podman_facts(const json_t *container, json_t *found)
+static void facts(const json_t *container, json_t *found)
 {
 	docker_facts(container, found);
 	docker_limits(json_object_get(container, "HostConfig"), found);
@@ -21,24 +19,16 @@ static void podman_facts(const json_t *container, json_t *found)
 		metadata_set(found, "role", "sandbox");
 }
 
+static const struct docker_api api = { "podman.sock", "/run/podman/podman.sock", "/v4.0.0/libpod", facts };
+
 static int look(struct lookup *l, json_t *found)
 {
-	AUTO(strbuf) struct strbuf body = STRBUF_INIT;
-	char socket[PATH_MAX], url[256];
-	json_t *container;
-	int r;
+	return docker_api_look(&api, l, found);
+}
 
-	snprintf(socket, sizeof(socket), "%.4000s/run/podman/podman.sock", l->root);
-	snprintf(url, sizeof(url), "http://localhost/v4.0.0/libpod/containers/%s/json", l->id);
-	r = httpc_get(l->state, socket, url, NULL, &body);
-	if (r)
-		return metadata_absent(l, "podman.sock", r);
-	r = metadata_parse_json(l, "podman.sock", strbuf_str(&body), body.len, &container);
-	if (r)
-		return r;
-	podman_facts(container, found);
-	json_decref(container);
-	return 1;
+static void hear(struct listener *l)
+{
+	docker_api_listen(&api, l);
 }
 
 static bool wants(const struct lookup *l)
@@ -48,5 +38,5 @@ static bool wants(const struct lookup *l)
 }
 
 const struct metadata_source source_podman_api = {
-	.wants = wants, .look = look, .start = metadata_start_http, .stop = metadata_stop_http
+	.wants = wants, .look = look, .listen = hear, .start = metadata_start_http, .stop = metadata_stop_http
 };

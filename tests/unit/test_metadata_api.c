@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <microhttpd.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -32,10 +33,12 @@
 #define PODMAN_ID "6612cfcbd81ee1fcac1ed2dd9cb90d544049898f34cc3bfa7ef173e81f7d2193"
 #define NGINX_ID "cefdba1130303f6a126f1a8a0f604ee012e0dfe47eeeadba94aab266a09828df"
 
-/* One socket, one reply whatever is asked; reply NULL: never answers. */
+/* One socket, one reply whatever is asked but events, which wait for send_event(); reply NULL: never answers. */
 struct server {
 	int fd;
 	pthread_t thread;
+	pthread_mutex_t lock; /* body, events */
+	int events;	      /* -1: nobody listens */
 	char *body;
 	size_t len;
 	char asked[256]; /* the request line of the last question */
@@ -68,11 +71,39 @@ static void answer(struct server *s, int fd)
 	if (n <= 0)
 		return;
 	text[n] = '\0';
+	pthread_mutex_lock(&s->lock);
+	if (strstr(text, "/events?")) {
+		static const char begin[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+		send(fd, begin, sizeof(begin) - 1, MSG_NOSIGNAL);
+		s->events = dup(fd);
+		pthread_mutex_unlock(&s->lock);
+		return;
+	}
 	snprintf(s->asked, sizeof(s->asked), "%.*s", (int)MIN(strcspn(text, "\r\n"), sizeof(s->asked) - 1), text);
 	len = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", s->len);
 	send(fd, head, (size_t)len, MSG_NOSIGNAL);
 	for (size_t sent = 0; sent < s->len && (n = send(fd, s->body + sent, s->len - sent, MSG_NOSIGNAL)) > 0;)
 		sent += (size_t)n;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Once somebody listens. */
+static void send_event(struct server *s, const char *line)
+{
+	char chunk[512];
+	int len = snprintf(chunk, sizeof(chunk), "%zx\r\n%s\n\r\n", strlen(line) + 1, line);
+
+	for (int i = 0; i < 5000; i++, usleep(1000)) {
+		bool sent;
+
+		pthread_mutex_lock(&s->lock);
+		sent = s->events >= 0 && send(s->events, chunk, (size_t)len, MSG_NOSIGNAL) == len;
+		pthread_mutex_unlock(&s->lock);
+		if (sent)
+			return;
+	}
+	fail_msg("nobody listens to events");
 }
 
 static void *serve(void *arg)
@@ -94,7 +125,9 @@ static void *serve(void *arg)
 static void server_start(struct server *s, int fd, const char *fixture)
 {
 	s->fd = fd;
+	s->events = -1;
 	s->body = NULL;
+	pthread_mutex_init(&s->lock, NULL);
 	if (fixture)
 		assert_int_equal(file_read_alloc(AT_FDCWD, fixture, 1 << 20, &s->body, &s->len), 0);
 	assert_int_equal(listen(fd, 16), 0);
@@ -153,6 +186,8 @@ static int teardown(void **state)
 		shutdown(e->server.fd, SHUT_RDWR);
 		pthread_join(e->server.thread, NULL);
 		close(e->server.fd);
+		if (e->server.events >= 0)
+			close(e->server.events);
 		for (unsigned int i = 0; i < e->server.count; i++)
 			close(e->server.held[i]);
 		free(e->server.body);
@@ -163,24 +198,37 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* What is said of a container until that field is known. */
-static char *facts_of(struct env *e, const char *path, const char *until)
+static bool has_value(const char *facts, const char *field, const char *value)
 {
-	struct kw_cg cg = { .v2 = 77 };
+	AUTO_FREE char *text = facts_text(facts, field);
+
+	return value ? text && !strcmp(text, value) : facts_have(facts, field);
+}
+
+/* Takes what is said of a container until that field is known; value: to be that. */
+static void take_facts(struct env *e, const char *field, const char *value, char **facts)
+{
 	int64_t end_ns = time_boot_ns() + e->patience_ns;
-	char *facts = NULL;
 	union record rec;
 
-	assert_int_equal(metadata_new(e->config, e->root, &e->m), 0);
-	metadata_ask(e->m, &cg, path, 0, 0);
-	while (time_boot_ns() < end_ns && !facts_have(facts, until)) {
+	while (time_boot_ns() < end_ns && !has_value(*facts, field, value)) {
 		const struct kw_identity *p = (void *)(rec.bytes + sizeof(rec.event));
 
 		if (!metadata_next(e->m, &rec))
 			usleep(1000);
 		else if (rec.event.kind == KW_KIND_identity)
-			assert_true(facts_merge(&facts, p->source, p->fields) >= 0);
+			assert_true(facts_merge(facts, p->source, p->fields) >= 0);
 	}
+}
+
+static char *facts_of(struct env *e, const char *path, const char *until)
+{
+	struct kw_cg cg = { .v2 = 77 };
+	char *facts = NULL;
+
+	assert_int_equal(metadata_new(e->config, e->root, &e->m), 0);
+	metadata_ask(e->m, &cg, path, 0, 0);
+	take_facts(e, until, NULL, &facts);
 	return facts;
 }
 
@@ -204,6 +252,26 @@ static void docker_on_its_socket(void **state)
 	expect(facts, "image", "localhost/busybox:1");
 	expect(facts, "runtime", "docker");
 	assert_string_equal(e->server.asked, "GET /containers/" DOCKER_ID "/json HTTP/1.1");
+}
+
+/* A new name is known at once, not when the container is asked about again after half a minute. */
+static void docker_tells_of_news(void **state)
+{
+	struct env *e = *state;
+	struct server *s = &e->server;
+
+	serve_unix(e, "/var/run/docker.sock", FIXTURES "docker/inspect.json");
+	AUTO_FREE char *facts = facts_of(e, "/docker/" DOCKER_ID, "labels");
+
+	expect(facts, "name", "demo");
+	pthread_mutex_lock(&s->lock);
+	memcpy(strstr(s->body, "/demo"), "/dumm", 5);
+	pthread_mutex_unlock(&s->lock);
+	send_event(s, "no JSON");
+	send_event(s, "{\"Type\":\"container\",\"Action\":\"rename\",\"Actor\":{\"ID\":\"of somebody else\"}}");
+	send_event(s, "{\"Type\":\"container\",\"Action\":\"rename\",\"Actor\":{\"ID\":\"" DOCKER_ID "\"}}");
+	take_facts(e, "name", "dumm", &facts);
+	expect(facts, "name", "dumm");
 }
 
 static void podman_on_its_socket(void **state)
@@ -244,6 +312,147 @@ static void kubelet_on_its_read_only_port(void **state)
 	assert_string_equal(e->server.asked, "GET /pods HTTP/1.1");
 }
 
+/* ---- a kubelet's authenticated port: TLS and a token ---------------------------------------------------------------- */
+
+struct secure {
+	struct MHD_Daemon *daemon;
+	char *pods, *key, *certificate;
+	size_t len;
+};
+
+/* As a kubelet does: 401 without the token it was started with. */
+static enum MHD_Result answer_secure(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
+				     const char *version, const char *upload, size_t *upload_size, void **request)
+{
+	const char *said = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization");
+	bool allowed = said && !strcmp(said, "Bearer token-of-kwhy");
+	struct secure *s = ctx;
+	struct MHD_Response *response;
+	enum MHD_Result result;
+
+	(void)method, (void)version, (void)upload, (void)upload_size, (void)request;
+	response = MHD_create_response_from_buffer(allowed ? s->len : 0, s->pods, MHD_RESPMEM_PERSISTENT);
+	result = MHD_queue_response(connection, !allowed ? 401 : strcmp(url, "/pods") ? 404 : 200, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static char *read_text(const struct env *e, const char *name)
+{
+	char path[PATH_MAX], *text;
+
+	snprintf(path, sizeof(path), "%s/%s", e->root, name);
+	assert_int_equal(file_read_alloc(AT_FDCWD, path, 1 << 16, &text, NULL), 0);
+	return text;
+}
+
+static void set_path(const struct env *e, const char *setting, const char *name)
+{
+	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", e->root, name);
+	assert_int_equal(config_set(e->config, setting, path, &error), 0);
+}
+
+/* False: there is no openssl to make a certificate with. */
+static bool secure_start(struct env *e, struct secure *s, const char *token)
+{
+	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
+	char command[512], url[64], path[PATH_MAX];
+
+	snprintf(command, sizeof(command),
+		 "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=node"
+		 " -addext subjectAltName=IP:127.0.0.1 -keyout %s/key.pem -out %s/cert.pem 2>%s/log",
+		 e->root, e->root, e->root);
+	if (system("command -v openssl >/dev/null") || system(command))
+		return false;
+	s->key = read_text(e, "key.pem");
+	s->certificate = read_text(e, "cert.pem");
+	assert_int_equal(file_read_alloc(AT_FDCWD, FIXTURES "kubelet/pods.json", 1 << 20, &s->pods, &s->len), 0);
+	s->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS, 0, NULL, NULL, answer_secure, s,
+				     MHD_OPTION_HTTPS_MEM_KEY, s->key, MHD_OPTION_HTTPS_MEM_CERT, s->certificate,
+				     MHD_OPTION_END);
+	assert_non_null(s->daemon);
+	snprintf(url, sizeof(url), "https://127.0.0.1:%u",
+		 MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT)->port);
+	assert_int_equal(config_set(e->config, "metadata.kubelet", url, &error), 0);
+	snprintf(path, sizeof(path), "%s/token", e->root);
+	assert_int_equal(file_write_atomic(path, token, strlen(token), 0600), 0);
+	set_path(e, "metadata.kubelet_token", "token");
+	return true;
+}
+
+static void secure_stop(struct env *e, struct secure *s)
+{
+	metadata_free(e->m);
+	e->m = NULL;
+	MHD_stop_daemon(s->daemon);
+	free(s->pods);
+	free(s->key);
+	free(s->certificate);
+}
+
+static const char nginx_path[] = "/kubepods/burstable/podc2d6ef9a55a49faa3669cc900fea2f07/" NGINX_ID;
+
+/* What is said of nginx by a kubelet that was asked so; ca: NULL when none is named. */
+static char *ask_securely(struct env *e, const char *token, const char *ca)
+{
+	struct secure s = { 0 };
+	char *facts;
+
+	if (!secure_start(e, &s, token))
+		skip();
+	if (ca)
+		set_path(e, "metadata.kubelet_ca", ca);
+	facts = facts_of(e, nginx_path, "labels");
+	secure_stop(e, &s);
+	return facts;
+}
+
+static void kubelet_on_its_authenticated_port(void **state)
+{
+	AUTO_FREE char *facts = ask_securely(*state, "token-of-kwhy\n", NULL);
+
+	expect(facts, "pod", "web-node1");
+	expect(facts, "namespace", "shop");
+}
+
+static void kubelet_with_a_certificate_that_is_known(void **state)
+{
+	AUTO_FREE char *facts = ask_securely(*state, "token-of-kwhy", "cert.pem");
+
+	expect(facts, "pod", "web-node1");
+}
+
+/* Signed by nobody that was named: it is neither told the token nor believed. */
+static void kubelet_that_nobody_vouches_for(void **state)
+{
+	struct env *e = *state;
+	char command[512];
+
+	snprintf(command, sizeof(command),
+		 "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=other -keyout"
+		 " %s/other.key -out %s/other.pem 2>%s/log",
+		 e->root, e->root, e->root);
+	if (system(command))
+		skip();
+	e->patience_ns = NSEC_PER_SEC;
+	AUTO_FREE char *facts = ask_securely(e, "token-of-kwhy", "other.pem");
+
+	assert_null(facts);
+}
+
+static void kubelet_that_refuses_the_token(void **state)
+{
+	struct env *e = *state;
+
+	e->patience_ns = NSEC_PER_SEC;
+	AUTO_FREE char *facts = ask_securely(e, "another token", NULL);
+
+	assert_null(facts);
+}
+
 /* ---- hostile servers --------------------------------------------------------------------------------------------- */
 
 static void a_socket_that_never_answers_costs_only_itself(void **state)
@@ -275,7 +484,7 @@ static void a_socket_that_never_answers_costs_only_itself(void **state)
 			       p->slowest_ns < 3ULL * NSEC_PER_SEC && strstr(p->why, "docker.sock");
 	}
 	assert_true(said);
-	assert_true(e->server.count < 8); /* it is left alone for longer each time */
+	assert_true(e->server.count < 9); /* it is left alone for longer each time; one connection waits for events */
 }
 
 static void nonsense_is_refused(void **state)
@@ -393,8 +602,13 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(docker_on_its_socket),
+		TEST(docker_tells_of_news),
 		TEST(podman_on_its_socket),
 		TEST(kubelet_on_its_read_only_port),
+		TEST(kubelet_on_its_authenticated_port),
+		TEST(kubelet_with_a_certificate_that_is_known),
+		TEST(kubelet_that_nobody_vouches_for),
+		TEST(kubelet_that_refuses_the_token),
 		TEST(a_socket_that_never_answers_costs_only_itself),
 		TEST(nonsense_is_refused),
 		cmocka_unit_test(cri_lists),
