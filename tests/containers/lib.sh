@@ -21,10 +21,10 @@ make_rootfs() {
 	tar -C "$W/rootfs" -cf "$W/busybox.tar" .
 }
 
-# bundle DIR CGROUP COMMAND [limits]: an OCI bundle; "limits" gives it some.
+# bundle DIR CGROUP COMMAND [MEMORY]: an OCI bundle; MEMORY (bytes) gives it limits, of CPU and tasks as well.
 bundle() {
 	mkdir -p "$1"
-	jq -n --arg root "$W/rootfs" --arg cgroup "$2" --arg command "$3" --arg limits "${4:-}" '{
+	jq -n --arg root "$W/rootfs" --arg cgroup "$2" --arg command "$3" --argjson memory "${4:-0}" '{
 		ociVersion: "1.0.2",
 		process: {user: {uid: 0, gid: 0}, args: ["/bin/sh", "-c", $command], cwd: "/", env: ["PATH=/bin"]},
 		root: {path: $root, readonly: true}, hostname: "test",
@@ -32,7 +32,7 @@ bundle() {
 		mounts: [{destination: "/proc", type: "proc", source: "proc"}],
 		linux: ({cgroupsPath: $cgroup,
 			namespaces: [{type: "pid"}, {type: "ipc"}, {type: "uts"}, {type: "mount"}, {type: "network"}]} +
-			if $limits == "" then {} else {resources: {memory: {limit: 67108864},
+			if $memory == 0 then {} else {resources: {memory: {limit: $memory},
 				cpu: {quota: 20000, period: 100000}, pids: {limit: 64}}} end)
 	}' >"$1/config.json"
 }
