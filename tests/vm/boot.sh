@@ -1,26 +1,31 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# boot.sh [--seconds N] [--memory MB] [--append ARGS] KERNEL-FOLDER RUN-FOLDER
+# boot.sh [--seconds N] [--memory MB] [--append ARGS] [--rootfs FOLDER [--see FOLDER]...] KERNEL-FOLDER RUN-FOLDER
 #
 # Runs RUN-FOLDER/command in a guest with that kernel (tests/vm/kernels.sh makes the folder): two emulated CPUs, cgroup
 # v2 only, no network but loopback.  Its / is this host's, read-only below a tmpfs; RUN-FOLDER is the only thing of the
 # host it can write to: output, status, and whatever the command leaves there; the kernel's console is in "console".
+# With --rootfs its / is that folder, with systemd as init; this tree and what --see names can be seen below it.
 # Exit status: the command's; 124 when it took longer than N seconds, 125 when the guest ended without an answer.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 
-seconds=120 memory=2048 append=
+seconds=120 memory=2048 append= rootfs=
+see=("$PWD")
 while [[ $# -gt 2 ]]; do
 	case $1 in
 	--seconds) seconds=$2 ;;
 	--memory) memory=$2 ;;
 	--append) append=$2 ;;
+	--rootfs) rootfs=$2 ;;
+	--see) see+=("$2") ;;
 	*) echo "boot.sh: no option $1" >&2; exit 2 ;;
 	esac
 	shift 2
 done
 kernel=$(cd "$1" && pwd -P) run=$(cd "$2" && pwd -P) || exit 2
+[[ -z $rootfs ]] || append+=" kwhy.rootfs=$rootfs $(printf 'kwhy.see=%s ' "${see[@]}")"
 sockets=$(mktemp -d "${TMPDIR:-/tmp}/kwhy-vm.XXXXXX")
 children=()
 stop() {
@@ -50,7 +55,7 @@ unshare --mount --propagation private bash -c '
 		shift
 	done
 	shift
-	exec "$@"' _ "$sockets/view" "$PWD" "$kernel" -- "$virtiofsd" --socket-path="$sockets/root" -o sandbox=chroot \
+	exec "$@"' _ "$sockets/view" "${see[@]}" "$kernel" ${rootfs:+"$rootfs"} -- "$virtiofsd" --socket-path="$sockets/root" -o sandbox=chroot \
 	-o source="$sockets/view" -o cache=always -o log_level=err 2>"$sockets/root.log" &
 children+=($!)
 "$virtiofsd" --socket-path="$sockets/run" -o sandbox=chroot -o source="$run" -o cache=auto -o log_level=err \

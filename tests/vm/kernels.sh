@@ -146,3 +146,21 @@ vm_kernel() { # version
 	fi
 	echo "$folder"
 }
+
+# Folder of a Debian with systemd, what kwhy is linked with, and runtimes; made when it is not there.
+vm_rootfs() {
+	local folder=$VM_CACHE/rootfs.systemd uri
+	if [[ ! -x $folder/lib/systemd/systemd || ! -x $folder/usr/bin/podman ]]; then
+		command -v debootstrap >/dev/null || { echo "debootstrap is not installed" >&2; return 1; }
+		uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep '/debian/$' | head -n 1)
+		[[ -n $uri ]] || { echo "this host's apt sources name no Debian mirror" >&2; return 1; }
+		rm -rf "$folder" "$folder.new"
+		debootstrap --variant=minbase --keyring="$vm_keyring" --include="systemd,systemd-sysv,dbus,kmod,curl,jq,procps,\
+iproute2,nftables,busybox-static,runc,crun,podman,e2fsprogs,xfsprogs,libbpf1,libelf1,libsqlite3-0,libmicrohttpd12,libjansson4,\
+libyaml-0-2,libmd0,libcap2,libcurl4,libfuse3-3" bookworm "$folder.new" "$uri" >"$VM_CACHE/rootfs.log" 2>&1 ||
+			{ tail -n 1 "$VM_CACHE/rootfs.log" >&2; return 1; }
+		rm -rf "$folder.new"/var/cache/apt/archives/*.deb "$folder.new"/var/lib/apt/lists/*
+		mv "$folder.new" "$folder"
+	fi
+	echo "$folder"
+}

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# run.sh [VERSION[:doctor]...]: boots stock Debian kernels under emulation and runs in each what a user would: doctor,
+# run.sh [VERSION[:doctor|:systemd]...]: boots stock Debian kernels under emulation and runs in each what a user would: doctor,
 # up, probes, and real faults, those that only a guest may have included; with ":doctor" the doctor alone, which loads
-# and attaches every program.  "newest" is the newest kernel line Debian offers.  FAULTS_IN_GUEST names the faults.  A
+# and attaches every program; with ":systemd" a guest with systemd as init, where kwhy runs as its unit and services,
+# slices and containers have to be known by their names.  "newest" is the newest kernel line Debian offers.  FAULTS_IN_GUEST names the faults.  A
 # kernel the mirror does not carry any more is skipped.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
@@ -12,8 +13,18 @@ BUILD=${BUILD:-build}
 . tests/vm/kernels.sh
 
 versions=("$@")
-((${#versions[@]})) || versions=(6.1:doctor 6.1 6.12:doctor newest:doctor)
+((${#versions[@]})) || versions=(6.1:doctor 6.1 6.1:systemd 6.12:doctor newest:doctor)
 read -ra faults <<<"${FAULTS_IN_GUEST:-oom_memcg net_drop_policy fs_frozen proc_killed kernel_oops}"
+
+systemd_faults=(oom_memcg cpu_throttled proc_killed)
+
+guest_does() { # "doctor", "systemd" or ""
+	case $1 in
+	doctor) echo doctor ;;
+	systemd) echo "${systemd_faults[*]}" ;;
+	*) echo "${faults[*]}" ;;
+	esac
+}
 
 missing() { # why nothing of this can run here
 	local program
@@ -101,8 +112,35 @@ judge_fault() { # name, folder, fault
 	else ok "$1: $3"; fi
 }
 
-one_kernel() { # version, "doctor" or ""
-	local folder run name fault status why try
+# judge_container NAME FOLDER WHAT CONDITION: one of the containers known then fulfils the jq condition.
+judge_container() {
+	local seen
+	if jq -se "any(.[]; $4)" "$2/containers.json" >/dev/null 2>&1; then ok "$1: $3"; return; fi
+	seen=$(jq -c 'select(.cgroup | test("demo")) | {name, cgroup, kind, runtime, unit, id, limits}' "$2/containers.json" 2>/dev/null | paste -sd ' ')
+	not_ok "$1: $3" "wanted $4, got ${seen:-nothing of it; $(tail -n 1 "$2/containers.err" 2>/dev/null)}"
+}
+
+# What tests/vm/guest-systemd.sh has made.
+judge_identity() { # name, folder
+	if [[ $(cat "$2/start.status" 2>/dev/null) == 0 && -s $2/ready ]]; then ok "$1: the shipped unit starts and becomes ready"
+	else not_ok "$1: the shipped unit starts and becomes ready" "$(tail -n 2 "$2/start.err" "$2/up.log" 2>/dev/null | paste -sd ' ')"; fi
+	judge_container "$1" "$2" "a service is known by its unit, in its slice" \
+		'.cgroup == "/shop.slice/shop-front.slice/demo-web.service" and .unit == "demo-web.service" and .root_pid > 0'
+	judge_container "$1" "$2" "a slice is known" '.cgroup == "/shop.slice/shop-front.slice" and .unit == "shop-front.slice"'
+	judge_container "$1" "$2" "a container by runc with systemd's driver" \
+		'.id == "demo-runc" and .runtime == "runc" and .kind == "container" and .annotations["org.example.app"] == "demo" and .limits.memory == 67108864'
+	judge_container "$1" "$2" "a container by Podman with systemd's driver" \
+		'.name == "demo-podman" and .runtime == "podman" and .kind == "container" and (.cgroup | startswith("/machine.slice/libpod-")) and .limits.memory == 67108864'
+	if jq -se 'any(.[]; .unit == "demo-web.service") and any(.[]; .name == "demo-podman")' "$2/gone.json" >/dev/null 2>&1; then
+		ok "$1: what has gone keeps its name"
+	else
+		not_ok "$1: what has gone keeps its name" "$(jq -c '{name, cgroup}' "$2/gone.json" 2>/dev/null | paste -sd ' ')"
+	fi
+}
+
+one_kernel() { # version, "doctor", "systemd" or ""
+	local folder run name fault status why try guest=tests/vm/guest.sh
+	local -a boot=()
 	if ! folder=$(vm_kernel "$1" 2>"$VM_CACHE/why"); then
 		why=$(tail -n 1 "$VM_CACHE/why")
 		echo "# KERNEL $1 IS NOT TESTED: $why"
@@ -110,16 +148,25 @@ one_kernel() { # version, "doctor" or ""
 		return
 	fi
 	name="kernel $(sed 's/-cloud-amd64$//' "$folder/release")"
-	run=$VM_CACHE/run.$1
+	if [[ $2 == systemd ]]; then
+		local rootfs
+		if ! rootfs=$(vm_rootfs 2>"$VM_CACHE/why"); then
+			skip "$name with systemd" "$(tail -n 1 "$VM_CACHE/why")"
+			return
+		fi
+		name+=" with systemd" guest=tests/vm/guest-systemd.sh
+		boot=(--rootfs "$rootfs" --see "$(dirname "$(realpath "$KWHY")")")
+	fi
+	run=$VM_CACHE/run.$1${2:+.$2}
 	rm -rf "$run"
 	mkdir -p "$run"
 	[[ -n $2 ]] || build_module "$folder" "$run" || echo "# no module for $name: $(tail -n 1 "$folder/module/build.log" 2>/dev/null)"
-	printf 'cd %q\nexport KWHY=%q FAULTS=%q\nexec tests/vm/guest.sh %q %s\n' "$PWD" "$(realpath "$KWHY")" \
-		"$(realpath "$FAULTS")" "$run" "${2:-${faults[*]}}" >"$run/command"
+	printf 'cd %q\nexport KWHY=%q FAULTS=%q\nexec %s %q %s\n' "$PWD" "$(realpath "$KWHY")" \
+		"$(realpath "$FAULTS")" "$guest" "$run" "$(guest_does "$2")" >"$run/command"
 	# QEMU's emulation of a second CPU now and then keeps executing an instruction that the kernel has patched: the guest
 	# spins at one address, in code that is not ours.  One more try; that it hung twice says nothing of kwhy.
 	for try in 1 2; do
-		tests/vm/boot.sh --seconds "${VM_SECONDS:-300}" "$folder" "$run" >"$run/boot.log" 2>&1
+		tests/vm/boot.sh --seconds "${VM_SECONDS:-300}" "${boot[@]}" "$folder" "$run" >"$run/boot.log" 2>&1
 		status=$?
 		[[ ! -s $run/status ]] && grep -q 'soft lockup' "$run/console" 2>/dev/null || break
 		echo "# $name hung under emulation: $(grep -m 1 'soft lockup' "$run/console" | tr -d '\r')"
@@ -133,6 +180,13 @@ one_kernel() { # version, "doctor" or ""
 		return
 	fi
 	ok "$name: boots and answers"
+	if [[ $2 == systemd ]]; then
+		judge_identity "$name" "$run"
+		for fault in "${systemd_faults[@]}"; do judge_fault "$name" "$run" "$fault"; done
+		if [[ $(cat "$run/up.result" 2>/dev/null) == success ]]; then ok "$name: the unit stops cleanly"
+		else not_ok "$name: the unit stops cleanly" "$(cat "$run/up.result" 2>/dev/null): $(tail -n 1 "$run/up.log" 2>/dev/null)"; fi
+		return
+	fi
 	judge_doctor "$name" "$run" "$1"
 	[[ -z $2 ]] || return
 	if [[ -s $run/ready ]]; then ok "$name: up becomes ready"; else not_ok "$name: up becomes ready" "$(tail -n 2 "$run/up.log" | paste -sd ' ')"; fi

@@ -1,0 +1,63 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# guest-systemd.sh FOLDER FAULT...: what runs inside a guest whose init is systemd (tests/vm/run.sh judges what is left in
+# FOLDER): kwhy as the shipped unit, and one of each kind of thing that systemd has a cgroup for.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+out=$1
+shift
+url=http://127.0.0.1:7070
+
+modprobe -qa loop ext4 xfs fuse veth tun nf_tables 2>/dev/null
+install -m 755 "$KWHY" /usr/local/bin/kwhy
+sed 's|@PREFIX@|/usr/local|g' packaging/kwhy.service >/etc/systemd/system/kwhy.service
+# Under emulation the kernel takes a minute of CPU time to check programs.
+mkdir -p /etc/systemd/system/kwhy.service.d
+printf '[Service]\nCPUQuota=\n' >/etc/systemd/system/kwhy.service.d/emulated.conf
+useradd --system --no-create-home kwhy 2>/dev/null
+systemctl daemon-reload
+systemctl start kwhy.service 2>"$out/start.err"
+echo $? >"$out/start.status"
+for ((i = 0; i < 120; i++)); do
+	curl -fsS -m 5 -o "$out/readyz" "$url/readyz" 2>/dev/null && break
+	sleep 1
+done
+((i < 120)) && echo "$SECONDS" >"$out/ready"
+kwhy probes --json >"$out/probes.json" 2>/dev/null
+
+# A service in a slice of its own with limits; a container by runc with its systemd driver; one by Podman.
+systemd-run -q --unit=demo-web --slice=shop-front.slice -p MemoryMax=64M -p CPUQuota=30% -p TasksMax=32 sleep 600
+mkdir -p /bundle/rootfs/bin
+cp /bin/busybox /bundle/rootfs/bin/
+ln -s busybox /bundle/rootfs/bin/sleep
+cat >/bundle/config.json <<-J
+	{"ociVersion": "1.0.2", "root": {"path": "rootfs", "readonly": true}, "annotations": {"org.example.app": "demo"},
+	 "process": {"user": {"uid": 0, "gid": 0}, "args": ["/bin/sleep", "600"], "cwd": "/", "env": ["PATH=/bin"]},
+	 "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+	 "linux": {"cgroupsPath": "machine.slice:runc:demo-runc", "resources": {"memory": {"limit": 67108864}},
+	  "namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "network"}]}}
+J
+runc --systemd-cgroup run -d --bundle /bundle demo-runc >"$out/runc.log" 2>&1 </dev/null
+podman --log-level=error run -d --name demo-podman --network none --label app=demo -m 64m --rootfs /bundle/rootfs \
+	/bin/sleep 600 >"$out/podman.log" 2>&1 </dev/null
+sleep 3
+kwhy containers --json >"$out/containers.json" 2>"$out/containers.err"
+systemctl stop demo-web.service
+podman rm -ft0 demo-podman >>"$out/podman.log" 2>&1
+sleep 2
+kwhy query --json "SELECT name, cgroup, unit, last_ns FROM v_container WHERE last_ns IS NOT NULL" >"$out/gone.json" 2>/dev/null
+
+for fault; do
+	"$FAULTS" run "$fault" --json >"$out/$fault.log" 2>"$out/$fault.err"
+	echo $? >"$out/$fault.status"
+done
+sleep 4
+kwhy incidents --json >"$out/incidents.json" 2>"$out/incidents.err"
+systemctl stop kwhy.service
+systemctl show -p Result --value kwhy.service >"$out/up.result"
+journalctl -u kwhy.service -o cat --no-pager >"$out/up.log" 2>&1
+systemctl --no-pager --failed >"$out/failed.txt" 2>&1
+dmesg >"$out/dmesg" 2>/dev/null
+true
