@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/utf8.h"
+#include "schema/kinds.h"
 
 enum fact_type { FACT_TEXT, FACT_INT, FACT_MAP };
 
@@ -20,24 +21,15 @@ static const struct {
 };
 
 static const struct {
-	unsigned int number;
-	int rank;
 	const char *name;
+	int rank;
 } sources[] = {
-#define ORIGIN(number, name, rank, title) { number, rank, #name },
-#define SOURCE(number, name, rank, lane, title) { number, rank, #name },
-#include "aggregate/sources.def"
+#define ORIGIN(number, name, rank, title) { #name, rank },
+#define SOURCE(number, name, rank, lane, title) { #name, rank },
+#include "schema/sources.def"
 #undef SOURCE
 #undef ORIGIN
 };
-
-const char *metadata_source_name(unsigned int source)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
-		if (sources[i].number == source)
-			return sources[i].name;
-	return "";
-}
 
 /* What nobody ranks any more is believed least. */
 static int rank_of(const char *name)
@@ -76,7 +68,7 @@ static bool is_news(const json_t *known, const char *source, const json_t *value
 
 int facts_merge(char **facts, unsigned int source, const char *said)
 {
-	const char *name = metadata_source_name(source);
+	const char *name = kw_source_name(source);
 	json_t *news = json_loads(said, JSON_REJECT_DUPLICATES, NULL);
 	json_t *known = *facts ? json_loads(*facts, 0, NULL) : json_object();
 	int changed = 0;

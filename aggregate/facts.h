@@ -32,7 +32,4 @@ char *facts_text(const char *facts, const char *field);
  */
 size_t facts_say(const json_t *found, char *ret_text, size_t size, unsigned int *ret_cut);
 
-/* "" for a number that is none. */
-const char *metadata_source_name(unsigned int source);
-
 #endif

@@ -17,7 +17,7 @@
 #define PATH_SLOTS 4 /* paths whose hashes are the same, found beside each other */
 #define ROOT_ID 1    /* of the root directory of every hierarchy, kernfs_create_root() */
 
-enum { SOURCE_PATH = 1, SOURCE_KERNEL = 2 }; /* aggregate/sources.def */
+enum { SOURCE_PATH = 1, SOURCE_KERNEL = 2 }; /* schema/sources.def */
 
 enum cgroup_op { OP_SEEN = 1, OP_MADE = 2, OP_REMOVED = 3, OP_RENAMED = 4 };
 

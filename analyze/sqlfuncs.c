@@ -450,6 +450,7 @@ static const struct {
 	{ "kw_resource", 1, fn_name, NULL, kw_resource_name },
 	{ "kw_sink", 1, fn_name, NULL, kw_sink_name },
 	{ "kw_probe_state", 1, fn_name, NULL, probe_state_name },
+	{ "kw_source", 1, fn_name, NULL, kw_source_name },
 	{ "median", 1, values_step, median_final, NULL },
 	{ "mad", 1, values_step, mad_final, NULL },
 	{ "quantile", 2, values_step, quantile_final, NULL },

@@ -65,6 +65,17 @@ static void add_column(struct maker *m, const char *expression, const char *name
 	strbuf_addf(&m->sql, " AS \"%s\"", name);
 }
 
+static void add_quoted(struct maker *m, const char *text)
+{
+	strbuf_addch(&m->sql, '\'');
+	for (; *text; text++) {
+		if (*text == '\'')
+			strbuf_addch(&m->sql, '\'');
+		strbuf_addch(&m->sql, *text);
+	}
+	strbuf_addch(&m->sql, '\'');
+}
+
 static int execute(struct maker *m)
 {
 	int rc = strbuf_error(&m->sql) ? SQLITE_NOMEM : sqlite3_exec(m->db, strbuf_str(&m->sql), NULL, NULL, NULL);
@@ -269,6 +280,21 @@ static void stop_term(struct maker *m, size_t shard, const void *arg)
 	}
 }
 
+/* ---- what sources of metadata said, field by field ----------------------------------------------------------- */
+
+/* Not everything in a store was written by us: what is no JSON says nothing. */
+static void fact_term(struct maker *m, size_t shard, const void *arg)
+{
+	const struct kw_kind_info *info = kw_kind_by_number(KW_KIND_identity);
+
+	(void)arg;
+	add_template(m, info,
+		     "SELECT e.ts_ns AS ts_ns, e.cid AS container, kw_source({source}) AS source, f.key AS field, f.value AS"
+		     " value FROM $.event AS e, json_each(CASE WHEN json_valid({fields}) THEN {fields} ELSE '[]' END) AS f",
+		     shard);
+	strbuf_addf(&m->sql, " WHERE e.kind = %u", info->number);
+}
+
 /* ---- dictionaries: a row that several shards have is that of the newest ---------------------------------- */
 
 static void add_newest_only(struct maker *m, size_t shard, const char *table, const char *key)
@@ -417,9 +443,12 @@ static int make_kinds(struct maker *m)
 	strbuf_addstr(&m->sql,
 		      "CREATE TEMP TABLE IF NOT EXISTS kw_kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
 		      " class TEXT NOT NULL, title TEXT NOT NULL)");
-	for (size_t i = 0; (info = kw_kind_at(i)); i++)
-		strbuf_addf(&m->sql, "; INSERT OR IGNORE INTO temp.kw_kind VALUES (%u, '%s', '%s', '%s')", info->number,
-			    info->name, class_name(info->class), info->title);
+	for (size_t i = 0; (info = kw_kind_at(i)); i++) {
+		strbuf_addf(&m->sql, "; INSERT OR IGNORE INTO temp.kw_kind VALUES (%u, '%s', '%s', ", info->number,
+			    info->name, class_name(info->class));
+		add_quoted(m, info->title);
+		strbuf_addch(&m->sql, ')');
+	}
 	return execute(m);
 }
 
@@ -452,6 +481,8 @@ int views_make(struct sqlite3 *db, const char *const *shards, size_t count, bool
 		r = make_kind_views(&m);
 	if (!r)
 		r = make_view(&m, "stop", stop_term, NULL);
+	if (!r)
+		r = make_view(&m, "fact", fact_term, NULL);
 	if (!r)
 		r = make_view(&m, "stack", stack_term, NULL);
 	if (!r)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tree of cgroups and containers, each below what it lies in. */
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/hashmap.h"
 #include "cli/cli.h"
 #include "cli/term.h"
+#include "web/html.h"
 #include "web/lists.h"
 #include "web/rows.h"
 
@@ -19,12 +21,48 @@ struct tree {
 	struct hashmap *below; /* number -> array of rows */
 };
 
+static void add_used(struct table *t, double used, double limit, const char *unit)
+{
+	AUTO(strbuf) struct strbuf text = STRBUF_INIT;
+
+	if (!isnan(used))
+		text_quantity(&text, used, unit);
+	if (!isnan(used) && limit > 0) {
+		strbuf_addch(&text, '/');
+		text_quantity(&text, limit, unit);
+	}
+	table_add(t, strbuf_str(&text));
+}
+
+/* Of the newest minute: empty for a moment in the past. */
+static void add_now(struct table *t, const json_t *row)
+{
+	const json_t *usage = json_object_get(row, "usage"), *pressure = json_object_get(row, "pressure");
+	double span = value_number(usage, "span_ns"), stalled_span = value_number(pressure, "span_ns"), worst = 0;
+	static const char *const kinds[] = { "cpu_some_ns", "memory_some_ns", "io_some_ns" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		worst = fmax(worst, value_number(pressure, kinds[i]));
+	if (json_object_get(row, "open"))
+		table_addf(t, "%" PRId64, value_int(row, "open", 0));
+	else
+		table_add(t, "");
+	add_used(t, round(value_number(usage, "cpu_ns") / span * 100) / 100, value_number(usage, "cpu_limit"), "count");
+	add_used(t, value_number(usage, "memory_bytes"), value_number(usage, "memory_limit_bytes"), "bytes");
+	add_used(t, value_number(usage, "pids"), value_number(usage, "pids_limit"), "count");
+	if (worst > 0 && stalled_span > 0)
+		table_addf(t, "%.0f%%", worst / stalled_span * 100);
+	else
+		table_add(t, "");
+}
+
 static void print_row(struct table *t, const json_t *row, unsigned int depth)
 {
 	AUTO_FREE char *id = strndup(value_text(row, "id"), 12);
 
 	table_addf(t, "%*s%s", (int)(2 * depth), "", value_text(row, "name"));
 	table_add(t, value_text(row, "kind"));
+	add_now(t, row);
 	table_add(t, value_text(row, "runtime"));
 	table_add(t, value_text(row, "namespace"));
 	table_add(t, value_text(row, "pod"));
@@ -88,7 +126,9 @@ static void print_tree(struct tree *t, json_t *rows)
 static void print_rows(const json_t *rows)
 {
 	static const struct column columns[] = {
-		{ "NAME", false, true },	{ "KIND", false, false },  { "RUNTIME", false, false },
+		{ "NAME", false, true },	{ "KIND", false, false },  { "OPEN", true, false },
+		{ "CPUS", true, false },	{ "MEMORY", true, false }, { "TASKS", true, false },
+		{ "STALLED", true, false },	{ "RUNTIME", false, false },
 		{ "NAMESPACE", false, true },	{ "POD", false, true },	   { "IMAGE", false, true },
 		{ "ID", false, true },		{ "FIRST SEEN", false, false }, { "GONE", false, false },
 		{ "ENDED BY", false, true },	{ "CGROUP", false, true },
@@ -107,7 +147,11 @@ static void print_rows(const json_t *rows)
 
 static int64_t list(const struct cli *cli, struct reader *r, json_t **ret_rows, struct strbuf *ret_error)
 {
-	return list_containers(r, cli->at_ns, ret_rows, ret_error);
+	int64_t n = list_containers(r, cli->at_ns, ret_rows, ret_error);
+
+	if (n >= 0 && !cli->at_ns)
+		list_now(r, *ret_rows);
+	return n < 0 || !cli->json ? n : list_history(r, cli->at_ns, *ret_rows, ret_error);
 }
 
 int verb_containers(struct cli *cli)

@@ -135,3 +135,16 @@ const char *kw_sink_name(unsigned int sink)
 
 	return name_at(names, sizeof(names) / sizeof(names[0]), sink);
 }
+
+const char *kw_source_name(unsigned int source)
+{
+	switch (source) {
+#define ORIGIN(number, name, rank, title) case number: return #name;
+#define SOURCE(number, name, rank, lane, title) case number: return #name;
+#include "schema/sources.def"
+#undef SOURCE
+#undef ORIGIN
+	default:
+		return "";
+	}
+}

@@ -62,5 +62,6 @@ const char *kw_wait_reason_name(unsigned int reason); /* "cpu", "throttled", "bl
 							 "fs_frozen", "other", "stolen"; "unknown" */
 const char *kw_resource_name(unsigned int resource);  /* "cpu", "block", "lock", "memory", "filesystem"; "unknown" */
 const char *kw_sink_name(unsigned int sink);          /* "container", "idle", "unknown", "device", "irq", "steal" */
+const char *kw_source_name(unsigned int source);      /* of schema/sources.def; "" when there is no such source */
 
 #endif

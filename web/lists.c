@@ -11,6 +11,8 @@
 
 /* A tick every second or so; a collector that has not written for this long is taken for dead. */
 #define FRESH_NS (5 * NSEC_PER_SEC)
+/* What is called now. */
+#define NOW_SPAN_NS (60 * NSEC_PER_SEC)
 /* Probe records come with each tick, ticks may be set to minutes. */
 #define RECENT_NS (10 * 60 * NSEC_PER_SEC)
 
@@ -79,20 +81,22 @@ int list_events_next(const struct event_filter *f, const json_t *rows, struct ev
 	return 1;
 }
 
+/* How a container ended is what its runtime says, else what the kernel showed. */
+#define CONTAINERS                                                                                                   \
+	"SELECT c.container, c.ref, c.name, c.runtime, c.id, c.pod, c.namespace, c.image, c.labels, c.cgroup, "      \
+	"c.parent, c.kind, c.first_ns, c.last_ns, c.pod_uid, c.owner, c.qos, c.role, c.unit, c.restarts, "           \
+	"c.annotations, c.limits, c.requests, c.netns, c.root_pid, o.name AS outer, c.exit_code, "                   \
+	"CASE WHEN c.last_ns IS NOT NULL THEN coalesce(c.exit_reason, (SELECT 'OOMKilled' FROM v_oom e"              \
+	" WHERE e.container = c.container LIMIT 1), (SELECT 'signal ' || e.signal FROM v_exit e"                     \
+	" WHERE e.container = c.container ORDER BY e.ts_ns DESC LIMIT 1)) END AS exit_reason, c.facts"               \
+	" FROM v_container c LEFT JOIN v_container o ON o.container = c.parent AND o.kind = 'container'"
+
 int64_t list_containers(struct reader *r, int64_t at_ns, json_t **ret_rows, struct strbuf *ret_error)
 {
-	/* How a container ended is what its runtime says, else what the kernel showed. */
 	static const char sql[] =
-		"SELECT c.container, c.ref, c.name, c.runtime, c.id, c.pod, c.namespace, c.image, c.labels, c.cgroup, "
-		"c.parent, c.kind, c.first_ns, c.last_ns, c.pod_uid, c.owner, c.qos, c.role, c.unit, c.restarts, "
-		"c.annotations, c.limits, c.requests, c.netns, c.root_pid, o.name AS outer, c.exit_code, "
-		"CASE WHEN c.last_ns IS NOT NULL THEN coalesce(c.exit_reason, (SELECT 'OOMKilled' FROM v_oom e"
-		" WHERE e.container = c.container LIMIT 1), (SELECT 'signal ' || e.signal FROM v_exit e"
-		" WHERE e.container = c.container ORDER BY e.ts_ns DESC LIMIT 1)) END AS exit_reason, c.facts"
-		" FROM v_container c LEFT JOIN v_container o ON o.container = c.parent AND o.kind = 'container'"
-		" WHERE c.first_ns <= :at AND (c.last_ns IS NULL OR c.last_ns >= :at)"
-		" ORDER BY CASE c.kind WHEN 'host' THEN 0 WHEN 'container' THEN 1 WHEN 'pod' THEN 2 ELSE 3 END,"
-		" c.name, c.container";
+		CONTAINERS " WHERE c.first_ns <= :at AND (c.last_ns IS NULL OR c.last_ns >= :at)"
+			   " ORDER BY CASE c.kind WHEN 'host' THEN 0 WHEN 'container' THEN 1 WHEN 'pod' THEN 2 ELSE 3 END,"
+			   " c.name, c.container";
 	const struct query_limits limits = { .rows = 20000, .time_ns = 10 * NSEC_PER_SEC };
 	struct query_param param = INT_PARAM(":at", at_ns);
 	int64_t first, last, n;
@@ -104,6 +108,72 @@ int64_t list_containers(struct reader *r, int64_t at_ns, json_t **ret_rows, stru
 		param.integer = last;
 	n = reader_select(r, param.integer - RECENT_NS, param.integer);
 	return n < 0 ? n : rows_query(r, sql, &param, 1, &limits, ret_rows, ret_error);
+}
+
+int64_t list_container(struct reader *r, const char *name, json_t **ret_rows, struct strbuf *ret_error)
+{
+	static const char sql[] = CONTAINERS " WHERE c.container IN " NAMED_CONTAINERS " ORDER BY c.first_ns DESC LIMIT 1";
+	const struct query_limits limits = { .rows = 1, .time_ns = 5 * NSEC_PER_SEC };
+	struct query_param param = TEXT_PARAM(":container", name);
+	int64_t n = reader_select(r, 0, INT64_MAX);
+
+	return n < 0 ? n : rows_query(r, sql, &param, 1, &limits, ret_rows, ret_error);
+}
+
+/* rows by their container's number. */
+static json_t *by_number(json_t *rows)
+{
+	json_t *items = json_object(), *row;
+	char key[24];
+	size_t i;
+
+	json_array_foreach (rows, i, row) {
+		value_key(key, sizeof(key), row, "container");
+		json_object_set(items, key, row);
+	}
+	return items;
+}
+
+/* Takes said over: each row of it becomes an item of "history" of its container among rows. */
+static void attach_history(json_t *rows, json_t *said)
+{
+	json_t *items = by_number(rows), *row;
+	char key[24];
+	size_t i;
+
+	json_array_foreach (rows, i, row)
+		json_object_set_new(row, "history", json_array());
+	json_array_foreach (said, i, row) {
+		value_key(key, sizeof(key), row, "container");
+		json_object_del(row, "container");
+		json_array_append(json_object_get(json_object_get(items, key), "history"), row);
+	}
+	json_decref(items);
+	json_decref(said);
+}
+
+int64_t list_history(struct reader *r, int64_t until_ns, json_t *rows, struct strbuf *ret_error)
+{
+	static const char all[] = "SELECT container, ts_ns, source, field, value FROM v_fact WHERE ts_ns <= :until"
+				  " ORDER BY ts_ns LIMIT 100000";
+	static const char one[] = "SELECT container, ts_ns, source, field, value FROM v_fact WHERE ts_ns <= :until"
+				  " AND container = :container ORDER BY ts_ns LIMIT 1000";
+	const struct query_limits limits = { .rows = 100000, .time_ns = 10 * NSEC_PER_SEC };
+	const struct query_param params[] = {
+		INT_PARAM(":until", open_end(until_ns)),
+		INT_PARAM(":container", value_int(json_array_get(rows, 0), "container", 0)),
+	};
+	bool single = json_array_size(rows) == 1;
+	json_t *said = NULL;
+	int64_t n = reader_select(r, 0, open_end(until_ns));
+
+	if (n >= 0)
+		n = rows_query(r, single ? one : all, params, single ? 2 : 1, &limits, &said, ret_error);
+	if (n >= 0 || n == -E2BIG)
+		attach_history(rows, said);
+	else
+		json_decref(said);
+	return n;
 }
 
 int64_t list_facets(struct reader *r, const struct incident_filter *f, json_t **ret_rows, struct strbuf *ret_error)
@@ -303,4 +373,67 @@ json_t *list_readiness(struct reader *r, int64_t now_ns)
 		add_missing(missing, "probes", "all", "no probe has reported its state yet");
 	return json_pack("{s:b, s:o, s:o, s:o}", "ready", fresh && probes, "tick", tick ? tick : json_null(), "probes",
 			 states, "missing", missing);
+}
+
+/* ---- containers as they are now ----------------------------------------------------------------------------------- */
+
+/* Takes extra over: each row becomes the member `name` of the item of its container. */
+static void attach(json_t *items, json_t *extra, const char *name)
+{
+	json_t *row, *item;
+	char key[24];
+	size_t i;
+
+	json_array_foreach (extra, i, row) {
+		value_key(key, sizeof(key), row, "container");
+		item = json_object_get(items, key);
+		if (item)
+			json_object_set(item, name, row);
+	}
+	json_decref(extra);
+}
+
+/* Takes suffering over: rows of container, area and count. */
+static void attach_incidents(json_t *items, json_t *suffering)
+{
+	json_t *row, *item;
+	char key[24];
+	size_t i;
+
+	json_array_foreach (suffering, i, row) {
+		value_key(key, sizeof(key), row, "container");
+		item = json_object_get(items, key);
+		if (item)
+			json_object_set_new(item, "open",
+					    json_integer(value_int(item, "open", 0) + value_int(row, "n", 0)));
+	}
+	json_decref(suffering);
+}
+
+void list_now(struct reader *r, json_t *rows)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	json_t *items = by_number(rows), *extra = NULL;
+
+	list_usage(r, NOW_SPAN_NS, &extra, &err);
+	attach(items, extra, "usage");
+	extra = NULL;
+	list_pressure(r, NOW_SPAN_NS, &extra, &err);
+	attach(items, extra, "pressure");
+	extra = NULL;
+	list_suffering(r, &extra, &err);
+	attach_incidents(items, extra);
+	json_decref(items);
+}
+
+int64_t list_tasks(struct reader *r, int64_t container, json_t **ret_rows, struct strbuf *ret_error)
+{
+	static const char sql[] =
+		"SELECT pid, comm, min(ts_ns) AS first_ns, max(ts_ns) AS last_ns, count(*) AS events FROM v_event"
+		" WHERE container = :container AND class = 'context' AND pid > 0 GROUP BY pid, comm"
+		" ORDER BY last_ns DESC LIMIT 50";
+	const struct query_limits limits = { .rows = 50, .time_ns = 5 * NSEC_PER_SEC };
+	const struct query_param param = INT_PARAM(":container", container);
+
+	return rows_query(r, sql, &param, 1, &limits, ret_rows, ret_error);
 }

@@ -31,6 +31,15 @@ int list_events_next(const struct event_filter *filter, const json_t *rows, stru
 
 /* Identities valid at that moment (0: as of the newest record), containers before plain cgroups. */
 int64_t list_containers(struct reader *r, int64_t at_ns, json_t **ret_rows, struct strbuf *ret_error);
+/* The newest of that name, ref, cgroup, number or id (six digits of it suffice); no row when there is none. */
+int64_t list_container(struct reader *r, const char *name, json_t **ret_rows, struct strbuf *ret_error);
+/* Adds to each container of rows "usage" and "pressure" of the newest minute, and how many incidents above info are
+ * "open"; what cannot be had is left out. */
+void list_now(struct reader *r, json_t *rows);
+/* Processes that events of that container named, newest first. */
+int64_t list_tasks(struct reader *r, int64_t container, json_t **ret_rows, struct strbuf *ret_error);
+/* Adds to each container of rows as "history" what each source said of it and when. */
+int64_t list_history(struct reader *r, int64_t until_ns, json_t *rows, struct strbuf *ret_error);
 /*
  * How many incidents there are of each group of causes ("cpu"), severity and status: { facet, value, n }.  Each facet
  * counts what the filter's other fields leave; limit and cursor do not count.

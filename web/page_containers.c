@@ -23,6 +23,8 @@ static int containers_rows(const struct http_request *req, struct http_response 
 	n = list_containers(req->reader, at, ret_rows, &err);
 	if (n == -ENODATA)
 		*ret_rows = json_array();
+	else if (n >= 0 && !at)
+		list_now(req->reader, *ret_rows);
 	return n < 0 && n != -ENODATA ? rows_problem(res, n, &err) : 0;
 }
 
@@ -34,14 +36,8 @@ int api_containers(const struct http_request *req, struct http_response *res)
 	return r ? r : http_json(res, json_pack("{s:o, s:n}", "items", rows, "next"));
 }
 
-#define SPAN_NS (60 * NSEC_PER_SEC)
 #define DEPTH_MAX 8
 #define ANCESTORS_MAX 64
-
-static void number_key(char *key, size_t size, const json_t *row, const char *field)
-{
-	snprintf(key, size, "%" PRId64, value_int(row, field, -1));
-}
 
 /* The rows by their container's number, borrowed by the name. */
 static json_t *by_number(const json_t *rows)
@@ -51,60 +47,10 @@ static json_t *by_number(const json_t *rows)
 	size_t i;
 
 	json_array_foreach ((json_t *)rows, i, row) {
-		number_key(key, sizeof(key), row, "container");
+		value_key(key, sizeof(key), row, "container");
 		json_object_set(out, key, row);
 	}
 	return out;
-}
-
-/* Each row of extra becomes the member `name` of the item of its container. */
-static void attach(json_t *items, const json_t *extra, const char *name)
-{
-	json_t *row, *item;
-	char key[24];
-	size_t i;
-
-	json_array_foreach ((json_t *)extra, i, row) {
-		number_key(key, sizeof(key), row, "container");
-		item = json_object_get(items, key);
-		if (item)
-			json_object_set(item, name, row);
-	}
-}
-
-static void attach_incidents(json_t *items, const json_t *suffering)
-{
-	json_t *row, *item;
-	char key[24];
-	size_t i;
-
-	json_array_foreach ((json_t *)suffering, i, row) {
-		number_key(key, sizeof(key), row, "container");
-		item = json_object_get(items, key);
-		if (item)
-			json_object_set_new(item, "open",
-					    json_integer(value_int(item, "open", 0) + value_int(row, "n", 0)));
-	}
-}
-
-/* What is known of now: use and limits in force, pressure, open incidents. */
-static void attach_now(const struct http_request *req, const json_t *rows)
-{
-	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
-	json_t *items = by_number(rows), *extra = NULL;
-
-	if (list_usage(req->reader, SPAN_NS, &extra, &err) >= 0)
-		attach(items, extra, "usage");
-	json_decref(extra);
-	extra = NULL;
-	if (list_pressure(req->reader, SPAN_NS, &extra, &err) >= 0)
-		attach(items, extra, "pressure");
-	json_decref(extra);
-	extra = NULL;
-	if (list_suffering(req->reader, &extra, &err) >= 0)
-		attach_incidents(items, extra);
-	json_decref(extra);
-	json_decref(items);
 }
 
 /* A path comes right before those beneath it: '/' sorts before all else. */
@@ -133,7 +79,7 @@ static unsigned int depth_of(const json_t *items, const json_t *row, bool all)
 	char key[24];
 
 	for (int i = 0; i < ANCESTORS_MAX && value_int(row, "parent", 0) > 0; i++) {
-		number_key(key, sizeof(key), row, "parent");
+		value_key(key, sizeof(key), row, "parent");
 		row = json_object_get(items, key);
 		if (!row)
 			break;
@@ -232,8 +178,11 @@ static void container_row(struct strbuf *b, const json_t *c, unsigned int depth,
 	name_cell(b, c, depth);
 	if (now)
 		now_cells(b, c);
-	strbuf_addstr(b, "<td>");
+	strbuf_addstr(b, "<td><a href=\"/containers/");
+	strbuf_add_html(b, value_text(c, "ref"));
+	strbuf_addstr(b, "\">");
 	strbuf_add_html(b, value_text(c, "kind"));
+	strbuf_addstr(b, "</a>");
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		if (!*value_text(c, keys[i]))
 			continue;
@@ -321,8 +270,6 @@ int page_containers(const struct http_request *req, struct http_response *res)
 	if (http_param_choice(req, res, "show", shows, &show))
 		return -EINVAL;
 	r = containers_rows(req, res, &rows);
-	if (!r && now)
-		attach_now(req, rows);
 	if (r || page_wants_json(req))
 		return r ? r : http_json(res, json_pack("{s:o, s:n}", "items", rows, "next"));
 	page_begin(res, &page);

@@ -132,6 +132,11 @@ int64_t value_int(const json_t *object, const char *key, int64_t fallback)
 	return json_is_string(v) && int_parse(json_string_value(v), &number) == 0 ? number : fallback;
 }
 
+void value_key(char *ret_key, size_t size, const json_t *object, const char *name)
+{
+	snprintf(ret_key, size, "%" PRId64, value_int(object, name, -1));
+}
+
 const char *value_text(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));

@@ -25,6 +25,8 @@ json_t *rows_ns(int64_t ns);
 
 /* An integer given as a number or as a decimal string; fallback when neither. */
 int64_t value_int(const json_t *object, const char *key, int64_t fallback);
+/* The integer as a text, to find things by; "-1" when there is none. */
+void value_key(char *ret_key, size_t size, const json_t *object, const char *name);
 /* The text, or "" when absent or of another type. */
 const char *value_text(const json_t *object, const char *key);
 
