@@ -27,6 +27,17 @@ static int64_t since(int64_t first, int64_t now)
 	return now >= first ? now - first : now;
 }
 
+/* Held back for what it cost: how far, in the order of the steps (collect/objects_run.h, enum probe_level). */
+static int govern_rank(const char *state)
+{
+	static const char *const states[] = { "raised", "sampled", "detached" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+		if (!strcmp(state, states[i]))
+			return (int)i + 1;
+	return 0;
+}
+
 static void take_row(struct coverage *c, sqlite3_stmt *stmt)
 {
 	struct probe_coverage *p = slot_of(c, sql_text(stmt, 0));
@@ -43,10 +54,13 @@ static void take_row(struct coverage *c, sqlite3_stmt *stmt)
 	p->emitted = since(p->first_emitted, emitted);
 	p->lost = since(p->first_lost, lost);
 	p->wanted = strcmp(state, "off") != 0;
-	if (strcmp(state, "attached") && strcmp(state, "degraded"))
+	if (strcmp(state, "attached") && strcmp(state, "degraded") && strcmp(state, "raised") &&
+	    strcmp(state, "sampled"))
 		p->present = false;
-	p->degraded |= !strcmp(state, "degraded");
-	if (sql_text(stmt, 2)[0])
+	p->degraded |= !strcmp(state, "degraded") || govern_rank(state);
+	if (govern_rank(state) > govern_rank(p->governed))
+		snprintf(p->governed, sizeof(p->governed), "%s", state);
+	if (sql_text(stmt, 2)[0] && govern_rank(state) >= govern_rank(p->governed))
 		snprintf(p->why, sizeof(p->why), "%s", sql_text(stmt, 2));
 }
 

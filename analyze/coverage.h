@@ -15,6 +15,7 @@ struct probe_coverage {
 	char name[32];
 	char why[128];
 	bool wanted, present, degraded; /* present: attached, wholly or in part, all the time */
+	char governed[12];              /* over its budget: 'raised', 'sampled', 'detached', the furthest; "" never */
 	int64_t emitted, lost;          /* within the window; lost in the ring, by suppression or otherwise */
 	int64_t first_emitted, first_lost;
 };

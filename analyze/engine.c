@@ -156,7 +156,7 @@ static void find_culprits(struct sql *sql, struct hypothesis *h)
 
 /* ---- evidence -------------------------------------------------------------------------------------------------- */
 
-/* What was missing of the probes a piece of evidence needs; sets t->lost. */
+/* What was missing of the probes a piece of evidence needs; sets t->lost and t->governed. */
 static bool probes_present(const struct coverage *coverage, struct test *t)
 {
 	const struct string_list *probes = &t->def->probes;
@@ -167,6 +167,8 @@ static bool probes_present(const struct coverage *coverage, struct test *t)
 
 		if (p)
 			t->lost += p->lost;
+		if (p && p->governed[0] && !t->governed[0])
+			snprintf(t->governed, sizeof(t->governed), "%s (%s)", p->name, p->governed);
 		if (p && p->present)
 			continue;
 		if (present)
@@ -189,6 +191,12 @@ static void weigh_absence(const struct coverage *coverage, struct test *t)
 	} else if (t->holds == 0 && t->def->from_events && t->lost > 0) {
 		t->holds = -1;
 		snprintf(t->why, sizeof(t->why), "%lld records of its probe were lost", (long long)t->lost);
+	} else if (t->holds == 0 && t->governed[0]) {
+		AUTO(strbuf) struct strbuf why = STRBUF_INIT;
+
+		t->holds = -1;
+		strbuf_addf(&why, "a probe was over its budget and held back: %s", t->governed);
+		snprintf(t->why, sizeof(t->why), "%s", strbuf_str(&why));
 	} else if (t->holds == -1 && !t->why[0]) {
 		snprintf(t->why, sizeof(t->why), "the data it needs are not there");
 	}
@@ -355,6 +363,10 @@ static enum confidence cap(const struct hypothesis *h, enum confidence level)
 
 			snprintf(count, sizeof(count), "%lld", (long long)t->lost);
 			say(h->capped_by, "%s rests on events of which %s were lost", t->def->id, count);
+			level = MIN(level, CONFIDENCE_PROBABLE);
+		} else if ((t->def->role == EVIDENCE_REQUIRE || t->def->confirms) && t->holds == 1 && t->governed[0]) {
+			say(h->capped_by, "%s rests on a probe that was over its budget and held back: %s", t->def->id,
+			    t->governed);
 			level = MIN(level, CONFIDENCE_PROBABLE);
 		}
 	}

@@ -49,6 +49,7 @@ struct test {
 	json_t *rows; /* array worth showing */
 	char why[192];
 	int64_t lost; /* records of its probes that were lost in the window */
+	char governed[64]; /* which of its probes was held back for what it cost, and how far; "" none */
 };
 
 struct hypothesis {

@@ -173,7 +173,7 @@ static void add_coverage(struct suite *s, sqlite3 *db, const yaml_node_t *missin
 {
 	static const char insert[] =
 		"INSERT INTO v_coverage (ts_ns, probe, state, attach, why, emitted, stored, lost_ring, suppressed,"
-		" lost_other, run_ns, run_count) SELECT ?1, ?2, ?3, '', '', 0, 0, 0, 0, 0, 0, 0 WHERE NOT EXISTS (SELECT 1"
+		" lost_other, run_ns, run_count, cost_ppm) SELECT ?1, ?2, ?3, '', '', 0, 0, 0, 0, 0, 0, 0, 0 WHERE NOT EXISTS (SELECT 1"
 		" FROM v_coverage WHERE probe = ?2)";
 	const struct rule *rule;
 	sqlite3_stmt *stmt;

@@ -305,7 +305,8 @@ static void fn_summary(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 
 static const char *probe_state_name(unsigned int state)
 {
-	static const char *const names[] = { "unknown", "attached", "degraded", "off", "failed" };
+	static const char *const names[] = { "unknown", "attached", "degraded", "off",
+					     "failed",  "raised",   "sampled",  "detached" };
 
 	return names[state < ARRAY_SIZE(names) ? state : 0];
 }

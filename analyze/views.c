@@ -221,6 +221,7 @@ static const struct special {
 	  " e.pstart_ns AS culprit_start_time_ns, {object} AS object, {ns} AS ns, {count} AS count",
 	  KW_KIND_blame, false },
 	{ "tally", "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", KW_KIND_tally, true },
+	{ "held", "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", KW_KIND_held, true },
 	{ "usage", "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", KW_KIND_usage, true },
 	{ "pressure", "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", KW_KIND_pressure, true },
 	{ "host", "e.ts_ns AS ts_ns, {span_ns} AS span_ns", KW_KIND_host, true },
@@ -230,11 +231,11 @@ static const struct special {
 	{ "coverage",
 	  "e.ts_ns AS ts_ns, {name} AS probe, kw_probe_state({state}) AS state, {attach} AS attach, {why} AS why,"
 	  " {emitted} AS emitted, {stored} AS stored, {lost_ring} AS lost_ring, {suppressed} AS suppressed,"
-	  " {lost_other} AS lost_other, {run_ns} AS run_ns, {run_count} AS run_count",
+	  " {lost_other} AS lost_other, {run_ns} AS run_ns, {run_count} AS run_count, {cost_ppm} AS cost_ppm",
 	  KW_KIND_probe, false },
 	{ "tick",
 	  "e.ts_ns AS ts_ns, {seq} AS seq, {emitted} AS emitted, {stored} AS stored, {lost} AS lost, {bpf} AS bpf,"
-	  " {probes_missing} AS probes_missing",
+	  " {probes_missing} AS probes_missing, coalesce({off}, 0) AS off",
 	  KW_KIND_tick, false },
 };
 

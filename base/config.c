@@ -43,6 +43,11 @@ static const struct setting *find_setting(const char *key)
 	return NULL;
 }
 
+bool config_known(const char *key)
+{
+	return find_setting(key) != NULL;
+}
+
 static int parse_bool(const char *text, int64_t *ret)
 {
 	static const char *const yes[] = { "true", "yes", "on", "1" };

@@ -23,6 +23,8 @@ void config_free(struct config *c);
 int config_load(struct config *c, const char *path, struct strbuf *ret_error);
 int config_set(struct config *c, const char *key, const char *value, struct strbuf *ret_error);
 
+bool config_known(const char *key); /* whether it is in the table */
+
 /* The key must be in the table and have that type; anything else asserts. */
 int64_t config_ns(const struct config *c, const char *key);
 int64_t config_bytes(const struct config *c, const char *key);

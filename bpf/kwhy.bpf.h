@@ -47,7 +47,7 @@ struct {
 	__type(value, struct kw_book);
 } kw_books SEC(".maps");
 
-/* [0]: epoch of the sums, and the switch that turns everything off at once. */
+/* [0]: epoch of the sums, the switch that turns everything off at once, and the governor's word to kw_admit(). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -85,6 +85,14 @@ struct {
 	__type(key, struct kw_bucket_key);
 	__type(value, struct kw_bucket);
 } kw_buckets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KW_HELD_SUMS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct kw_held_key);
+	__type(value, u64);
+} kw_held_sums SEC(".maps");
 
 /* Thread groups of kwhy itself: left out of everything. */
 struct {
@@ -152,6 +160,15 @@ static __always_inline bool kw_is_off(void)
 	struct kw_control *c = bpf_map_lookup_elem(&kw_control, &zero);
 
 	return !c || c->off;
+}
+
+/* Programs missed for a moment how waits ended: what is known of them must not grow old. */
+static __always_inline bool kw_is_forgetting(void)
+{
+	u32 zero = 0;
+	struct kw_control *c = bpf_map_lookup_elem(&kw_control, &zero);
+
+	return c && c->forget;
 }
 
 /* v1 part of an identity; 0 for the root and for cgroups of the default hierarchy. */
@@ -239,30 +256,62 @@ static __always_inline bool kw_cg_same(const struct kw_cg *a, const struct kw_cg
 	return a->v2 == b->v2 && a->v1 == b->v1;
 }
 
-/* Token bucket per kind and container: collect.rate a second, bursts of the same. */
-static __always_inline bool kw_admit(u16 kind, const struct kw_cg *cg, u64 now)
+static __always_inline void kw_count_lost_other(u16 kind)
 {
-	struct kw_bucket_key key = { .cg = *cg, .kind = kind };
-	struct kw_bucket fresh = { .refilled_ns = now, .tokens = kw_settings.rate };
-	struct kw_bucket *b = bpf_map_lookup_elem(&kw_buckets, &key);
-	u64 gained;
+	u32 key = kind;
+	struct kw_book *book = bpf_map_lookup_elem(&kw_books, &key);
 
-	if (!b) {
-		fresh.tokens--;
-		bpf_map_update_elem(&kw_buckets, &key, &fresh, BPF_ANY);
-		return true;
+	if (book)
+		__sync_fetch_and_add(&book->lost_other, 1);
+}
+
+/* Counts a record that its bucket held back, under its kind and container. */
+static __always_inline void kw_hold(u16 kind, const struct kw_cg *cg, u32 epoch)
+{
+	struct kw_held_key key = { .cg = *cg, .kind = kind, .epoch = epoch };
+	u64 one = 1, *held = bpf_map_lookup_elem(&kw_held_sums, &key);
+
+	if (!held) {
+		if (!bpf_map_update_elem(&kw_held_sums, &key, &one, BPF_NOEXIST))
+			return;
+		held = bpf_map_lookup_elem(&kw_held_sums, &key);
 	}
-	gained = (now - b->refilled_ns) * kw_settings.rate / 1000000000ULL;
-	if (gained) {
-		b->tokens = b->tokens + gained > kw_settings.rate ? kw_settings.rate : b->tokens + gained;
-		b->refilled_ns = now;
+	if (held)
+		__sync_fetch_and_add(held, 1);
+	else
+		kw_count_lost_other(KW_KIND_held);
+}
+
+/*
+ * Token bucket per kind and container: collect.rate records at once, then as many a second.  Its whole state is the time
+ * at which it is full again (the virtual scheduling algorithm, ITU-T I.371 annex A), so two CPUs that meet in it let at
+ * worst one record too many through.
+ */
+static __noinline int kw_admit(u32 kind, const struct kw_cg *cg, u64 now)
+{
+	u64 interval = kw_settings.interval_ns, due = now;
+	struct kw_bucket_key key = { .kind = kind };
+	struct kw_bucket *b, next;
+	u32 zero = 0;
+	struct kw_control *c = bpf_map_lookup_elem(&kw_control, &zero);
+
+	if (!c || !cg || kind >= KW_KINDS_MAX)
+		return 0;
+	interval <<= c->fewer[kind] & 7;
+	key.cg = *cg;
+	b = bpf_map_lookup_elem(&kw_buckets, &key);
+	if (b && b->due_ns > now)
+		due = b->due_ns;
+	next.due_ns = due + interval;
+	if (next.due_ns - now > 1000000000ULL && due != now) {
+		kw_hold(kind, cg, c->epoch);
+		return 0;
 	}
-	if (!b->tokens) {
-		b->suppressed++;
-		return false;
-	}
-	b->tokens--;
-	return true;
+	if (b)
+		b->due_ns = next.due_ns;
+	else
+		bpf_map_update_elem(&kw_buckets, &key, &next, BPF_ANY);
+	return 1;
 }
 
 /* Books are per CPU, yet atomic: an interrupt's program may count the same kind while a task's is at it. */
@@ -342,15 +391,6 @@ static __always_inline u32 kw_epoch(void)
 	struct kw_control *c = bpf_map_lookup_elem(&kw_control, &zero);
 
 	return c ? c->epoch : 0;
-}
-
-static __always_inline void kw_count_lost_other(u16 kind)
-{
-	u32 key = kind;
-	struct kw_book *book = bpf_map_lookup_elem(&kw_books, &key);
-
-	if (book)
-		__sync_fetch_and_add(&book->lost_other, 1);
 }
 
 /* Adds waits of ns in all to the sums of this tick. */

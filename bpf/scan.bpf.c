@@ -326,6 +326,10 @@ int scan_tasks(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 
+	if (task && kw_is_forgetting()) {
+		bpf_task_storage_delete(&kw_task_states, task);
+		return 0;
+	}
 	if (!task || kw_is_off())
 		return 0;
 	if (!ctx->meta->seq_num)

@@ -16,6 +16,7 @@
 #include "cli/cli.h"
 #include "cli/privilege.h"
 #include "cli/signals.h"
+#include "cli/switch.h"
 #include "collect/collect.h"
 
 #define POLL_MS 100
@@ -28,6 +29,7 @@ struct collector {
 	struct collect *collect;
 	struct metadata *metadata; /* NULL: no threads to be had */
 	bool capture_full;
+	bool off; /* as switched */
 };
 
 static int take_event(void *ctx, const struct kw_event *event)
@@ -154,11 +156,13 @@ static int start(const struct cli *cli, struct collector *c)
 		.config = cli->config,
 		.own_pids = pids,
 		.own_pid_count = (unsigned int)own_pids(cli, pids, ARRAY_SIZE(pids)),
+		.off = switch_is_off(cli->state),
 		.fn = take_event,
 		.ctx = c,
 	};
 	int r = collect_new(&options, &c->collect, &err);
 
+	c->off = options.off;
 	if (r == -ENODEV) {
 		log_error("nothing to watch on this host: %s",
 			  err.len ? strbuf_str(&err) : "no BPF, no PSI, no /proc, no cgroup files");
@@ -195,11 +199,24 @@ static void take_metadata(struct collector *c)
 		take_event(c, &record.event);
 }
 
+/* A look costs a microsecond, ten times a second. */
+static void follow_switch(const struct cli *cli, struct collector *c)
+{
+	bool off = switch_is_off(cli->state);
+
+	if (off == c->off)
+		return;
+	collect_switch(c->collect, !off);
+	c->off = off;
+	log_warning(off ? "everything is switched off, until kwhy on" : "everything is switched on again");
+}
+
 static int watch(const struct cli *cli, struct collector *c, int signals)
 {
 	int r, signal;
 
 	for (;;) {
+		follow_switch(cli, c);
 		signal = signals_wait(signals, 0);
 		if (signal == SIGHUP && cli->supervised)
 			add_siblings(c->collect);

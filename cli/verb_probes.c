@@ -25,7 +25,7 @@ static void print_rows(const json_t *rows)
 		table_addf(&t, "%" PRId64, value_int(row, "stored", 0));
 		table_addf(&t, "%" PRId64, value_int(row, "lost_ring", 0) + value_int(row, "lost_other", 0));
 		table_addf(&t, "%" PRId64, value_int(row, "suppressed", 0));
-		table_add_span(&t, value_int(row, "run_ns", 0));
+		table_addf(&t, "%.3f %%", (double)value_int(row, "cost_ppm", 0) / 10000);
 		table_addf(&t, "%" PRId64, value_int(row, "run_count", 0));
 		table_add(&t, value_text(row, "attach"));
 		table_add(&t, value_text(row, "why"));

@@ -130,6 +130,7 @@ int collect_new(const struct collect_options *options, struct collect **ret_coll
 	c->config = options->config;
 	c->fn = options->fn;
 	c->ctx = options->ctx;
+	c->off = options->off;
 	c->started_ns = time_boot_ns();
 	take_own_pids(c, options);
 	r = open_names(c);
@@ -140,11 +141,11 @@ int collect_new(const struct collect_options *options, struct collect **ret_coll
 	open_bpf(c);
 	sources_new(c);
 	/* Hooks first, the walk second: a cgroup made in between is seen by one of the two. */
-	if (c->objects)
+	if (c->objects && !c->off)
 		objects_start(c->objects);
 	if (c->cgroups)
 		cgroups_scan(c->cgroups, time_boot_ns());
-	if (!anything_to_watch(c)) {
+	if (!c->off && !anything_to_watch(c)) {
 		strbuf_addf(ret_error, "no BPF (%s), %s", strbuf_str(&c->bpf_missing),
 			    samplers_failed(c) ? "no readable /proc or cgroup files" :
 						 "and the samplers are turned off by collect.disabled");
@@ -169,6 +170,21 @@ void collect_free(struct collect *c)
 	kernel_free(c->kernel);
 	strbuf_cleanup(&c->bpf_missing);
 	free(c);
+}
+
+void collect_switch(struct collect *c, bool on)
+{
+	if (c->off == !on)
+		return;
+	c->off = !on;
+	measure_forget(c);
+	if (c->objects && on)
+		objects_start(c->objects);
+	else if (c->objects)
+		objects_stop(c->objects);
+	if (c->cgroups && on)
+		cgroups_scan(c->cgroups, time_boot_ns());
+	c->next_tick_ns = time_boot_ns(); /* says so at once */
 }
 
 int collect_fd(const struct collect *c)
@@ -230,13 +246,6 @@ int collect_poll(struct collect *c, int timeout_ms)
 	}
 }
 
-static const char *state_name(uint32_t state)
-{
-	static const char *const names[] = { "unknown", "attached", "degraded", "off", "failed" };
-
-	return names[state < ARRAY_SIZE(names) ? state : 0];
-}
-
 void collect_describe(const struct collect *c, struct strbuf *out)
 {
 	for (unsigned int i = 0; i < c->source_count; i++) {
@@ -245,7 +254,7 @@ void collect_describe(const struct collect *c, struct strbuf *out)
 		struct kw_probe p = { 0 };
 
 		source_state(c, s, &p);
-		strbuf_addf(out, "%-12s %-9s %s", s->name, state_name(p.state), run ? run->attach : p.attach);
+		strbuf_addf(out, "%-12s %-9s %s", s->name, probe_state_name(p.state), run ? run->attach : p.attach);
 		if (p.why[0])
 			strbuf_addf(out, "%s(%s)", p.attach[0] ? " " : "", p.why);
 		if (run && run->lost[0])
@@ -266,7 +275,7 @@ bool collect_degraded(const struct collect *c)
 		struct kw_probe p = { 0 };
 
 		source_state(c, &c->sources[i], &p);
-		if (p.state == PROBE_DEGRADED || p.state == PROBE_FAILED)
+		if (p.state != PROBE_ATTACHED && p.state != PROBE_OFF)
 			return true;
 	}
 	return false;

@@ -25,6 +25,7 @@ struct collect_options {
 	const struct config *config; /* must outlive the collector */
 	const pid_t *own_pids;       /* processes of kwhy, left out of everything */
 	unsigned int own_pid_count;
+	bool off; /* as after collect_switch(c, false), from the first moment on */
 	collect_fn fn;
 	void *ctx;
 };
@@ -39,6 +40,11 @@ void collect_free(struct collect *c);
 /* Waits at most timeout_ms for records, hands them on, and does a tick when one is due.  Number of records or negative
  * errno. */
 int collect_poll(struct collect *c, int timeout_ms);
+/*
+ * The one switch.  Off: every program returns at once, then all are detached and unloaded, samplers rest; only the
+ * heartbeat goes on and says so.  On: everything is loaded anew, as at the start.
+ */
+void collect_switch(struct collect *c, bool on);
 int collect_fd(const struct collect *c); /* readable when there are records; -1 without BPF */
 
 /* One more process of kwhy, known only later (the server half).  0, -ENOSPC, negative errno. */

@@ -132,6 +132,16 @@ static void add_probe(struct doctor *d, const struct probe_run *run)
 }
 
 /* Loads and attaches every probe as `kwhy up` would, and lets it go at once. */
+static void try_measuring(struct doctor *d, struct objects *o)
+{
+	int r = objects_measure_begin(o);
+
+	add(d, r < 0 ? DOCTOR_WARN : DOCTOR_PASS, "cost of programs", "run with CAP_SYS_ADMIN, on kernel 5.8 or newer",
+	    r < 0 ? "run-time statistics: %s; nothing holds a probe back that costs too much" :
+		    "run-time statistics can be turned on for a moment%s", r < 0 ? strerror(-r) : "");
+	objects_measure_end(o);
+}
+
 static void try_probes(struct doctor *d, struct objects *o)
 {
 	unsigned int attached = objects_start(o), whole = 0, all = 0;
@@ -166,6 +176,7 @@ static void check_bpf(struct doctor *d)
 	} else {
 		add(d, DOCTOR_PASS, "bpf ring buffer", "", "can be made");
 		try_probes(d, o);
+		try_measuring(d, o);
 	}
 	objects_free(o);
 	config_free(config);

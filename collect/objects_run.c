@@ -12,16 +12,19 @@
 
 #include "base/cleanup.h"
 #include "base/fileutil.h"
+#include "base/timeutil.h"
 #include "schema/kernel_maps.h"
 
 #define HOOKS_MAX 256
 #define CHOICES_MAX 6
 #define OBJECTS_MAX 32
-#define PROBES_MAX 64
+#define PROBES_MAX OBJECTS_PROBES_MAX
 #define LINKS_MAX 48     /* programs of one object */
 #define ATTEMPTS_MAX 48  /* loads of one object until its choices are found */
 #define BAD_MAPS_MAX 4
 #define LOG_TAIL 8192
+#define RAISE_SHIFT 2 /* thresholds of a probe over its budget: times four */
+#define FEWER_SHIFT 4 /* and its records: a sixteenth of the rate */
 
 struct hook {
 	unsigned int probe; /* index in the list */
@@ -58,6 +61,7 @@ struct objects {
 	struct object_run list[OBJECTS_MAX];
 	unsigned int object_count;
 	int maps[SHARED_MAPS];
+	struct kw_control control; /* as in its map */
 	int stats_fd; /* run-time statistics are on as long as this is open */
 	unsigned int cpus;
 };
@@ -164,6 +168,8 @@ static const struct map_spec map_specs[SHARED_MAPS] = {
 				sizeof(struct kw_tally_sum), KW_TALLY_SUMS_MAX, BPF_F_NO_PREALLOC },
 	[SHARED_BUCKETS] = { "kw_buckets", BPF_MAP_TYPE_LRU_HASH, sizeof(struct kw_bucket_key),
 			     sizeof(struct kw_bucket), KW_BUCKETS_MAX, 0 },
+	[SHARED_HELD_SUMS] = { "kw_held_sums", BPF_MAP_TYPE_HASH, sizeof(struct kw_held_key), sizeof(uint64_t),
+			       KW_HELD_SUMS_MAX, BPF_F_NO_PREALLOC },
 	[SHARED_OWN_PIDS] = { "kw_own_pids", BPF_MAP_TYPE_HASH, 4, 1, 16, 0 },
 };
 
@@ -238,12 +244,29 @@ static int share_maps(struct objects *o, struct bpf_object *object)
 	return share_between(o, object);
 }
 
-static bool wanted(const struct objects *o, const char *probe)
+static const struct probe_run *run_of(const struct objects *o, const char *probe)
 {
 	for (unsigned int i = 0; i < o->run_count; i++)
 		if (!strcmp(o->runs[i].probe->name, probe))
-			return o->runs[i].state != PROBE_OFF;
-	return false;
+			return &o->runs[i];
+	return NULL;
+}
+
+static bool wanted(const struct objects *o, const char *probe)
+{
+	const struct probe_run *run = run_of(o, probe);
+
+	return run && run->state != PROBE_OFF && run->level < LEVEL_DETACHED;
+}
+
+/* "probe.NAME.threshold" and the like, as far as the probe may use it now. */
+static uint64_t threshold(const struct objects *o, const char *probe, const char *what)
+{
+	const struct probe_run *run = run_of(o, probe);
+	char key[64];
+
+	snprintf(key, sizeof(key), "probe.%s.%s", probe, what);
+	return (uint64_t)config_ns(o->config, key) << (run && run->level >= LEVEL_RAISED ? RAISE_SHIFT : 0);
 }
 
 static void fill_settings(const struct objects *o, struct kw_settings *s)
@@ -251,22 +274,22 @@ static void fill_settings(const struct objects *o, struct kw_settings *s)
 	const struct config *c = o->config;
 	int64_t maps;
 
-	s->rate = config_int(c, "collect.rate");
+	s->interval_ns = NSEC_PER_SEC / MAX(config_int(c, "collect.rate"), 1);
 	s->ring_size = ring_size(c);
-	s->runq_threshold_ns = config_ns(c, "probe.runq.threshold");
-	s->runq_blame_ns = config_ns(c, "probe.runq.blame");
-	s->throttle_threshold_ns = config_ns(c, "probe.throttle.threshold");
-	s->offcpu_threshold_ns = config_ns(c, "probe.offcpu.threshold");
-	s->offcpu_sleep_threshold_ns = config_ns(c, "probe.offcpu.sleep_threshold");
-	s->lock_threshold_ns = config_ns(c, "probe.lock.threshold");
-	s->reclaim_threshold_ns = config_ns(c, "probe.reclaim.threshold");
-	s->block_threshold_ns = config_ns(c, "probe.block.threshold");
-	s->irq_threshold_ns = config_ns(c, "probe.irq.threshold");
-	s->nosched_threshold_ns = config_ns(c, "probe.nosched.threshold");
+	s->runq_threshold_ns = threshold(o, "runq", "threshold");
+	s->runq_blame_ns = threshold(o, "runq", "blame");
+	s->throttle_threshold_ns = threshold(o, "throttle", "threshold");
+	s->offcpu_threshold_ns = threshold(o, "offcpu", "threshold");
+	s->offcpu_sleep_threshold_ns = threshold(o, "offcpu", "sleep_threshold");
+	s->lock_threshold_ns = threshold(o, "lock", "threshold");
+	s->reclaim_threshold_ns = threshold(o, "reclaim", "threshold");
+	s->block_threshold_ns = threshold(o, "block", "threshold");
+	s->irq_threshold_ns = threshold(o, "irq", "threshold");
+	s->nosched_threshold_ns = threshold(o, "nosched", "threshold");
+	s->blocked_threshold_ns = threshold(o, "blocked", "threshold");
 	s->cpus = o->cpus;
 	s->irq_on = wanted(o, "irq");
 	s->nosched_on = wanted(o, "nosched");
-	s->blocked_threshold_ns = config_ns(c, "probe.blocked.threshold");
 	if (file_read_int(AT_FDCWD, "/proc/sys/vm/max_map_count", &maps) == 0)
 		s->max_map_count = maps;
 	s->runq_on = wanted(o, "runq");
@@ -325,8 +348,11 @@ static int set_settings(const struct objects *o, struct bpf_object *object)
 
 /* ---- one attempt to load and attach an object -------------------------------------------------------------------- */
 
-static const char *hook_program(const struct hook *h)
+/* NULL: none works, or its probe is detached. */
+static const char *hook_program(const struct objects *o, const struct hook *h)
 {
+	if (o->runs[h->probe].level == LEVEL_DETACHED)
+		return NULL;
 	return h->current < h->count ? h->choice[h->current]->program : NULL;
 }
 
@@ -353,7 +379,7 @@ static int choose_programs(struct objects *o, struct object_run *obj, struct att
 		bpf_program__set_autoload(program, false);
 	for (unsigned int i = 0; i < o->hook_count; i++) {
 		struct hook *h = &o->hooks[i];
-		const char *name = hook_program(h);
+		const char *name = hook_program(o, h);
 
 		if (!name || !hook_in(o, h, obj))
 			continue;
@@ -421,7 +447,7 @@ static int attach_programs(struct object_run *obj, struct attempt *ret)
 }
 
 /* 0, or an error with the program or map to blame in *ret; both empty: the object as a whole. */
-static int object_attempt(struct objects *o, struct object_run *obj, struct attempt *ret)
+static int object_load(struct objects *o, struct object_run *obj, struct attempt *ret)
 {
 	size_t size = 256 * 1024;
 	AUTO_FREE char *verifier_log = calloc(1, size);
@@ -443,14 +469,19 @@ static int object_attempt(struct objects *o, struct object_run *obj, struct atte
 			explain(strbuf_str(&log), verifier_log, r, ret);
 			if (!last_named(strbuf_str(&log), "prog", ret->culprit, sizeof(ret->culprit)))
 				last_named(strbuf_str(&log), "map", ret->bad_map, sizeof(ret->bad_map));
-		} else {
-			r = attach_programs(obj, ret);
 		}
 	}
 	libbpf_log = NULL;
 	if (r < 0 && !ret->why[0])
 		snprintf(ret->why, sizeof(ret->why), "%s", strerror(-r));
 	return r;
+}
+
+static int object_attempt(struct objects *o, struct object_run *obj, struct attempt *ret)
+{
+	int r = object_load(o, obj, ret);
+
+	return r < 0 ? r : attach_programs(obj, ret);
 }
 
 /* ---- choices ----------------------------------------------------------------------------------------------------- */
@@ -463,7 +494,7 @@ static unsigned int give_up_program(struct objects *o, const struct object_run *
 
 	for (unsigned int i = 0; i < o->hook_count; i++) {
 		struct hook *h = &o->hooks[i];
-		const char *name = hook_program(h);
+		const char *name = hook_program(o, h);
 
 		if (!name || !hook_in(o, h, obj) || (program && strcmp(name, program) != 0))
 			continue;
@@ -494,6 +525,14 @@ static void object_start(struct objects *o, struct object_run *obj)
 	give_up_program(o, obj, NULL, attempt.why);
 }
 
+const char *probe_state_name(uint32_t state)
+{
+	static const char *const names[] = { "unknown", "attached", "degraded", "off",
+					     "failed",  "raised",   "sampled",  "detached" };
+
+	return names[state < ARRAY_SIZE(names) ? state : 0];
+}
+
 /* ---- what became of each probe ----------------------------------------------------------------------------------- */
 
 /* Cuts off what does not fit. */
@@ -513,7 +552,7 @@ static void append(char *text, size_t size, const char *separator, const char *m
 
 static const struct link_slot *find_link(const struct objects *o, const struct hook *h)
 {
-	const char *name = hook_program(h);
+	const char *name = hook_program(o, h);
 
 	for (unsigned int i = 0; name && i < o->object_count; i++) {
 		const struct object_run *obj = &o->list[i];
@@ -580,6 +619,23 @@ static void judge_hook(const struct objects *o, const struct hook *h, struct pro
 		run->state = PROBE_FAILED;
 }
 
+static void judge_held_back(struct probe_run *run)
+{
+	static const struct {
+		enum probe_run_state state;
+		const char *why;
+	} levels[] = {
+		[LEVEL_RAISED] = { PROBE_RAISED, "over its budget: thresholds are four times as high" },
+		[LEVEL_SAMPLED] = { PROBE_SAMPLED, "over its budget: a sixteenth of the records a container may have" },
+		[LEVEL_DETACHED] = { PROBE_DETACHED, "over its budget: detached" },
+	};
+
+	if (!run->level || run->state == PROBE_FAILED)
+		return;
+	run->state = levels[run->level].state;
+	append(run->why, sizeof(run->why), "; ", levels[run->level].why);
+}
+
 static void judge_probes(struct objects *o)
 {
 	for (unsigned int i = 0; i < o->run_count; i++) {
@@ -587,6 +643,11 @@ static void judge_probes(struct objects *o)
 
 		if (run->state == PROBE_OFF)
 			continue;
+		run->attach[0] = run->why[0] = run->lost[0] = '\0';
+		if (run->level == LEVEL_DETACHED) {
+			judge_held_back(run);
+			continue;
+		}
 		run->state = PROBE_ATTACHED;
 		for (unsigned int j = 0; j < o->hook_count; j++)
 			if (o->hooks[j].probe == i)
@@ -596,6 +657,7 @@ static void judge_probes(struct objects *o)
 			run->state = PROBE_FAILED;
 			append(run->why, sizeof(run->why), "; ", "nothing of what it watches is on this host");
 		}
+		judge_held_back(run);
 	}
 }
 
@@ -603,7 +665,7 @@ static bool program_needed(const struct objects *o, const struct object_run *obj
 {
 	for (unsigned int i = 0; i < o->hook_count; i++) {
 		const struct hook *h = &o->hooks[i];
-		const char *program = hook_program(h);
+		const char *program = hook_program(o, h);
 
 		if (program && hook_in(o, h, obj) && !strcmp(program, name) && o->runs[h->probe].state != PROBE_FAILED)
 			return true;
@@ -725,21 +787,46 @@ void objects_free(struct objects *o)
 	for (unsigned int i = 0; i < SHARED_MAPS; i++)
 		if (o->maps[i] >= 0)
 			close(o->maps[i]);
-	if (o->stats_fd >= 0)
-		close(o->stats_fd);
+	objects_measure_end(o);
 	free(o);
+}
+
+static void write_control(const struct objects *o)
+{
+	uint32_t zero = 0;
+
+	bpf_map_update_elem(o->maps[SHARED_CONTROL], &zero, &o->control, BPF_ANY);
+}
+
+static void set_off(struct objects *o, bool off)
+{
+	o->control.off = off;
+	write_control(o);
 }
 
 unsigned int objects_start(struct objects *o)
 {
+	set_off(o, false);
 	for (unsigned int i = 0; i < o->object_count; i++)
 		object_start(o, &o->list[i]);
 	judge_probes(o);
 	drop_needless(o);
-	if (config_bool(o->config, "collect.run_stats"))
-		o->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	malloc_trim(0); /* libbpf parses the kernel's whole BTF for each object */
 	return objects_attached(o);
+}
+
+void objects_stop(struct objects *o)
+{
+	set_off(o, true);
+	objects_measure_end(o);
+	for (unsigned int i = 0; i < o->object_count; i++)
+		object_close(&o->list[i]);
+}
+
+void objects_set_epoch(struct objects *o, uint32_t epoch)
+{
+	o->control.epoch = epoch;
+	write_control(o);
 }
 
 unsigned int objects_attached(const struct objects *o)
@@ -796,6 +883,20 @@ void objects_probe_cost(const struct objects *o, unsigned int i, uint64_t *ret_r
 	*ret_run_count = count;
 }
 
+int objects_measure_begin(struct objects *o)
+{
+	if (o->stats_fd < 0)
+		o->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	return o->stats_fd < 0 ? -errno : 0;
+}
+
+void objects_measure_end(struct objects *o)
+{
+	if (o->stats_fd >= 0)
+		close(o->stats_fd);
+	o->stats_fd = -1;
+}
+
 unsigned int objects_run_iterators(struct objects *o)
 {
 	unsigned int ran = 0;
@@ -817,4 +918,118 @@ unsigned int objects_run_iterators(struct objects *o)
 		}
 	}
 	return ran;
+}
+
+/* ---- holding a probe back ---------------------------------------------------------------------------------------- */
+
+bool objects_has_threshold(const struct objects *o, unsigned int i)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "probe.%s.threshold", o->runs[i].probe->name);
+	return config_known(key);
+}
+
+/* The scan goes over all tasks and clears what is known of them; everything else is quiet meanwhile. */
+static void forget_waits(struct objects *o)
+{
+	o->control.forget = 1;
+	write_control(o);
+	objects_run_iterators(o);
+	o->control.forget = 0;
+	write_control(o);
+}
+
+/* Loaded with the settings of now, not attached.  One without any program left is empty. */
+static int object_again(struct objects *o, const struct object_run *old, struct object_run *ret)
+{
+	struct attempt attempt;
+	int r;
+
+	*ret = (struct object_run){ .name = old->name, .bad_map_count = old->bad_map_count };
+	memcpy(ret->bad_maps, old->bad_maps, sizeof(ret->bad_maps));
+	r = object_load(o, ret, &attempt);
+	if (r < 0)
+		object_close(ret);
+	return r == -ENOENT && !attempt.culprit[0] ? 0 : r;
+}
+
+/* The new one takes the place of the old; no program of kwhy does anything in between. */
+static void replace(struct objects *o, struct object_run *obj, struct object_run *fresh)
+{
+	struct attempt attempt;
+
+	object_close(obj);
+	*obj = *fresh;
+	if (attach_programs(obj, &attempt) < 0) {
+		object_close(obj);
+		give_up_program(o, obj, NULL, attempt.why);
+	}
+}
+
+static struct object_run *object_named(struct objects *o, const char *name)
+{
+	for (unsigned int i = 0; name && i < o->object_count; i++)
+		if (!strcmp(o->list[i].name, name))
+			return &o->list[i];
+	return NULL;
+}
+
+static int load_again(struct objects *o, const struct probe *probe)
+{
+	struct object_run *own = object_named(o, probe->object), *scanner = object_named(o, probe->scanner);
+	struct object_run fresh = { 0 }, fresh_scanner = { 0 };
+	int r = own ? object_again(o, own, &fresh) : -ENOENT;
+
+	if (r < 0)
+		return r;
+	if (scanner) {
+		r = object_again(o, scanner, &fresh_scanner);
+		if (r < 0) {
+			object_close(&fresh);
+			return r;
+		}
+	}
+	set_off(o, true);
+	replace(o, own, &fresh);
+	if (scanner)
+		replace(o, scanner, &fresh_scanner);
+	forget_waits(o);
+	set_off(o, false);
+	malloc_trim(0);
+	return 0;
+}
+
+static void set_fewer(struct objects *o, const struct probe *probe, unsigned int shift)
+{
+	for (const uint16_t *kind = probe->kinds; kind && *kind; kind++)
+		if (*kind < KW_KINDS_MAX)
+			o->control.fewer[*kind] = shift;
+	write_control(o);
+}
+
+/* The rate of records alone is no part of the programs. */
+static bool same_code(const struct objects *o, unsigned int i, enum probe_level a, enum probe_level b)
+{
+	if ((a == LEVEL_DETACHED) != (b == LEVEL_DETACHED))
+		return false;
+	return (a >= LEVEL_RAISED) == (b >= LEVEL_RAISED) || !objects_has_threshold(o, i);
+}
+
+int objects_hold_back(struct objects *o, unsigned int i, enum probe_level level)
+{
+	struct probe_run *run = &o->runs[i];
+	enum probe_level former = run->level;
+	int r;
+
+	run->level = level;
+	r = same_code(o, i, former, level) ? 0 : load_again(o, run->probe);
+	if (r < 0) {
+		run->level = former;
+		return r;
+	}
+	set_fewer(o, run->probe, level >= LEVEL_SAMPLED ? FEWER_SHIFT : 0);
+	judge_probes(o);
+	drop_needless(o);
+	return 0;
 }

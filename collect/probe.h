@@ -44,6 +44,8 @@ struct probe {
 	const char *object; /* bpf/<object>.bpf.c; several probes may share one (hot hooks) */
 	const struct attach_choice *attach; /* ends with hook NULL; NULL: the probe only reads maps or polls */
 	const uint16_t *kinds;              /* event kinds it emits, ends with 0 */
+	bool essential;      /* nothing has a name without it: never held back for what it costs */
+	const char *scanner; /* object with handlers for its unfinished waits, loaded anew with its own; NULL: none */
 	/* Completes a record in place (names an enum, a symbol, a class) before its frames are dropped; NULL if none.
 	 * frames: symbolised through kernel.h.  0, or -EBADMSG to refuse the record. */
 	int (*refine)(const struct kernel *kernel, struct kw_event *event, void *payload, const uint64_t *stack,

@@ -22,6 +22,7 @@ const struct probe probe_blocked = {
 		"1 us for one that counts",
 	.causes = "lock.futex,lock.file,ipc.peer_slow,proc.stopped,proc.traced",
 	.object = "sched",
+	.scanner = "scan",
 	.attach = hooks,
 	.kinds = kinds,
 };

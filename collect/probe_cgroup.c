@@ -23,6 +23,7 @@ const struct probe probe_cgroup = {
 	.cost = "cgroup_mkdir, cgroup_rmdir, cgroup_rename: a few per container start, about 2 us a hit",
 	.causes = "",
 	.object = "cgroup",
+	.essential = true,
 	.attach = hooks,
 	.kinds = kinds,
 };

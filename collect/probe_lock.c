@@ -47,6 +47,7 @@ const struct probe probe_lock = {
 		"the holder's stack, at most 50 a second and CPU",
 	.causes = "lock.kernel,lock.mmap,lock.inode,lock.spin,fs.frozen",
 	.object = "lock",
+	.scanner = "scan",
 	.attach = hooks,
 	.kinds = kinds,
 	.refine = refine,

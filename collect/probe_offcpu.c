@@ -48,6 +48,7 @@ const struct probe probe_offcpu = {
 		"4 us for a long one",
 	.causes = "proc.hung,proc.frozen,fs.journal,fs.sync,fs.remote_hang,io.neighbor,io.self,io.device_slow",
 	.object = "sched",
+	.scanner = "scan",
 	.attach = hooks,
 	.kinds = kinds,
 	.refine = refine,

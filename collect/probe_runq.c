@@ -17,6 +17,7 @@ const struct probe probe_runq = {
 		"for each wait past probe.runq.blame",
 	.causes = "cpu.neighbor,cpu.self,cpu.saturation,cpu.rt_starvation,cpu.affinity",
 	.object = "sched",
+	.scanner = "scan",
 	.attach = hooks,
 	.kinds = kinds,
 };

@@ -15,6 +15,7 @@ const struct probe probe_throttle = {
 	.cost = "sched_switch, shared with runq: one load a hit; 1 us when a task is stopped",
 	.causes = "cpu.throttled,cpu.throttled.ancestor",
 	.object = "sched",
+	.scanner = "scan",
 	.attach = hooks,
 	.kinds = kinds,
 };

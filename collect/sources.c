@@ -7,7 +7,8 @@
 #include "collect/state.h"
 #include "schema/ev_probe.h"
 
-static const uint16_t sum_kinds[] = { KW_KIND_wait, KW_KIND_blame, KW_KIND_tally, 0 };
+static const uint16_t sum_kinds[] = { KW_KIND_wait, KW_KIND_blame, KW_KIND_tally, KW_KIND_held, 0 };
+static const uint16_t governor_kinds[] = { KW_KIND_govern, 0 };
 
 static struct source *add_source(struct collect *c, const char *name, const uint16_t *kinds)
 {
@@ -99,6 +100,8 @@ void sources_new(struct collect *c)
 	}
 	for (unsigned int i = 0; samplers[i]; i++)
 		open_sampler(c, samplers[i]);
+	if (c->objects)
+		add_source(c, "governor", governor_kinds);
 }
 
 void sources_free(struct collect *c)
@@ -134,16 +137,43 @@ void sources_sample(struct collect *c, uint64_t now_ns, uint64_t span_ns)
 	}
 }
 
+/* Not a sampler, as it acts on the programs themselves. */
+static void governor_state(const struct collect *c, struct kw_probe *ret)
+{
+	const struct measure *m = &c->measure;
+
+	ret->state = PROBE_ATTACHED;
+	ret->cost_ppm = m->total_ppm;
+	snprintf(ret->attach, sizeof(ret->attach), "run-time statistics of BPF programs, in windows");
+	if (!config_bool(c->config, "collect.run_stats")) {
+		ret->state = PROBE_OFF;
+		snprintf(ret->why, sizeof(ret->why), "turned off by collect.run_stats: nobody watches what probes cost");
+	} else if (m->error) {
+		ret->state = PROBE_FAILED;
+		snprintf(ret->why, sizeof(ret->why), "run-time statistics: %s; nobody watches what probes cost",
+			 strerror(m->error));
+	}
+}
+
 void source_state(const struct collect *c, const struct source *s, struct kw_probe *ret)
 {
 	const struct probe_run *run = s->probe >= 0 ? objects_probe(c->objects, s->probe) : NULL;
 
 	snprintf(ret->name, sizeof(ret->name), "%s", s->name);
+	if (c->off) {
+		ret->state = PROBE_OFF;
+		snprintf(ret->why, sizeof(ret->why), "everything is switched off");
+		return;
+	}
 	if (run) {
 		ret->state = run->state;
 		snprintf(ret->attach, sizeof(ret->attach), "%s", run->attach);
 		snprintf(ret->why, sizeof(ret->why), "%s", run->why);
-		objects_probe_cost(c->objects, s->probe, (uint64_t *)&ret->run_ns, (uint64_t *)&ret->run_count);
+		measure_of(c, s->probe, ret);
+		return;
+	}
+	if (s->kinds == governor_kinds) {
+		governor_state(c, ret);
 		return;
 	}
 	ret->state = s->state;

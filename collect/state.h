@@ -6,11 +6,14 @@
 #include "collect/cgroups.h"
 #include "collect/collect.h"
 #include "collect/decode.h"
+#include "collect/governor.h"
 #include "collect/kernel.h"
 #include "collect/objects_run.h"
 #include "collect/sampler.h"
 #include "collect/stacks.h"
 #include "schema/kernel_maps.h"
+
+struct kw_probe;
 
 #define OWN_PIDS_MAX 16
 #define SOURCES_MAX 96
@@ -23,6 +26,25 @@ struct books {
 	uint64_t stored[KW_KINDS_MAX];
 	uint64_t lost[KW_KINDS_MAX];         /* refused by the decoder, by refine, or by the callback */
 	uint64_t own[KW_KINDS_MAX];          /* of kwhy's own processes: left out, as if never sent */
+};
+
+struct measured_count {
+	uint64_t ns, runs;
+};
+
+/* Run time of programs, in windows (measure.c), and what the governor makes of it.  Indexed as objects_probe(). */
+struct measure {
+	bool open;
+	bool hurry; /* somebody is over: window after window */
+	int error;  /* positive errno: this kernel does not measure */
+	int64_t opened_ns, closed_ns;
+	uint32_t total_ppm; /* of all, in the last window */
+	struct measured_count base[OBJECTS_PROBES_MAX];
+	struct measured {
+		struct measured_count total; /* since start */
+		uint64_t runs;               /* a second, in the last window */
+	} probes[OBJECTS_PROBES_MAX];
+	struct governed governed[OBJECTS_PROBES_MAX];
 };
 
 /* A row of `kwhy probes`: a probe, a sampler, or the sums. */
@@ -53,6 +75,7 @@ struct collect {
 	struct record record;      /* the one at hand */
 
 	struct books books;
+	struct measure measure;
 	struct source sources[SOURCES_MAX];
 	unsigned int source_count;
 	int owner[KW_KINDS_MAX]; /* source that answers for a kind; -1 */
@@ -64,6 +87,7 @@ struct collect {
 	uint64_t tick_seq;
 	uint64_t handed; /* records handed on since start */
 	uint32_t epoch;
+	bool off;     /* everything, by collect_switch() */
 	bool settled; /* the ring was empty while the books did not move: they must add up */
 };
 
@@ -88,9 +112,15 @@ void sums_drain(struct collect *c, uint64_t now_ns);
 void books_read(struct collect *c);
 /* Reads books and ring until they agree or have been tried often enough. */
 void books_settle(struct collect *c);
-struct kw_probe;
 /* Totals of one source into the counters of *ret. */
 void books_of(const struct collect *c, const struct source *s, struct kw_probe *ret);
+
+/* measure.c: opens and closes windows, and holds back what is over its budget */
+void measure_tick(struct collect *c);
+/* The window at hand is worth nothing: programs were unloaded. */
+void measure_forget(struct collect *c);
+/* run_ns, run_count and cost_ppm of a probe. */
+void measure_of(const struct collect *c, unsigned int probe, struct kw_probe *ret);
 
 /* tick.c */
 void tick_run(struct collect *c);

@@ -100,6 +100,24 @@ static void emit_tally(struct collect *c, const void *key, const void *value, ui
 	collect_make(c, &r.e);
 }
 
+static void emit_held(struct collect *c, const void *key, const void *value, uint64_t now_ns, uint64_t span_ns)
+{
+	const struct kw_held_key *k = key;
+	const struct kw_kind_info *info = kw_kind_by_number(k->kind);
+	struct {
+		struct kw_event e;
+		struct kw_held p;
+	} r = {
+		.e = { .kind = KW_KIND_held, .payload_size = sizeof(r.p), .ts_ns = now_ns, .subject.cg = k->cg },
+		.p = { .span_ns = span_ns, .count = *(const uint64_t *)value },
+	};
+
+	snprintf(r.p.what, sizeof(r.p.what), "%s", info ? info->name : "unknown");
+	if (c->cgroups)
+		cgroups_ensure(c->cgroups, &k->cg, now_ns);
+	collect_make(c, &r.e);
+}
+
 static const struct sums kinds[] = {
 	{ SHARED_WAIT_SUMS, sizeof(struct kw_wait_key), sizeof(struct kw_wait_sum), offsetof(struct kw_wait_key, epoch),
 	  KW_WAIT_SUMS_MAX, emit_wait },
@@ -107,14 +125,13 @@ static const struct sums kinds[] = {
 	  offsetof(struct kw_blame_key, epoch), KW_BLAME_SUMS_MAX, emit_blame },
 	{ SHARED_TALLY_SUMS, sizeof(struct kw_tally_key), sizeof(struct kw_tally_sum),
 	  offsetof(struct kw_tally_key, epoch), KW_TALLY_SUMS_MAX, emit_tally },
+	{ SHARED_HELD_SUMS, sizeof(struct kw_held_key), sizeof(uint64_t), offsetof(struct kw_held_key, epoch),
+	  KW_HELD_SUMS_MAX, emit_held },
 };
 
 void sums_flip(struct collect *c)
 {
-	struct kw_control control = { .epoch = ++c->epoch };
-	uint32_t zero = 0;
-
-	bpf_map_update_elem(objects_map_fd(c->objects, SHARED_CONTROL), &zero, &control, BPF_ANY);
+	objects_set_epoch(c->objects, ++c->epoch);
 }
 
 /* Emits the finished entries among count and moves their keys to the front of keys.  Number of those. */

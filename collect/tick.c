@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tick: scan, settle the books, sums, samples, cgroups, probe states, and the heartbeat last. */
+/* The tick: scan, settle the books, sums, cgroups, samples, the governor, probe states, and the heartbeat last. */
 #include "base/timeutil.h"
 #include "collect/state.h"
 #include "schema/ev_probe.h"
@@ -10,7 +10,7 @@ static void add_totals(struct kw_tick *t, const struct kw_probe *p)
 	t->emitted += p->emitted;
 	t->stored += p->stored;
 	t->lost += p->lost_ring + p->suppressed + p->lost_other;
-	t->probes_missing += p->state == PROBE_FAILED;
+	t->probes_missing += p->state == PROBE_FAILED || p->state == PROBE_DETACHED;
 }
 
 static void emit_probes(struct collect *c, uint64_t now_ns, struct kw_tick *tick)
@@ -49,6 +49,7 @@ static void emit_tick(struct collect *c, uint64_t now_ns, struct kw_tick *tick)
 	r.p.wall_ns = time_wall_offset_ns();
 	r.p.started_ns = c->started_ns;
 	r.p.bpf = c->objects && objects_attached(c->objects) > 0;
+	r.p.off = c->off;
 	collect_make(c, &r.e);
 }
 
@@ -57,7 +58,7 @@ void tick_run(struct collect *c)
 	struct kw_tick tick = { 0 };
 	uint64_t now_ns, span_ns;
 
-	if (c->objects)
+	if (c->objects && !c->off)
 		objects_run_iterators(c->objects);
 	/* Everything that ended before now_ns is in the ring or the sums by now, and taken below. */
 	now_ns = time_boot_ns();
@@ -69,9 +70,11 @@ void tick_run(struct collect *c)
 	} else {
 		c->settled = true;
 	}
-	if (c->cgroups)
+	if (c->cgroups && !c->off)
 		cgroups_tick(c->cgroups, now_ns, cgroups_polled(c));
-	sources_sample(c, now_ns, span_ns);
+	if (!c->off)
+		sources_sample(c, now_ns, span_ns);
+	measure_tick(c);
 	emit_probes(c, now_ns, &tick);
 	emit_tick(c, now_ns, &tick);
 	c->last_tick_ns = now_ns;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
  * State and books of one probe, once a tick: emitted = stored + lost for records; cost from kernel
- * run-time statistics.
+ * run-time statistics, which are on for short windows only (collect.run_stats).
  */
 #ifndef KWHY_SCHEMA_EV_PROBE_H
 #define KWHY_SCHEMA_EV_PROBE_H
@@ -10,7 +10,7 @@
 
 struct kw_probe {
 	__u32 state;
-	__u32 _pad;
+	__u32 cost_ppm;
 	__u64 emitted;
 	__u64 stored;
 	__u64 lost_ring;
@@ -28,14 +28,16 @@ _Static_assert(sizeof(struct kw_probe) == 288, "kw_probe");
 /* F(member, type, unit, meaning) */
 #define KW_FIELDS_probe(F)                                                                              \
 	F(state, U32, NONE,                                                                             \
-	  "1 attached, 2 degraded (an alternative or part of its hooks), 3 off (not wanted), 4 failed") \
+	  "1 attached, 2 degraded (an alternative or part of its hooks), 3 off (not wanted), 4 failed;" \
+	  " over its budget: 5 thresholds raised, 6 fewer records, 7 detached")                         \
+	F(cost_ppm, U32, NONE, "kernel time in the last window measured, millionths of one CPU")        \
 	F(emitted, U64, COUNT, "records past the threshold that the program tried to send since start") \
 	F(stored, U64, COUNT, "records that reached user space")                                        \
 	F(lost_ring, U64, COUNT, "ring buffer full")                                                    \
 	F(suppressed, U64, COUNT, "held back by the token bucket")                                      \
 	F(lost_other, U64, COUNT, "refused by the decoder or a map was full")                           \
-	F(run_ns, U64, NS, "kernel time of its programs since start, 0 when the kernel does not say")   \
-	F(run_count, U64, COUNT, "runs of its programs")                                                \
+	F(run_ns, U64, NS, "kernel time of its programs since start, from the windows measured")        \
+	F(run_count, U64, COUNT, "runs of its programs since start, from the windows measured")         \
 	F(name, STR, NONE, "probe")                                                                     \
 	F(attach, STR, NONE, "hooks in use")                                                            \
 	F(why, STR, NONE, "what is missing and why")

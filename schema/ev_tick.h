@@ -17,9 +17,11 @@ struct kw_tick {
 	__u64 started_ns;
 	__u32 bpf;
 	__u32 probes_missing;
+	__u32 off;
+	__u32 _pad;
 };
 
-_Static_assert(sizeof(struct kw_tick) == 56, "kw_tick");
+_Static_assert(sizeof(struct kw_tick) == 64, "kw_tick");
 
 /* F(member, type, unit, meaning) */
 #define KW_FIELDS_tick(F) \
@@ -30,6 +32,7 @@ _Static_assert(sizeof(struct kw_tick) == 56, "kw_tick");
 	F(lost, U64, COUNT, "records lost for any reason since start") \
 	F(started_ns, U64, NS, "boot time of the collector start") \
 	F(bpf, U32, NONE, "1 when at least one BPF program is attached") \
-	F(probes_missing, U32, COUNT, "probes wanted but not attached")
+	F(probes_missing, U32, COUNT, "probes wanted but not attached") \
+	F(off, U32, NONE, "1 while everything is switched off")
 
 #endif

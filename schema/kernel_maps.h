@@ -10,10 +10,11 @@
 #define KW_BLAME_SUMS_MAX 16384
 #define KW_TALLY_SUMS_MAX 16384
 #define KW_BUCKETS_MAX 8192
+#define KW_HELD_SUMS_MAX 8192
 
 /* rodata of every object; all spans in ns. */
 struct kw_settings {
-	__u64 rate;      /* records a second per kind and container */
+	__u64 interval_ns; /* between records of one kind and container, once a second's worth went at once */
 	__u64 ring_size;
 	__u64 runq_threshold_ns;
 	__u64 runq_blame_ns;
@@ -48,8 +49,11 @@ struct kw_book {
 };
 
 struct kw_control {
-	__u32 epoch; /* the collector adds one at each tick, then drains the sums of the former */
-	__u32 off;   /* 1: every program returns at once */
+	__u32 epoch;  /* the collector adds one at each tick, then drains the sums of the former */
+	__u32 off;    /* 1: every program returns at once */
+	__u32 forget; /* 1: the scan clears what is known of tasks' waits: programs missed how some ended */
+	__u32 reserved;
+	__u8 fewer[KW_KINDS_MAX]; /* records of that kind come 2^n times as slowly: the governor's second step */
 };
 
 struct kw_wait_key {
@@ -102,9 +106,14 @@ struct kw_bucket_key {
 };
 
 struct kw_bucket {
-	__u64 refilled_ns;
-	__u64 tokens;
-	__u64 suppressed;
+	__u64 due_ns; /* boot time at which it would be full again */
+};
+
+/* What buckets held back. */
+struct kw_held_key {
+	struct kw_cg cg;
+	__u32 kind;
+	__u32 epoch;
 };
 
 #endif

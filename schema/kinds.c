@@ -57,6 +57,8 @@
 #define FIELD_nospace(m, t, u, x) FIELD(nospace, m, t, u, x)
 #define FIELD_fserror(m, t, u, x) FIELD(fserror, m, t, u, x)
 #define FIELD_fuse(m, t, u, x) FIELD(fuse, m, t, u, x)
+#define FIELD_govern(m, t, u, x) FIELD(govern, m, t, u, x)
+#define FIELD_held(m, t, u, x) FIELD(held, m, t, u, x)
 #include "schema/events.def"
 #undef KW_EVENT
 

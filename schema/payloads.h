@@ -52,5 +52,7 @@
 #include "schema/ev_nospace.h"
 #include "schema/ev_fserror.h"
 #include "schema/ev_fuse.h"
+#include "schema/ev_govern.h"
+#include "schema/ev_held.h"
 
 #endif

@@ -72,6 +72,11 @@ static void probe_family(const struct metrics *m, const json_t *rows, const char
 		sample(m, total, "probe", value_text(row, "probe"), (double)value_int(row, key, 0) * scale);
 }
 
+static bool is_held_back(const char *state)
+{
+	return !strcmp(state, "raised") || !strcmp(state, "sampled");
+}
+
 static void probe_metrics(const struct metrics *m, struct reader *r)
 {
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
@@ -88,15 +93,19 @@ static void probe_metrics(const struct metrics *m, struct reader *r)
 	probe_family(m, rows, "kwhy_events_lost_other", "lost_other", 1, "Records lost for another reason.");
 	probe_family(m, rows, "kwhy_events_suppressed", "suppressed", 1, "Records held back by the rate limit.");
 	probe_family(m, rows, "kwhy_probe_run_seconds", "run_ns", 1e-9, "Kernel time of the programs of a probe.");
-	family(m, "kwhy_probe_up", GAUGE, "1 attached, 0.5 degraded, 0 failed or off.");
+	family(m, "kwhy_probe_up", GAUGE, "1 attached, 0.5 degraded or held back for its cost, 0 failed, detached or off.");
 	json_array_foreach (rows, i, row) {
 		const char *state = value_text(row, "state");
 
 		sample(m, "kwhy_probe_up", "probe", value_text(row, "probe"),
-		       !strcmp(state, "attached")   ? 1
-		       : !strcmp(state, "degraded") ? 0.5
-						    : 0);
+		       !strcmp(state, "attached")				? 1
+		       : !strcmp(state, "degraded") || is_held_back(state) ? 0.5
+									: 0);
 	}
+	family(m, "kwhy_probe_cost_ratio", GAUGE, "Kernel time of a probe in the last window measured, in CPUs.");
+	json_array_foreach (rows, i, row)
+		sample(m, "kwhy_probe_cost_ratio", "probe", value_text(row, "probe"),
+		       (double)value_int(row, "cost_ppm", 0) * 1e-6);
 	json_decref(rows);
 }
 
@@ -107,6 +116,8 @@ static void tick_metrics(const struct metrics *m, struct reader *r, int64_t now_
 
 	family(m, "kwhy_ready", GAUGE, "1 when /readyz would say so.");
 	sample(m, "kwhy_ready", NULL, NULL, json_is_true(json_object_get(readiness, "ready")));
+	family(m, "kwhy_switched_off", GAUGE, "1 while everything is switched off (kwhy off).");
+	sample(m, "kwhy_switched_off", NULL, NULL, (double)value_int(tick, "off", 0));
 	family(m, "kwhy_ticks", COUNTER, "Heartbeats of the collector since it started.");
 	sample(m, "kwhy_ticks_total", NULL, NULL, (double)value_int(tick, "seq", 0));
 	family(m, "kwhy_records_emitted", COUNTER, "Records produced since the collector started.");

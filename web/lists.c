@@ -237,7 +237,7 @@ int64_t list_probes(struct reader *r, json_t **ret_rows, struct strbuf *ret_erro
 	return query_recent(
 		r, RECENT_NS,
 		"SELECT probe, max(ts_ns) AS ts_ns, state, attach, why, emitted, stored, lost_ring, suppressed,"
-		" lost_other, run_ns, run_count FROM v_coverage WHERE ts_ns >= :from GROUP BY probe ORDER BY probe",
+		" lost_other, run_ns, run_count, cost_ppm FROM v_coverage WHERE ts_ns >= :from GROUP BY probe ORDER BY probe",
 		ret_rows, ret_error);
 }
 
@@ -324,7 +324,7 @@ static json_t *newest_tick(struct reader *r, int64_t now_ns)
 	char age[24];
 
 	if (query_recent(r, RECENT_NS,
-			 "SELECT ts_ns, seq, emitted, stored, lost, bpf, probes_missing FROM v_tick ORDER BY ts_ns "
+			 "SELECT ts_ns, seq, emitted, stored, lost, bpf, probes_missing, off FROM v_tick ORDER BY ts_ns "
 			 "DESC LIMIT 1",
 			 &rows, &err) < 0)
 		return NULL;

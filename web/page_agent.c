@@ -39,6 +39,12 @@ static const char *state_badge(const char *state)
 		{ "off", "<span class=\"badge plain\"><span class=\"shape\" aria-hidden=\"true\">○</span> off</span>" },
 		{ "failed",
 		  "<span class=\"badge critical\"><span class=\"shape\" aria-hidden=\"true\">✕</span> failed</span>" },
+		{ "raised",
+		  "<span class=\"badge warning\"><span class=\"shape\" aria-hidden=\"true\">◐</span> raised</span>" },
+		{ "sampled",
+		  "<span class=\"badge warning\"><span class=\"shape\" aria-hidden=\"true\">◐</span> sampled</span>" },
+		{ "detached", "<span class=\"badge critical\"><span class=\"shape\" aria-hidden=\"true\">✕</span> "
+			      "detached</span>" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(badges); i++)
@@ -73,8 +79,8 @@ static void probe_row(struct strbuf *b, const json_t *p)
 	number_cell(b, p, "suppressed");
 	strbuf_addstr(b, "<td class=\"num\">");
 	if (runs > 0 && run_ns > 0) {
-		html_span(b, run_ns);
-		strbuf_addf(b, "<br><small>%" PRId64 " ns each</small>", run_ns / runs);
+		strbuf_addf(b, "%.3f %%<br><small>%" PRId64 " ns each</small>",
+			    (double)value_int(p, "cost_ppm", 0) / 10000, run_ns / runs);
 	} else {
 		strbuf_addstr(b, "–");
 	}
@@ -88,7 +94,8 @@ static void probes_table(struct strbuf *b, const json_t *rows)
 
 	strbuf_addstr(b, "<section aria-labelledby=\"h-probes\"><h2 id=\"h-probes\">Probes and their books</h2>\n"
 			 "<p class=\"note\">Emitted = stored + lost. Suppressed: held back by the rate limit of one "
-			 "kind and container.</p>\n");
+			 "kind and container. Cost: kernel time in the last second measured (the governor\'s row: of all), "
+			 "of one CPU; a probe over its budget is held back until it is cheap again.</p>\n");
 	if (!json_array_size(rows)) {
 		page_empty(b, "No probe has reported yet.");
 		strbuf_addstr(b, "</section>\n");
@@ -98,7 +105,7 @@ static void probes_table(struct strbuf *b, const json_t *rows)
 			 "<th scope=\"col\">Probe</th><th scope=\"col\">State</th><th scope=\"col\">Hooks</th>"
 			 "<th scope=\"col\" class=\"num\">Emitted</th><th scope=\"col\" class=\"num\">Stored</th>"
 			 "<th scope=\"col\" class=\"num\">Lost</th><th scope=\"col\" class=\"num\">Suppressed</th>"
-			 "<th scope=\"col\" class=\"num\">Kernel time</th></tr></thead><tbody>\n");
+			 "<th scope=\"col\" class=\"num\">Cost</th></tr></thead><tbody>\n");
 	json_array_foreach ((json_t *)rows, i, row)
 		probe_row(b, row);
 	strbuf_addstr(b, "</tbody></table></div></section>\n");
@@ -123,6 +130,13 @@ static void heartbeat(struct strbuf *b, const json_t *readiness)
 			    value_int(tick, "emitted", 0), value_int(tick, "stored", 0), value_int(tick, "lost", 0),
 			    value_int(tick, "bpf", 0) ? "attached" : "not attached: samplers only");
 	}
+}
+
+static void switch_state(struct strbuf *b, const json_t *readiness)
+{
+	if (value_int(json_object_get(readiness, "tick"), "off", 0))
+		strbuf_addstr(b, "<p class=\"warn\">Everything is switched off: no program is attached, nothing is "
+				 "sampled. <code>kwhy on</code> ends it.</p>\n");
 }
 
 static void server_facts(struct strbuf *b, const struct http_request *req)
@@ -185,6 +199,7 @@ int page_agent(const struct http_request *req, struct http_response *res)
 						KWHY_VERSION));
 	page_begin(res, &page);
 	strbuf_addstr(b, "<h1>Agent</h1>\n");
+	switch_state(b, readiness);
 	heartbeat(b, readiness);
 	server_facts(b, req);
 	missing_list(b, json_object_get(readiness, "missing"));

@@ -16,8 +16,10 @@ fi
 status=0
 if [[ -f $BUILD/tests/bpf/broken.bpf.o ]]; then
 	"$BUILD/tests/bpf/isolation" "$BUILD/tests/bpf/broken.bpf.o" || status=1
+	"$BUILD/tests/bpf/storm" "$BUILD/tests/bpf/storm.bpf.o" || status=1
 else
-	echo "skip isolation - built without BPF objects (NOBPF)"
+	echo "skip isolation, storm - built without BPF objects (NOBPF)"
 fi
 "$BUILD/tests/bpf/collector" || status=1
+"$BUILD/tests/bpf/govern" || status=1
 exit "$status"

@@ -26,7 +26,7 @@ struct synth {
 	int64_t now_ns;
 	int cpus, containers;
 	uint64_t seq;
-	bool off[ARRAY_SIZE(probe_names)];
+	uint32_t state[ARRAY_SIZE(probe_names)]; /* 0: attached */
 	uint64_t lost[ARRAY_SIZE(probe_names)];
 	struct kw_usage usage[CONTAINERS_MAX];
 	struct kw_netstat netstat[CONTAINERS_MAX];
@@ -153,9 +153,14 @@ static size_t probe_index(const char *name)
 	return i;
 }
 
+void synth_probe_state(struct synth *s, const char *name, unsigned int state)
+{
+	s->state[probe_index(name)] = state;
+}
+
 void synth_probe_off(struct synth *s, const char *name)
 {
-	s->off[probe_index(name)] = true;
+	synth_probe_state(s, name, SYNTH_FAILED);
 }
 
 void synth_lose(struct synth *s, const char *name, uint64_t records)
@@ -240,12 +245,14 @@ static void send_probes(struct synth *s)
 		struct kw_event *e = synth_event(s, KW_KIND_probe, SYNTH_NOBODY, SYNTH_NOBODY, SYNTH_SEC, 0);
 		struct kw_probe *p = synth_payload(e);
 
-		p->state = s->off[i] ? 4 : 1;
+		p->state = s->state[i] ? s->state[i] : SYNTH_ATTACHED;
 		p->emitted = 100 * s->seq + s->lost[i];
 		p->stored = 100 * s->seq;
 		p->lost_ring = s->lost[i];
 		snprintf(p->name, sizeof(p->name), "%s", probe_names[i]);
-		snprintf(p->why, sizeof(p->why), "%s", s->off[i] ? "refused by the kernel" : "");
+		if (p->state != SYNTH_ATTACHED)
+			snprintf(p->why, sizeof(p->why), "%s",
+				 p->state == SYNTH_FAILED ? "refused by the kernel" : "over its budget");
 		synth_send(s, e);
 	}
 }

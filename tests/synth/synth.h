@@ -32,6 +32,9 @@ int64_t synth_wall(const struct synth *s);
 int synth_container(struct synth *s, const char *name);
 /* A probe that is missing from now on. */
 void synth_probe_off(struct synth *s, const char *name);
+/* Its state from now on, as in collect/objects_run.h. */
+enum { SYNTH_ATTACHED = 1, SYNTH_FAILED = 4, SYNTH_RAISED = 5, SYNTH_SAMPLED = 6, SYNTH_DETACHED = 7 };
+void synth_probe_state(struct synth *s, const char *name, unsigned int state);
 void synth_lose(struct synth *s, const char *name, uint64_t records);
 
 /* An event of the current tick, ending at_ns after its begin.  Fill the payload; peer is a number or SYNTH_NOBODY. */

@@ -42,14 +42,15 @@ static void neighbor_second(struct host *h, int victim, int culprit, int64_t wai
 	synth_tick(h->s);
 }
 
-static void neighbor_story(struct host *h, const char *off)
+/* state: of that probe; 0: as all others. */
+static void neighbor_story_with(struct host *h, const char *probe, unsigned int state)
 {
 	int victim, culprit;
 
 	host_of_two(h, &victim, &culprit);
 	synth_container(h->s, "bystander");
-	if (off)
-		synth_probe_off(h->s, off);
+	if (probe)
+		synth_probe_state(h->s, probe, state);
 	for (int i = 0; i < 5; i++)
 		neighbor_second(h, victim, culprit, 0);
 	for (int i = 0; i < 6; i++)
@@ -57,6 +58,11 @@ static void neighbor_story(struct host *h, const char *off)
 	for (int i = 0; i < 14; i++)
 		neighbor_second(h, victim, culprit, 0);
 	analyse(h);
+}
+
+static void neighbor_story(struct host *h, const char *off)
+{
+	neighbor_story_with(h, off, SYNTH_FAILED);
 }
 
 static void test_cpu_neighbor(void **state)
@@ -129,6 +135,26 @@ static void test_neighbor_without_probe(void **state)
 	/* The sums are there all the same in this made-up host: seen is seen, but not how much was missed. */
 	assert_string_equal(confidence(newest(&h, "cpu.neighbor")), "probable");
 	host_free(&h);
+}
+
+/* What a probe that was held back for its cost has shown is worth less; what it has not shown is worth nothing. */
+static void test_neighbor_with_probe_held_back(void **state)
+{
+	(void)state;
+	for (unsigned int how = SYNTH_RAISED; how <= SYNTH_DETACHED; how++) {
+		const json_t *report, *caps;
+		struct host h;
+
+		neighbor_story_with(&h, "runq", how);
+		report = newest(&h, "cpu.neighbor");
+		assert_non_null(report);
+		assert_string_equal(confidence(report), "probable");
+		caps = json_object_get(json_object_get(report, "confidence"), "capped_by");
+		assert_true(json_array_size(caps) > 0);
+		assert_non_null(strstr(json_string_value(json_array_get(caps, 0)), "runq ("));
+		assert_true(json_array_size(json_object_get(json_object_get(report, "data_quality"), "missing")) > 0);
+		host_free(&h);
+	}
 }
 
 /* For a second, waiter waits twice for a kernel lock of holder. */
@@ -509,6 +535,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cpu_neighbor),
 		cmocka_unit_test(test_neighbor_without_probe),
+		cmocka_unit_test(test_neighbor_with_probe_held_back),
 		cmocka_unit_test(test_fair_share),
 		cmocka_unit_test(test_usual),
 		cmocka_unit_test(test_chain),
