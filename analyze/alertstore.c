@@ -13,7 +13,8 @@
 #include "base/embed.h"
 #include "base/fileutil.h"
 
-#define ALERTS_VERSION 1
+#define ALERTS_VERSION 2
+#define MARKS_VERSION 2 /* the first that has them */
 
 enum statement {
 	PUT_ALERT,
@@ -31,6 +32,11 @@ enum statement {
 	SENT,
 	FAILED,
 	OUTBOX,
+	PUT_MARK,
+	TRIM_MARKS,
+	UNMUTE,
+	MARKS,
+	NEWEST_MARKS,
 	STATEMENTS
 };
 
@@ -55,6 +61,14 @@ static const char *const statements[STATEMENTS] = {
 	[FAILED] = "UPDATE outbox SET tries = tries + 1, next_ns = :next, error = :error WHERE id = :id",
 	[OUTBOX] = "SELECT receiver, count(*) AS waiting, min(created_ns) AS oldest_ns, max(tries) AS tries, max(error) AS"
 		   " error FROM outbox GROUP BY receiver ORDER BY receiver",
+	[PUT_MARK] = "INSERT INTO mark (incident, what, author, comment, at_ns, until_ns, silence) VALUES (:incident, :what,"
+		     " :author, :comment, :at, nullif(:until, 0), nullif(:silence, ''))",
+	[TRIM_MARKS] = "DELETE FROM mark WHERE id <= (SELECT max(id) FROM mark) - :max",
+	[UNMUTE] = "UPDATE silence SET ends_ns = :now WHERE ends_ns > :now AND id IN (SELECT silence FROM mark WHERE"
+		   " incident = :incident)",
+	[MARKS] = "SELECT incident, what, author, comment, at_ns, until_ns FROM mark WHERE incident = :incident ORDER BY id",
+	[NEWEST_MARKS] = "SELECT incident, what, author, comment, at_ns, until_ns FROM mark WHERE id IN (SELECT max(id) FROM"
+			 " mark GROUP BY incident)",
 };
 
 struct alertstore {
@@ -122,6 +136,7 @@ static int migrate(struct alertstore *s, struct strbuf *ret_error)
 static int open_db(struct alertstore *s, const char *path, bool write, struct strbuf *ret_error)
 {
 	int flags = write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+	size_t known;
 	int r = 0;
 
 	if (!write && access(path, F_OK)) {
@@ -142,7 +157,9 @@ static int open_db(struct alertstore *s, const char *path, bool write, struct st
 			     NULL, NULL, NULL);
 		r = migrate(s, ret_error);
 	}
-	for (size_t i = 0; !r && i < STATEMENTS; i++)
+	/* Of an older file, only what lists things that it has. */
+	known = version_of(s->db) < MARKS_VERSION ? PUT_MARK : STATEMENTS;
+	for (size_t i = 0; !r && i < known; i++)
 		if (sqlite3_prepare_v3(s->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &s->stmts[i], NULL) !=
 		    SQLITE_OK) {
 			strbuf_addf(ret_error, "%s: %s", path, sqlite3_errmsg(s->db));
@@ -190,6 +207,11 @@ int alertstore_begin(struct alertstore *s)
 	return sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK ? 0 : db_error(s);
 }
 
+void alertstore_rollback(struct alertstore *s)
+{
+	sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
 int alertstore_commit(struct alertstore *s)
 {
 	int r;
@@ -197,7 +219,7 @@ int alertstore_commit(struct alertstore *s)
 	if (sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
 		return 0;
 	r = db_error(s);
-	sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	alertstore_rollback(s);
 	return r;
 }
 
@@ -346,6 +368,42 @@ int alertstore_silences(struct alertstore *s, int64_t after_ns, json_t **ret_lis
 {
 	sql_bind_int(s->stmts[SILENCES], ":after", after_ns);
 	*ret_list = all_rows(s->stmts[SILENCES]);
+	return *ret_list ? 0 : -ENOMEM;
+}
+
+/* ---- marks ------------------------------------------------------------------------------------------------ */
+
+int alertstore_mark(struct alertstore *s, const struct alert_mark *m)
+{
+	sqlite3_stmt *stmt = s->stmts[PUT_MARK];
+	int r;
+
+	sql_bind_text(stmt, ":incident", m->incident);
+	sql_bind_text(stmt, ":what", m->what);
+	sql_bind_text(stmt, ":author", m->author);
+	sql_bind_text(stmt, ":comment", m->comment);
+	sql_bind_text(stmt, ":silence", m->silence);
+	sql_bind_int(stmt, ":at", m->at_ns);
+	sql_bind_int(stmt, ":until", m->until_ns);
+	r = run(s, PUT_MARK);
+	sql_bind_int(s->stmts[TRIM_MARKS], ":max", MARKS_MAX);
+	return r ? r : run(s, TRIM_MARKS);
+}
+
+int alertstore_unmute(struct alertstore *s, const char *incident, int64_t now_ns)
+{
+	sql_bind_text(s->stmts[UNMUTE], ":incident", incident);
+	sql_bind_int(s->stmts[UNMUTE], ":now", now_ns);
+	return run(s, UNMUTE);
+}
+
+int alertstore_marks(struct alertstore *s, const char *incident, json_t **ret_list)
+{
+	sqlite3_stmt *stmt = s->stmts[incident ? MARKS : NEWEST_MARKS];
+
+	if (stmt && incident)
+		sql_bind_text(stmt, ":incident", incident);
+	*ret_list = stmt ? all_rows(stmt) : json_array();
 	return *ret_list ? 0 : -ENOMEM;
 }
 

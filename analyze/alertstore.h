@@ -15,6 +15,7 @@
 
 #define ALERTS_MAX 10000          /* kept at a time; more are counted and dropped */
 #define SILENCES_MAX 1000
+#define MARKS_MAX 10000           /* the oldest go first */
 #define OUTBOX_MAX 100000         /* deliveries waiting; the oldest go first when it is full, counted */
 #define ALERT_FINGERPRINT_LEN 64
 
@@ -44,6 +45,7 @@ void alertstore_free(struct alertstore *s); /* NULL is fine */
 /* What is done between the two is one transaction. */
 int alertstore_begin(struct alertstore *s);
 int alertstore_commit(struct alertstore *s);
+void alertstore_rollback(struct alertstore *s);
 
 int alertstore_put(struct alertstore *s, const struct alert *a);
 int alertstore_forget(struct alertstore *s, const char *fingerprint);
@@ -58,6 +60,18 @@ int alertstore_put_silence(struct alertstore *s, const json_t *silence, int64_t 
 int alertstore_end_silence(struct alertstore *s, const char *id, int64_t now_ns);
 /* Those that end after then, as a list. */
 int alertstore_silences(struct alertstore *s, int64_t after_ns, json_t **ret_list);
+
+/* What somebody said about an incident.  Texts are borrowed. */
+struct alert_mark {
+	const char *incident, *what, *author, *comment;
+	const char *silence; /* "": none */
+	int64_t at_ns, until_ns; /* until: of a mute, else 0 */
+};
+int alertstore_mark(struct alertstore *s, const struct alert_mark *mark);
+/* Ends the silences that mutes of this incident made. */
+int alertstore_unmute(struct alertstore *s, const char *incident, int64_t now_ns);
+/* Of one incident, oldest first; incident NULL: the newest of each.  Rows as they are stored. */
+int alertstore_marks(struct alertstore *s, const char *incident, json_t **ret_list);
 
 int alertstore_send(struct alertstore *s, const char *receiver, const char *body, int64_t now_ns);
 /* The oldest delivery of a receiver that is due; -ENOENT none.  *ret_body is malloc()ed. */

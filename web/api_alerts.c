@@ -5,7 +5,9 @@
 
 #include "analyze/alertstore.h"
 #include "analyze/silences.h"
+#include "web/body.h"
 #include "web/routes.h"
+#include "web/silencing.h"
 #include "web/rows.h"
 #include "web/web.h"
 
@@ -70,31 +72,15 @@ static int list_silences(const struct http_request *req, struct http_response *r
 		 : http_json(res, json_pack("{s:o}", "items", items));
 }
 
-/* A body of another type would be one that a page of somebody else's could make a browser send (CORS, Fetch 3.2). */
-static int read_body(const struct http_request *req, struct http_response *res, json_t **ret)
-{
-	if (!req->body || !req->content_type || strncmp(req->content_type, "application/json", 16))
-		return http_problem(res, 415, "Send a JSON object as application/json.");
-	*ret = json_loads(req->body, JSON_REJECT_DUPLICATES, NULL);
-	if (json_is_object(*ret))
-		return 0;
-	json_decref(*ret);
-	return http_problem(res, 400, "The body is no JSON object.");
-}
-
-static int add_silence(const struct http_request *req, struct http_response *res)
+int silence_add(const struct http_request *req, struct http_response *res, const json_t *given, json_t **ret_silence)
 {
 	AUTO(strbuf) struct strbuf why = STRBUF_INIT;
+	json_t *silence = silence_read(given, req->now_ns, &why);
 	struct alertstore *store;
-	json_t *given = NULL, *silence;
-	int r = read_body(req, res, &given);
+	int r;
 
-	if (r)
-		return r;
-	silence = silence_read(given, req->now_ns, &why);
-	json_decref(given);
 	if (!silence)
-		return http_problem(res, 422, "%s", strbuf_str(&why));
+		return http_problem(res, 422, "%s.", strbuf_str(&why));
 	r = open_store(req, res, true, &store);
 	if (r) {
 		json_decref(silence);
@@ -102,34 +88,51 @@ static int add_silence(const struct http_request *req, struct http_response *res
 	}
 	r = alertstore_put_silence(store, silence, req->now_ns);
 	alertstore_free(store);
-	if (!r)
-		return http_json(res, silence);
+	if (!r) {
+		*ret_silence = silence;
+		return 0;
+	}
 	json_decref(silence);
 	return http_problem(res, r == -E2BIG ? 409 : 503, "The silence could not be stored: %s",
 			    r == -E2BIG ? "there are too many; let some end" : strerror(-r));
 }
 
+static int post_silence(const struct http_request *req, struct http_response *res)
+{
+	json_t *given = NULL, *silence = NULL;
+	int r = body_json(req, res, &given);
+
+	if (r)
+		return r;
+	r = silence_add(req, res, given, &silence);
+	json_decref(given);
+	return r ? r : http_json(res, silence);
+}
+
 int api_silences(const struct http_request *req, struct http_response *res)
 {
-	return req->method == HTTP_POST ? add_silence(req, res) : list_silences(req, res);
+	return req->method == HTTP_POST ? post_silence(req, res) : list_silences(req, res);
+}
+
+int silence_end(const struct http_request *req, struct http_response *res, const char *id)
+{
+	struct alertstore *store;
+	int r = open_store(req, res, true, &store);
+
+	if (r)
+		return r;
+	r = alertstore_end_silence(store, id, req->now_ns);
+	alertstore_free(store);
+	return r ? http_problem(res, r == -ENOENT ? 404 : 503, "There is no silence \"%s\" that still lasts.", id) : 0;
 }
 
 int api_silence_end(const struct http_request *req, struct http_response *res)
 {
-	struct alertstore *store;
 	json_t *given = NULL;
-	int r = read_body(req, res, &given);
+	int r = body_json(req, res, &given);
 
-	if (r)
-		return r;
 	json_decref(given);
-	r = open_store(req, res, true, &store);
-	if (r)
-		return r;
-	r = alertstore_end_silence(store, req->arg, req->now_ns);
-	alertstore_free(store);
-	if (r)
-		return http_problem(res, r == -ENOENT ? 404 : 503, "There is no silence \"%s\" that still lasts.",
-				    req->arg);
-	return http_json(res, json_pack("{s:s}", "id", req->arg));
+	if (!r)
+		r = silence_end(req, res, req->arg);
+	return r ? r : http_json(res, json_pack("{s:s}", "id", req->arg));
 }

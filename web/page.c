@@ -6,6 +6,7 @@
 
 #include "base/timeutil.h"
 #include "web/html.h"
+#include "web/marks.h"
 #include "web/rows.h"
 
 static const struct {
@@ -209,6 +210,7 @@ static void incident_row(struct strbuf *b, const json_t *report)
 	html_status(b, value_text(report, "status"));
 	html_confidence(b, value_text(json_object_get(report, "confidence"), "level"));
 	html_cause_link(b, value_text(report, "cause"));
+	marks_badge(b, json_object_get(report, "mark"));
 	strbuf_addstr(b, "<span>");
 	html_time(b, onset);
 	strbuf_addstr(b, end > onset ? " for " : "</span>");

@@ -4,10 +4,14 @@
 #include <string.h>
 
 #include "analyze/alertstore.h"
+#include "analyze/silences.h"
+#include "base/timeutil.h"
+#include "web/body.h"
 #include "web/html.h"
 #include "web/page.h"
 #include "web/routes.h"
 #include "web/rows.h"
+#include "web/silencing.h"
 #include "web/web.h"
 
 static int add_alert(void *ctx, struct alert *a)
@@ -83,8 +87,9 @@ static void alerts_table(struct strbuf *b, const json_t *alerts)
 		page_empty(b, "No alert is pending or firing, and none was within the day.");
 		return;
 	}
-	strbuf_addstr(b, "<div class=\"scroll\"><table><thead><tr><th>State</th><th>Alert</th><th>What</th><th>Since</th>"
-			 "<th>Ended</th><th>Held back by</th></tr></thead><tbody>\n");
+	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Alerts\"><table><thead><tr>"
+			 "<th scope=\"col\">State</th><th scope=\"col\">Alert</th><th scope=\"col\">What</th><th scope=\"col\">Since</th>"
+			 "<th scope=\"col\">Ended</th><th scope=\"col\">Held back by</th></tr></thead><tbody>\n");
 	json_array_foreach (alerts, i, a)
 		alert_cells(b, a);
 	strbuf_addstr(b, "</tbody></table></div>\n");
@@ -98,20 +103,142 @@ static void list_or(struct strbuf *b, const json_t *rows, const char *caption, c
 		page_empty(b, none);
 }
 
+static void matcher_words(struct strbuf *b, const json_t *matchers)
+{
+	const json_t *m;
+	size_t i;
+
+	json_array_foreach ((json_t *)matchers, i, m) {
+		strbuf_addstr(b, i ? " <code>" : "<code>");
+		strbuf_add_html(b, value_text(m, "name"));
+		strbuf_add_html(b, value_text(m, "op"));
+		strbuf_add_html(b, value_text(m, "value"));
+		strbuf_addstr(b, "</code>");
+	}
+}
+
+static void silence_row(struct strbuf *b, const json_t *s)
+{
+	strbuf_addstr(b, "<tr><td>");
+	matcher_words(b, json_object_get(s, "matchers"));
+	strbuf_addstr(b, "</td>");
+	cell(b, value_text(s, "author"));
+	cell(b, value_text(s, "comment"));
+	strbuf_addstr(b, "<td>");
+	html_time(b, value_int(s, "starts_ns", 0));
+	strbuf_addstr(b, "</td><td>");
+	html_time(b, value_int(s, "ends_ns", 0));
+	strbuf_addstr(b, "</td><td><form method=\"post\" action=\"/alerts\" class=\"actions\"><input type=\"hidden\" name=\"end\" value=\"");
+	strbuf_add_html(b, value_text(s, "id"));
+	strbuf_addstr(b, "\"><button aria-label=\"End the silence of ");
+	strbuf_add_html(b, value_text(s, "author"));
+	strbuf_addstr(b, "\">End</button></form></td></tr>\n");
+}
+
+static void silences_table(struct strbuf *b, const json_t *silences)
+{
+	const json_t *s;
+	size_t i;
+
+	if (!json_array_size(silences)) {
+		page_empty(b, "Nothing is silenced.");
+		return;
+	}
+	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Silences\"><table><thead><tr><th scope=\"col\">Alerts with</th>"
+			 "<th scope=\"col\">Who</th><th scope=\"col\">Why</th><th scope=\"col\">From</th><th scope=\"col\">To</th>"
+			 "<th scope=\"col\">End it</th></tr></thead><tbody>\n");
+	json_array_foreach ((json_t *)silences, i, s)
+		silence_row(b, s);
+	strbuf_addstr(b, "</tbody></table></div>\n");
+}
+
+static void silence_form(struct strbuf *b)
+{
+	strbuf_addstr(b, "<details class=\"more\" id=\"silence\"><summary>Silence some</summary>\n"
+			 "<form class=\"filter\" method=\"post\" action=\"/alerts\">\n"
+			 "<label>Labels, one a line<textarea name=\"matchers\" rows=\"3\" required placeholder=\"container=web&#10;cause=~cpu.*\"></textarea></label>\n"
+			 "<label>For<input name=\"lasts\" value=\"2h\" required></label>\n"
+			 "<label>Who you are<input name=\"author\" required maxlength=\"256\" autocomplete=\"name\"></label>\n"
+			 "<label>Why<input name=\"comment\" required maxlength=\"1024\" autocomplete=\"off\"></label>\n"
+			 "<p class=\"actions\"><button>Silence</button></p></form></details>\n");
+}
+
+/* ---- what the forms send --------------------------------------------------------------------------------- */
+
+/* One matcher a line. */
+static json_t *read_matchers(char *text, struct http_response *res)
+{
+	json_t *matchers = json_array(), *m;
+	char *save = NULL;
+
+	for (char *line = strtok_r(text, "\r\n", &save); line; line = strtok_r(NULL, "\r\n", &save)) {
+		line += strspn(line, " \t");
+		for (size_t n = strlen(line); n && strchr(" \t", line[n - 1]); n--)
+			line[n - 1] = '\0';
+		if (!*line)
+			continue;
+		m = silence_matcher(line);
+		if (!m) {
+			http_problem(res, 422, "\"%.80s\" is no matcher; one is like container=web or cause=~cpu.*", line);
+			json_decref(matchers);
+			return NULL;
+		}
+		json_array_append_new(matchers, m);
+	}
+	return matchers;
+}
+
+static int post_silence(const struct http_request *req, struct http_response *res, const struct http_request *form)
+{
+	AUTO_FREE char *text = strdup(body_field(form, "matchers"));
+	json_t *matchers, *given, *silence = NULL;
+	int64_t span = 0;
+	int r;
+
+	if (!text)
+		return http_problem(res, 503, "Out of memory.");
+	if (time_parse_span(body_field(form, "lasts"), &span) || span <= 0)
+		return http_problem(res, 422, "It lasts for a span of time such as 2h.");
+	matchers = read_matchers(text, res);
+	if (!matchers)
+		return -EINVAL;
+	given = json_pack("{s:s, s:s, s:o, s:o}", "author", body_field(form, "author"), "comment", body_field(form, "comment"),
+			  "ends_ns", rows_ns(req->now_ns + span), "matchers", matchers);
+	r = given ? silence_add(req, res, given, &silence) : http_problem(res, 422, "That is no UTF-8.");
+	json_decref(given);
+	json_decref(silence);
+	return r;
+}
+
+static int post(const struct http_request *req, struct http_response *res)
+{
+	struct http_request form = { 0 };
+	AUTO_FREE char *text = NULL;
+	int r = body_form(req, res, &form, &text);
+
+	if (r)
+		return r;
+	r = http_param(&form, "end") ? silence_end(req, res, http_param(&form, "end")) : post_silence(req, res, &form);
+	return r ? r : http_redirect(res, "/alerts");
+}
+
 int page_alerts(const struct http_request *req, struct http_response *res)
 {
 	const struct page page = { .title = "Alerts", .section = "/alerts", .refresh = 5 };
 	struct strbuf *b = &res->body;
 	json_t *model = NULL;
-	int r = read_model(req, res, &model);
+	int r = req->method == HTTP_POST ? post(req, res) : read_model(req, res, &model);
 
+	if (req->method == HTTP_POST)
+		return r;
 	if (r || page_wants_json(req))
 		return r ? r : http_json(res, model);
 	page_begin(res, &page);
 	strbuf_addstr(b, "<h1>Alerts</h1>\n");
 	alerts_table(b, json_object_get(model, "alerts"));
 	strbuf_addstr(b, "<h2>Silences</h2>\n");
-	list_or(b, json_object_get(model, "silences"), "Silences", "Nothing is silenced.");
+	silences_table(b, json_object_get(model, "silences"));
+	silence_form(b);
 	strbuf_addstr(b, "<h2>Waiting to be delivered</h2>\n");
 	list_or(b, json_object_get(model, "outbox"), "Outbox", "Everything was delivered.");
 	page_end(res);

@@ -8,6 +8,7 @@
 #include "analyze/reports.h"
 #include "web/html.h"
 #include "web/lists.h"
+#include "web/marks.h"
 #include "web/page.h"
 #include "web/routes.h"
 #include "web/rows.h"
@@ -167,6 +168,8 @@ int page_incidents(const struct http_request *req, struct http_response *res)
 	r = incidents_model(req, res, &model, &filter);
 	if (!r)
 		add_facets(req, &filter, model);
+	if (!r)
+		marks_add(req, json_object_get(model, "items"));
 	if (r || page_wants_json(req))
 		return r ? r : http_json(res, model);
 	page_begin(res, &page);

@@ -9,6 +9,7 @@
 #include "base/timeutil.h"
 #include "web/html.h"
 #include "web/lists.h"
+#include "web/marks.h"
 #include "web/page.h"
 #include "web/render_heat.h"
 #include "web/routes.h"
@@ -256,6 +257,7 @@ int page_overview(const struct http_request *req, struct http_response *res)
 
 	if (!model)
 		return http_problem(res, 503, "Out of memory.");
+	marks_add(req, json_object_get(model, "incidents"));
 	if (page_wants_json(req))
 		return http_json(res, model);
 	page_begin(res, &page);

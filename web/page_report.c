@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analyze/reports.h"
+#include "web/marks.h"
 #include "web/page.h"
 #include "web/render_report.h"
 #include "web/routes.h"
@@ -62,6 +63,15 @@ static int write_format(struct http_response *res, const json_t *report, const c
 	return 0;
 }
 
+static void article(struct strbuf *b, const struct http_request *req, const json_t *report)
+{
+	AUTO(strbuf) struct strbuf handling = STRBUF_INIT;
+
+	marks_section(&handling, req, value_text(report, "id"));
+	render_report_article(b, report, &(struct report_links){ .address = req->path, .stored = true,
+								 .behind_head = strbuf_str(&handling) });
+}
+
 int page_report(const struct http_request *req, struct http_response *res)
 {
 	static const char *const formats[] = { "json", "md", "html", NULL };
@@ -70,6 +80,8 @@ int page_report(const struct http_request *req, struct http_response *res)
 	json_t *report = NULL;
 	int r;
 
+	if (req->method == HTTP_POST)
+		return marks_post(req, res);
 	if (http_param_choice(req, res, "format", formats, &format))
 		return -EINVAL;
 	r = find_report(req, res, &report);
@@ -84,7 +96,7 @@ int page_report(const struct http_request *req, struct http_response *res)
 		page.refresh = strcmp(value_text(report, "status"), "open") ? 0 : 2;
 		page.on_incident = true;
 		page_begin(res, &page);
-		render_report_article(&res->body, report, &(struct report_links){ .address = req->path, .stored = true });
+		article(&res->body, req, report);
 		page_end(res);
 	}
 	json_decref(report);

@@ -928,6 +928,8 @@ void render_report_article(struct strbuf *b, const json_t *report, const struct 
 {
 	text(b, "<article class=\"report ", value_text(report, "severity"), "\">\n");
 	head(b, report, links);
+	if (links && links->behind_head)
+		strbuf_addstr(b, links->behind_head);
 	strip(b, report);
 	parties(b, report);
 	budget(b, json_object_get(report, "budget"));

@@ -30,10 +30,11 @@ static bool path_matches(const char *pattern, const char *path, char *ret_arg, s
 	if (strncmp(pattern, path, prefix))
 		return false;
 	path += prefix;
-	len = strlen(path);
-	if (!len || len >= size || strchr(path, '/'))
+	len = strcspn(path, "/");
+	if (!len || len >= size || strcmp(path + len, strchr(brace, '}') + 1))
 		return false;
-	memcpy(ret_arg, path, len + 1);
+	memcpy(ret_arg, path, len);
+	ret_arg[len] = '\0';
 	return true;
 }
 

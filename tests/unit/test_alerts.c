@@ -398,6 +398,54 @@ static void test_outbox_in_order(void **state)
 	fixture_free(&f);
 }
 
+/* The newest mark of an incident is the one that holds; taking it back ends the silence that muted, and no other. */
+static void test_marks(void **state)
+{
+	static const char silence[] = "{\"id\": \"%s\", \"matchers\": [], \"author\": \"a\", \"comment\": \"c\","
+				      " \"starts_ns\": \"0\", \"ends_ns\": \"90000000000\"}";
+	AUTO(strbuf) struct strbuf why = STRBUF_INIT;
+	static const char *const ids[] = { "mute", "other" };
+	struct alertstore *store;
+	json_t *list = NULL;
+	struct fixture f;
+
+	(void)state;
+	fixture_new(&f);
+	assert_int_equal(alertstore_open(f.dir, true, &store, &why), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		char text[256];
+		json_t *s;
+
+		snprintf(text, sizeof(text), silence, ids[i]);
+		s = json_loads(text, 0, NULL);
+		assert_int_equal(alertstore_put_silence(store, s, S(1)), 0);
+		json_decref(s);
+	}
+	assert_int_equal(alertstore_mark(store, &(struct alert_mark){ "I1", "acknowledged", "ann", "", "", S(1), 0 }), 0);
+	assert_int_equal(alertstore_mark(store, &(struct alert_mark){ "I1", "muted", "bob", "why", "mute", S(2), S(90) }), 0);
+	assert_int_equal(alertstore_mark(store, &(struct alert_mark){ "I2", "acknowledged", "ann", "", "", S(3), 0 }), 0);
+	assert_int_equal(alertstore_marks(store, "I1", &list), 0);
+	assert_int_equal(json_array_size(list), 2);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "author")), "ann");
+	json_decref(list);
+	assert_int_equal(alertstore_marks(store, NULL, &list), 0);
+	assert_int_equal(json_array_size(list), 2);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "what")), "muted");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "until_ns")), "90000000000");
+	json_decref(list);
+	assert_int_equal(alertstore_unmute(store, "I2", S(4)), 0);
+	assert_int_equal(alertstore_silences(store, S(4), &list), 0);
+	assert_int_equal(json_array_size(list), 2);
+	json_decref(list);
+	assert_int_equal(alertstore_unmute(store, "I1", S(4)), 0);
+	assert_int_equal(alertstore_silences(store, S(4), &list), 0);
+	assert_int_equal(json_array_size(list), 1);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "id")), "other");
+	json_decref(list);
+	alertstore_free(store);
+	fixture_free(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -410,6 +458,7 @@ int main(void)
 		cmocka_unit_test(test_fires_and_resolves),
 		cmocka_unit_test(test_silence_holds_back),
 		cmocka_unit_test(test_outbox_in_order),
+		cmocka_unit_test(test_marks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,7 +99,16 @@
 		target.focus();
 	}
 
+	// Who somebody is need not be said twice in the same browser.
+	function rememberAuthor(root) {
+		for (const input of root.querySelectorAll("input[name=author]")) {
+			input.value ||= localStorage.getItem("kwhy-author") || "";
+			input.form.addEventListener("submit", () => localStorage.setItem("kwhy-author", input.value));
+		}
+	}
+
 	function enhance(root) {
+		rememberAuthor(root);
 		showTimes(root);
 		addCopyButtons(root);
 		addKeysHint(root);
