@@ -20,6 +20,8 @@ static const char fixed_views[] =
 	"CREATE TABLE v_wait(ts_ns, span_ns, container, reason, wait_ns, count, max_ns);"
 	"CREATE TABLE v_blame(ts_ns, span_ns, resource, victim, culprit, sink, culprit_pid, culprit_tid, culprit_comm,"
 	" culprit_start_time_ns, object, ns, count);"
+	"CREATE TABLE v_profile(ts_ns, span_ns, container, pid, tid, comm, samples, ns, stack, user_stack);"
+	"CREATE TABLE v_wakeup(ts_ns, span_ns, container, waker, waker_pid, waker_tid, waker_comm, count, sum_ns, max_ns);"
 	"CREATE TABLE v_container(container, ref, name, runtime, id, pod, namespace, image, labels, cgroup, parent,"
 	" first_ns, last_ns, kind, pod_uid, owner, qos, role, unit, restarts, annotations, limits, requests, netns,"
 	" root_pid, exit_code, exit_reason, facts);"
@@ -48,7 +50,8 @@ static bool has_field(const struct kw_kind_info *kind, const char *name)
 /* A payload's column wins over the envelope's of the same name. */
 static void kind_table(struct strbuf *sql, const struct kw_kind_info *kind)
 {
-	static const char *const fixed[] = { "wait", "blame", "tick", "log", "stack", "probe", "cgroup", "identity", "source", NULL };
+	static const char *const fixed[] = { "wait", "blame", "tick", "log", "stack", "probe", "cgroup", "identity", "source",
+					     "profile", "wakeup", NULL };
 	/* The host as a whole is no container. */
 	const char *sample = kind->number == KW_KIND_host ? "ts_ns" : "ts_ns, container";
 	char envelope[512];

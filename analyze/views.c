@@ -220,6 +220,16 @@ static const struct special {
 	  " e.ptid AS culprit_tid, (SELECT t.text FROM $.str AS t WHERE t.id = e.pcomm) AS culprit_comm,"
 	  " e.pstart_ns AS culprit_start_time_ns, {object} AS object, {ns} AS ns, {count} AS count",
 	  KW_KIND_blame, false },
+	{ "profile",
+	  "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container, e.pid AS pid, e.tid AS tid, (SELECT t.text FROM"
+	  " $.str AS t WHERE t.id = e.comm) AS comm, {samples} AS samples, {ns} AS ns, e.stack AS stack, e.pstack AS"
+	  " user_stack",
+	  KW_KIND_profile, false },
+	{ "wakeup",
+	  "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container, e.pcid AS waker, e.ppid AS waker_pid, e.ptid AS"
+	  " waker_tid, (SELECT t.text FROM $.str AS t WHERE t.id = e.pcomm) AS waker_comm, {count} AS count, {sum_ns} AS"
+	  " sum_ns, {max_ns} AS max_ns",
+	  KW_KIND_wakeup, false },
 	{ "tally", "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", KW_KIND_tally, true },
 	{ "held", "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", KW_KIND_held, true },
 	{ "usage", "e.ts_ns AS ts_ns, {span_ns} AS span_ns, e.cid AS container", KW_KIND_usage, true },

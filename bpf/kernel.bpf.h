@@ -67,6 +67,7 @@ enum { BPF_F_NO_PREALLOC = 1 << 0 };
 enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 << 0 };
 enum { BPF_RB_NO_WAKEUP = 1 << 0, BPF_RB_FORCE_WAKEUP = 1 << 1 };
 enum { BPF_RB_AVAIL_DATA = 0, BPF_RB_RING_SIZE = 1 };
+enum { BPF_F_USER_STACK = 1 << 8 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

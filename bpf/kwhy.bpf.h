@@ -80,6 +80,14 @@ struct {
 } kw_tally_sums SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KW_WAKEUP_SUMS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct kw_wakeup_key);
+	__type(value, struct kw_wakeup_sum);
+} kw_wakeup_sums SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, KW_BUCKETS_MAX);
 	__type(key, struct kw_bucket_key);
@@ -315,22 +323,10 @@ static __noinline int kw_admit(u32 kind, const struct kw_cg *cg, u64 now)
 }
 
 /* Books are per CPU, yet atomic: an interrupt's program may count the same kind while a task's is at it. */
-/* Counts, asks the bucket, reserves and fills the envelope.  NULL: held back or no room, already counted. */
-static __always_inline void *kw_begin(u16 kind, const struct kw_cg *cg, u64 size, u64 payload_size)
+static __always_inline void *kw_reserve(struct kw_book *book, u16 kind, u64 size, u64 payload_size, u64 now)
 {
-	u32 key = kind;
-	u64 now = bpf_ktime_get_boot_ns();
-	struct kw_book *book = bpf_map_lookup_elem(&kw_books, &key);
-	struct kw_event *e;
+	struct kw_event *e = bpf_ringbuf_reserve(&kw_events, size, 0);
 
-	if (!book)
-		return NULL;
-	__sync_fetch_and_add(&book->emitted, 1);
-	if (!kw_admit(kind, cg, now)) {
-		__sync_fetch_and_add(&book->suppressed, 1);
-		return NULL;
-	}
-	e = bpf_ringbuf_reserve(&kw_events, size, 0);
 	if (!e) {
 		__sync_fetch_and_add(&book->lost_ring, 1);
 		return NULL;
@@ -341,6 +337,35 @@ static __always_inline void *kw_begin(u16 kind, const struct kw_cg *cg, u64 size
 	e->cpu = bpf_get_smp_processor_id();
 	e->ts_ns = now;
 	return e;
+}
+
+/* Counts, asks the bucket, reserves and fills the envelope.  NULL: held back or no room, already counted. */
+static __always_inline void *kw_begin(u16 kind, const struct kw_cg *cg, u64 size, u64 payload_size)
+{
+	u32 key = kind;
+	u64 now = bpf_ktime_get_boot_ns();
+	struct kw_book *book = bpf_map_lookup_elem(&kw_books, &key);
+
+	if (!book)
+		return NULL;
+	__sync_fetch_and_add(&book->emitted, 1);
+	if (!kw_admit(kind, cg, now)) {
+		__sync_fetch_and_add(&book->suppressed, 1);
+		return NULL;
+	}
+	return kw_reserve(book, kind, size, payload_size, now);
+}
+
+/* The same for what comes at the rate of a clock, and so needs no bucket. */
+static __always_inline void *kw_begin_clocked(u16 kind, u64 size, u64 payload_size)
+{
+	u32 key = kind;
+	struct kw_book *book = bpf_map_lookup_elem(&kw_books, &key);
+
+	if (!book)
+		return NULL;
+	__sync_fetch_and_add(&book->emitted, 1);
+	return kw_reserve(book, kind, size, payload_size, bpf_ktime_get_boot_ns());
 }
 
 /* KW_BEGIN(runq, r, &cg): declares the record type's variable r and goes on only inside "if (r)". */

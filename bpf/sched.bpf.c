@@ -9,6 +9,7 @@
 #include "bpf/runq.bpf.h"
 #include "bpf/stolen.bpf.h"
 #include "bpf/throttle.bpf.h"
+#include "bpf/wakeup.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -97,6 +98,8 @@ int BPF_PROG(sched_woken, struct task_struct *task)
 		offcpu_waking(task);
 	if (kw_settings.blocked_on)
 		blocked_waking(task);
+	if (kw_settings.wakeup_on)
+		wakeup_waking(task);
 	return 0;
 }
 

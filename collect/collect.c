@@ -94,7 +94,8 @@ static int open_names(struct collect *c)
 	if (r < 0)
 		return r;
 	c->stacks = stacks_new(c->kernel, collect_make, c);
-	if (!c->stacks)
+	c->fold = fold_new();
+	if (!c->stacks || !c->fold)
 		return -ENOMEM;
 	r = cgroups_new("/proc", collect_make, c, &c->cgroups);
 	if (r == -ENOMEM)
@@ -167,6 +168,7 @@ void collect_free(struct collect *c)
 	sources_free(c);
 	cgroups_free(c->cgroups);
 	stacks_free(c->stacks);
+	fold_free(c->fold);
 	kernel_free(c->kernel);
 	strbuf_cleanup(&c->bpf_missing);
 	free(c);

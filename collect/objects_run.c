@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/fileutil.h"
 #include "base/timeutil.h"
+#include "collect/perfclock.h"
 #include "schema/kernel_maps.h"
 
 #define HOOKS_MAX 256
@@ -25,6 +26,7 @@
 #define LOG_TAIL 8192
 #define RAISE_SHIFT 2 /* thresholds of a probe over its budget: times four */
 #define FEWER_SHIFT 4 /* and its records: a sixteenth of the rate */
+#define CLOCK_RATE_MAX 1000
 
 struct hook {
 	unsigned int probe; /* index in the list */
@@ -37,6 +39,7 @@ struct hook {
 struct link_slot {
 	const struct bpf_program *program;
 	struct bpf_link *link;
+	struct perfclock *clock; /* the clocks of the other CPUs, for a program that runs at each CPU's; else NULL */
 	unsigned int owner; /* first probe that lists it */
 	bool iterator;
 };
@@ -166,6 +169,8 @@ static const struct map_spec map_specs[SHARED_MAPS] = {
 				sizeof(struct kw_blame_sum), KW_BLAME_SUMS_MAX, BPF_F_NO_PREALLOC },
 	[SHARED_TALLY_SUMS] = { "kw_tally_sums", BPF_MAP_TYPE_HASH, sizeof(struct kw_tally_key),
 				sizeof(struct kw_tally_sum), KW_TALLY_SUMS_MAX, BPF_F_NO_PREALLOC },
+	[SHARED_WAKEUP_SUMS] = { "kw_wakeup_sums", BPF_MAP_TYPE_HASH, sizeof(struct kw_wakeup_key),
+				 sizeof(struct kw_wakeup_sum), KW_WAKEUP_SUMS_MAX, BPF_F_NO_PREALLOC },
 	[SHARED_BUCKETS] = { "kw_buckets", BPF_MAP_TYPE_LRU_HASH, sizeof(struct kw_bucket_key),
 			     sizeof(struct kw_bucket), KW_BUCKETS_MAX, 0 },
 	[SHARED_HELD_SUMS] = { "kw_held_sums", BPF_MAP_TYPE_HASH, sizeof(struct kw_held_key), sizeof(uint64_t),
@@ -269,6 +274,14 @@ static uint64_t threshold(const struct objects *o, const char *probe, const char
 	return (uint64_t)config_ns(o->config, key) << (run && run->level >= LEVEL_RAISED ? RAISE_SHIFT : 0);
 }
 
+/* Samples a second of each CPU's clock. */
+static unsigned int clock_rate(const struct config *c)
+{
+	int64_t rate = config_int(c, "probe.profile.rate");
+
+	return MIN(MAX(rate, 1), CLOCK_RATE_MAX);
+}
+
 static void fill_settings(const struct objects *o, struct kw_settings *s)
 {
 	const struct config *c = o->config;
@@ -298,6 +311,9 @@ static void fill_settings(const struct objects *o, struct kw_settings *s)
 	s->lock_on = wanted(o, "lock");
 	s->freeze_on = wanted(o, "freeze");
 	s->blocked_on = wanted(o, "blocked");
+	s->wakeup_on = wanted(o, "wakeup");
+	s->wakeup_threshold_ns = threshold(o, "wakeup", "threshold");
+	s->profile_period_ns = NSEC_PER_SEC / clock_rate(c);
 }
 
 /* Where kw_settings lies in .rodata, from the object's own BTF; its place depends on what else is constant there. */
@@ -361,10 +377,18 @@ static bool hook_in(const struct objects *o, const struct hook *h, const struct 
 	return !strcmp(o->runs[h->probe].probe->object, obj->name);
 }
 
+static void slot_detach(struct link_slot *slot)
+{
+	bpf_link__destroy(slot->link);
+	slot->link = NULL;
+	perfclock_free(slot->clock);
+	slot->clock = NULL;
+}
+
 static void object_close(struct object_run *obj)
 {
 	for (unsigned int i = 0; i < obj->link_count; i++)
-		bpf_link__destroy(obj->links[i].link);
+		slot_detach(&obj->links[i]);
 	obj->link_count = 0;
 	bpf_object__close(obj->object);
 	obj->object = NULL;
@@ -431,17 +455,26 @@ static int object_open(struct objects *o, struct object_run *obj, const struct b
 	return r;
 }
 
-static int attach_programs(struct object_run *obj, struct attempt *ret)
+static int slot_attach(const struct objects *o, struct link_slot *slot)
+{
+	if (bpf_program__type(slot->program) == BPF_PROG_TYPE_PERF_EVENT)
+		return perfclock_attach(slot->program, clock_rate(o->config), &slot->link, &slot->clock);
+	slot->link = bpf_program__attach(slot->program);
+	return slot->link ? 0 : -errno;
+}
+
+static int attach_programs(const struct objects *o, struct object_run *obj, struct attempt *ret)
 {
 	for (unsigned int i = 0; i < obj->link_count; i++) {
 		struct link_slot *slot = &obj->links[i];
 
-		slot->link = bpf_program__attach(slot->program);
-		if (slot->link)
+		int r = slot_attach(o, slot);
+
+		if (r == 0)
 			continue;
 		snprintf(ret->culprit, sizeof(ret->culprit), "%s", bpf_program__name(slot->program));
-		snprintf(ret->why, sizeof(ret->why), "attach: %s", strerror(errno));
-		return -errno;
+		snprintf(ret->why, sizeof(ret->why), "attach: %s", strerror(-r));
+		return r;
 	}
 	return 0;
 }
@@ -481,7 +514,7 @@ static int object_attempt(struct objects *o, struct object_run *obj, struct atte
 {
 	int r = object_load(o, obj, ret);
 
-	return r < 0 ? r : attach_programs(obj, ret);
+	return r < 0 ? r : attach_programs(o, obj, ret);
 }
 
 /* ---- choices ----------------------------------------------------------------------------------------------------- */
@@ -682,8 +715,7 @@ static void drop_needless(struct objects *o)
 		for (unsigned int j = 0; j < obj->link_count; j++) {
 			if (program_needed(o, obj, bpf_program__name(obj->links[j].program)))
 				continue;
-			bpf_link__destroy(obj->links[j].link);
-			obj->links[j].link = NULL;
+			slot_detach(&obj->links[j]);
 		}
 	}
 }
@@ -961,7 +993,7 @@ static void replace(struct objects *o, struct object_run *obj, struct object_run
 
 	object_close(obj);
 	*obj = *fresh;
-	if (attach_programs(obj, &attempt) < 0) {
+	if (attach_programs(o, obj, &attempt) < 0) {
 		object_close(obj);
 		give_up_program(o, obj, NULL, attempt.why);
 	}

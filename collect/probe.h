@@ -46,6 +46,11 @@ struct probe {
 	const uint16_t *kinds;              /* event kinds it emits, ends with 0 */
 	bool essential;      /* nothing has a name without it: never held back for what it costs */
 	const char *scanner; /* object with handlers for its unfinished waits, loaded anew with its own; NULL: none */
+	/*
+	 * Its records are samples: those of a tick that are alike in process and stacks go out as one row.  The payload
+	 * is of u64 only: first span_ns, which the row gets, then numbers that are added.
+	 */
+	bool folded;
 	/* Completes a record in place (names an enum, a symbol, a class) before its frames are dropped; NULL if none.
 	 * frames: symbolised through kernel.h.  0, or -EBADMSG to refuse the record. */
 	int (*refine)(const struct kernel *kernel, struct kw_event *event, void *payload, const uint64_t *stack,

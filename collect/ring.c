@@ -62,7 +62,8 @@ static int complete(struct collect *c, struct record *r)
 	const struct probe *probe = probe_of(c, r->event.kind);
 
 	r->frames = trim(c, r->stack, r->frames);
-	r->peer_frames = trim(c, r->peer_stack, r->peer_frames);
+	if (!probe || !probe->folded)
+		r->peer_frames = trim(c, r->peer_stack, r->peer_frames);
 	if (probe && probe->refine) {
 		int ret;
 
@@ -75,15 +76,30 @@ static int complete(struct collect *c, struct record *r)
 			return ret;
 	}
 	r->event.stack = stacks_intern(c->stacks, r->stack, r->frames, r->event.ts_ns);
-	r->event.peer_stack = stacks_intern(c->stacks, r->peer_stack, r->peer_frames, r->event.ts_ns);
+	/* Of a sample it is the stack in user mode. */
+	if (probe && probe->folded)
+		r->event.peer_stack = stacks_intern_user(c->stacks, &r->event.subject, r->peer_stack, r->peer_frames,
+							 r->event.ts_ns);
+	else
+		r->event.peer_stack = stacks_intern(c->stacks, r->peer_stack, r->peer_frames, r->event.ts_ns);
 	mark_self(&r->event);
 	return 0;
+}
+
+/* Not sent on by itself: the row it is in stands in the books once it is made. */
+static void fold(struct collect *c, const struct kw_event *e, const void *payload)
+{
+	if (fold_add(c->fold, e, payload) < 0)
+		c->books.lost[e->kind]++;
+	else
+		c->books.own[e->kind]++;
 }
 
 void ring_record(struct collect *c, const void *data, size_t size)
 {
 	struct record *r = &c->record;
 	struct kw_event *e = &r->event;
+	const struct probe *probe;
 
 	if (record_decode(data, size, r) < 0) {
 		c->books.lost[r->info ? r->info->number : 0]++;
@@ -103,7 +119,11 @@ void ring_record(struct collect *c, const void *data, size_t size)
 		c->books.lost[e->kind]++;
 		return;
 	}
-	collect_hand_on(c, e);
+	probe = probe_of(c, e->kind);
+	if (probe && probe->folded)
+		fold(c, e, r->payload);
+	else
+		collect_hand_on(c, e);
 }
 
 /* libbpf stops after a record whose callback failed, with that record taken: this bounds one turn. */

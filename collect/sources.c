@@ -7,7 +7,7 @@
 #include "collect/state.h"
 #include "schema/ev_probe.h"
 
-static const uint16_t sum_kinds[] = { KW_KIND_wait, KW_KIND_blame, KW_KIND_tally, KW_KIND_held, 0 };
+static const uint16_t sum_kinds[] = { KW_KIND_wait, KW_KIND_blame, KW_KIND_tally, KW_KIND_held, KW_KIND_wakeup, 0 };
 static const uint16_t governor_kinds[] = { KW_KIND_govern, 0 };
 
 static struct source *add_source(struct collect *c, const char *name, const uint16_t *kinds)

@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "collect/usermaps.h"
 #include "schema/kinds.h"
 
 /* Set-associative with least recent use inside a set: bounded, no pointers, 4096 stacks in 96 KiB. */
 #define SETS 1024
 #define WAYS 4
+#define STACK_TEXT_MAX (sizeof(((struct kw_stack *)0)->text) - 1)
 
 struct way {
 	uint64_t frames_hash; /* of the addresses; 0 empty */
@@ -22,7 +24,9 @@ struct stacks {
 	const struct kernel *kernel;
 	stacks_emit_fn emit;
 	void *emit_ctx;
+	struct usermaps *maps;
 	uint64_t clock;
+	unsigned int user_new; /* texts of user stacks in this tick */
 	struct strbuf text;
 	struct way ways[SETS][WAYS];
 };
@@ -36,6 +40,11 @@ struct stacks *stacks_new(const struct kernel *kernel, stacks_emit_fn emit, void
 	s->kernel = kernel;
 	s->emit = emit;
 	s->emit_ctx = emit_ctx;
+	s->maps = usermaps_new("/proc");
+	if (!s->maps) {
+		stacks_free(s);
+		return NULL;
+	}
 	return s;
 }
 
@@ -43,6 +52,7 @@ void stacks_free(struct stacks *s)
 {
 	if (!s)
 		return;
+	usermaps_free(s->maps);
 	strbuf_cleanup(&s->text);
 	free(s);
 }
@@ -105,30 +115,103 @@ static void announce(struct stacks *s, uint64_t hash, uint64_t ts_ns)
 	s->emit(s->emit_ctx, &record.e);
 }
 
-uint64_t stacks_intern(struct stacks *s, const uint64_t *frames, unsigned int count, uint64_t ts_ns)
+/* The place of a hash: its own when known, else the one to be given up. */
+static struct way *find_way(struct stacks *s, uint64_t hash)
 {
-	uint64_t hash = hash_bytes(frames, count * sizeof(*frames), 0);
 	struct way *set = s->ways[hash % SETS], *oldest = set;
 
-	if (!count)
-		return 0;
 	s->clock++;
 	for (unsigned int i = 0; i < WAYS; i++) {
 		if (set[i].used && set[i].frames_hash == hash) {
 			set[i].used = s->clock;
-			return set[i].text_hash;
+			return &set[i];
 		}
 		if (set[i].used < oldest->used)
 			oldest = &set[i];
 	}
-	strbuf_reset(&s->text);
-	stacks_text(s->kernel, frames, count, sizeof(((struct kw_stack *)0)->text) - 1, &s->text);
+	oldest->used = 0;
+	return oldest;
+}
+
+/* Announces the text made; its hash, 0 when there was no memory for it. */
+static uint64_t announce_text(struct stacks *s, uint64_t ts_ns)
+{
+	uint64_t hash;
+
 	if (strbuf_error(&s->text))
 		return 0;
-	*oldest = (struct way){ .frames_hash = hash, .used = s->clock };
-	oldest->text_hash = hash_bytes(strbuf_str(&s->text), s->text.len, 0);
-	if (!oldest->text_hash)
-		oldest->text_hash = 1; /* 0 means none */
-	announce(s, oldest->text_hash, ts_ns);
-	return oldest->text_hash;
+	hash = hash_bytes(strbuf_str(&s->text), s->text.len, 0);
+	if (!hash)
+		hash = 1; /* 0 means none */
+	announce(s, hash, ts_ns);
+	return hash;
+}
+
+uint64_t stacks_intern(struct stacks *s, const uint64_t *frames, unsigned int count, uint64_t ts_ns)
+{
+	uint64_t hash = hash_bytes(frames, count * sizeof(*frames), 0);
+	struct way *way;
+
+	if (!count)
+		return 0;
+	way = find_way(s, hash);
+	if (way->used)
+		return way->text_hash;
+	strbuf_reset(&s->text);
+	stacks_text(s->kernel, frames, count, STACK_TEXT_MAX, &s->text);
+	*way = (struct way){ .frames_hash = hash, .text_hash = announce_text(s, ts_ns) };
+	way->used = way->text_hash ? s->clock : 0;
+	return way->text_hash;
+}
+
+/* files_only: without offsets, and one line for calls within a file. */
+static void user_text(const struct user_frame *frames, unsigned int count, bool files_only, struct strbuf *out)
+{
+	char line[USERMAPS_NAME_MAX + 24];
+
+	for (unsigned int i = 0; i < count; i++) {
+		int n;
+
+		if (files_only && i && !strcmp(frames[i].name, frames[i - 1].name))
+			continue;
+		if (files_only || !frames[i].offset)
+			n = snprintf(line, sizeof(line), "%s\n", frames[i].name);
+		else
+			n = snprintf(line, sizeof(line), "%s+0x%llx\n", frames[i].name,
+				     (unsigned long long)frames[i].offset);
+		if (out->len + n > STACK_TEXT_MAX)
+			return;
+		strbuf_add(out, line, n);
+	}
+}
+
+uint64_t stacks_intern_user(struct stacks *s, const struct kw_party *task, const uint64_t *frames, unsigned int count,
+			    uint64_t ts_ns)
+{
+	uint64_t hash = hash_bytes(frames, count * sizeof(*frames), hash_bytes(&task->pid, sizeof(task->pid), 1));
+	struct user_frame named[KW_STACK_FRAMES_MAX];
+	bool known, full;
+	struct way *way;
+
+	if (!count || count > KW_STACK_FRAMES_MAX)
+		return 0;
+	way = find_way(s, hash);
+	if (way->used)
+		return way->text_hash;
+	known = usermaps_resolve(s->maps, task, ts_ns, frames, count, named);
+	full = known && s->user_new < STACKS_USER_NEW;
+	strbuf_reset(&s->text);
+	user_text(named, count, !full, &s->text);
+	if (!full)
+		return announce_text(s, ts_ns); /* not to be remembered: it can be told better another time */
+	s->user_new++;
+	*way = (struct way){ .frames_hash = hash, .text_hash = announce_text(s, ts_ns) };
+	way->used = way->text_hash ? s->clock : 0;
+	return way->text_hash;
+}
+
+void stacks_tick(struct stacks *s)
+{
+	s->user_new = 0;
+	usermaps_tick(s->maps);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kernel stacks by content: symbolised once, announced before first use, known hashes kept in a bounded cache. */
+/* Stacks by content: turned into text once, announced before first use, known hashes kept in a bounded cache. */
 #ifndef KWHY_COLLECT_STACKS_H
 #define KWHY_COLLECT_STACKS_H
 
@@ -22,6 +22,16 @@ void stacks_free(struct stacks *s);
  * forgotten since, so a consumer sees it at least once.
  */
 uint64_t stacks_intern(struct stacks *s, const uint64_t *frames, unsigned int count, uint64_t ts_ns);
+
+/*
+ * The same for the frames of a task in user mode, which was at them at ts_ns: file and offset of each.  A tick may add
+ * STACKS_USER_NEW texts of that detail; beyond, only the files are named, so that a host with many different stacks
+ * does not fill the store with them.
+ */
+#define STACKS_USER_NEW 32
+uint64_t stacks_intern_user(struct stacks *s, const struct kw_party *task, const uint64_t *frames, unsigned int count,
+			    uint64_t ts_ns);
+void stacks_tick(struct stacks *s);
 
 /*
  * How many of the first frames only show that somebody is tracing (the BPF program itself, bpf_trace_run, the

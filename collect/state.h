@@ -6,6 +6,7 @@
 #include "collect/cgroups.h"
 #include "collect/collect.h"
 #include "collect/decode.h"
+#include "collect/fold.h"
 #include "collect/governor.h"
 #include "collect/kernel.h"
 #include "collect/objects_run.h"
@@ -25,7 +26,7 @@ struct books {
 	uint64_t made[KW_KINDS_MAX];         /* by the collector itself: samples, sums, announcements */
 	uint64_t stored[KW_KINDS_MAX];
 	uint64_t lost[KW_KINDS_MAX];         /* refused by the decoder, by refine, or by the callback */
-	uint64_t own[KW_KINDS_MAX];          /* of kwhy's own processes: left out, as if never sent */
+	uint64_t own[KW_KINDS_MAX];          /* of kwhy's own processes, or folded into a row: as if never sent */
 };
 
 struct measured_count {
@@ -68,6 +69,7 @@ struct collect {
 	struct kernel *kernel;
 	struct cgroups *cgroups; /* NULL: no hierarchy mounted */
 	struct stacks *stacks;
+	struct fold *fold;
 	struct objects *objects; /* NULL: no BPF */
 	struct ring_buffer *ring;
 	struct strbuf bpf_missing; /* why there is no BPF */

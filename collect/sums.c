@@ -118,6 +118,26 @@ static void emit_held(struct collect *c, const void *key, const void *value, uin
 	collect_make(c, &r.e);
 }
 
+static void emit_wakeup(struct collect *c, const void *key, const void *value, uint64_t now_ns, uint64_t span_ns)
+{
+	const struct kw_wakeup_key *k = key;
+	const struct kw_wakeup_sum *v = value;
+	struct {
+		struct kw_event e;
+		struct kw_wakeup p;
+	} r = {
+		.e = { .kind = KW_KIND_wakeup, .payload_size = sizeof(r.p), .ts_ns = now_ns, .subject.cg = k->woken,
+		       .peer = v->waker },
+		.p = { .span_ns = span_ns, .count = v->count, .sum_ns = v->sum_ns, .max_ns = v->max_ns },
+	};
+
+	if (c->cgroups) {
+		cgroups_ensure(c->cgroups, &k->woken, now_ns);
+		cgroups_ensure(c->cgroups, &k->waker, now_ns);
+	}
+	collect_make(c, &r.e);
+}
+
 static const struct sums kinds[] = {
 	{ SHARED_WAIT_SUMS, sizeof(struct kw_wait_key), sizeof(struct kw_wait_sum), offsetof(struct kw_wait_key, epoch),
 	  KW_WAIT_SUMS_MAX, emit_wait },
@@ -127,6 +147,8 @@ static const struct sums kinds[] = {
 	  offsetof(struct kw_tally_key, epoch), KW_TALLY_SUMS_MAX, emit_tally },
 	{ SHARED_HELD_SUMS, sizeof(struct kw_held_key), sizeof(uint64_t), offsetof(struct kw_held_key, epoch),
 	  KW_HELD_SUMS_MAX, emit_held },
+	{ SHARED_WAKEUP_SUMS, sizeof(struct kw_wakeup_key), sizeof(struct kw_wakeup_sum),
+	  offsetof(struct kw_wakeup_key, epoch), KW_WAKEUP_SUMS_MAX, emit_wakeup },
 };
 
 void sums_flip(struct collect *c)

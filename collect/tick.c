@@ -67,6 +67,8 @@ void tick_run(struct collect *c)
 		sums_flip(c);
 		books_settle(c);
 		sums_drain(c, now_ns);
+		fold_flush(c->fold, now_ns, span_ns, collect_make, c);
+		stacks_tick(c->stacks);
 	} else {
 		c->settled = true;
 	}

@@ -9,6 +9,7 @@
 #define KW_WAIT_SUMS_MAX 16384
 #define KW_BLAME_SUMS_MAX 16384
 #define KW_TALLY_SUMS_MAX 16384
+#define KW_WAKEUP_SUMS_MAX 8192
 #define KW_BUCKETS_MAX 8192
 #define KW_HELD_SUMS_MAX 8192
 
@@ -27,6 +28,8 @@ struct kw_settings {
 	__u64 irq_threshold_ns;
 	__u64 nosched_threshold_ns;
 	__u64 blocked_threshold_ns;
+	__u64 wakeup_threshold_ns;
+	__u64 profile_period_ns; /* between two samples of a CPU */
 	__u64 max_map_count; /* vm.max_map_count when the programs were loaded */
 	/* probes that share a hot hook; the others are simply not loaded */
 	__u8 runq_on;
@@ -38,7 +41,8 @@ struct kw_settings {
 	__u8 nosched_on;
 	__u8 blocked_on;
 	__u32 cpus; /* possible ones */
-	__u32 reserved;
+	__u8 wakeup_on;
+	__u8 reserved[3];
 };
 
 struct kw_book {
@@ -97,6 +101,21 @@ struct kw_tally_sum {
 	__u64 ns;
 	__u64 part_ns;
 	__u64 max_ns;
+};
+
+/* Who woke whom; what schema/ev_wakeup.h tells. */
+struct kw_wakeup_key {
+	struct kw_cg woken;
+	struct kw_cg waker;
+	__u32 epoch;
+	__u32 reserved;
+};
+
+struct kw_wakeup_sum {
+	__u64 count;
+	__u64 sum_ns;
+	__u64 max_ns;
+	struct kw_party waker; /* the task seen first in this tick */
 };
 
 struct kw_bucket_key {

@@ -59,6 +59,8 @@
 #define FIELD_fuse(m, t, u, x) FIELD(fuse, m, t, u, x)
 #define FIELD_govern(m, t, u, x) FIELD(govern, m, t, u, x)
 #define FIELD_held(m, t, u, x) FIELD(held, m, t, u, x)
+#define FIELD_profile(m, t, u, x) FIELD(profile, m, t, u, x)
+#define FIELD_wakeup(m, t, u, x) FIELD(wakeup, m, t, u, x)
 #include "schema/events.def"
 #undef KW_EVENT
 

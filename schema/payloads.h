@@ -54,5 +54,7 @@
 #include "schema/ev_fuse.h"
 #include "schema/ev_govern.h"
 #include "schema/ev_held.h"
+#include "schema/ev_profile.h"
+#include "schema/ev_wakeup.h"
 
 #endif

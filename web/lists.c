@@ -25,11 +25,6 @@
 		.name = (n), .type = (v) ? PARAM_TEXT : PARAM_NULL, .text = (v) \
 	}
 
-#define NAMED_CONTAINERS                                                                                              \
-	"(SELECT container FROM v_container WHERE name = :container OR ref = :container OR cgroup = :container"       \
-	" OR CAST(container AS TEXT) = :container OR (length(:container) >= 6 AND substr(id, 1, length(:container)) " \
-	"= :container))"
-
 #define EVENT_COLUMNS                                                                                          \
 	"SELECT ts_ns, kind, container, container_name, pid, tid, comm, peer, peer_name, peer_pid, peer_tid, " \
 	"peer_comm,"                                                                                           \

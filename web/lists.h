@@ -13,6 +13,12 @@
 #include "analyze/reader.h"
 #include "analyze/reports.h"
 
+/* SQL: the containers that people mean by the text :container. */
+#define NAMED_CONTAINERS                                                                                              \
+	"(SELECT container FROM v_container WHERE name = :container OR ref = :container OR cgroup = :container"       \
+	" OR pod || '/' || name = :container OR CAST(container AS TEXT) = :container"                                 \
+	" OR (length(:container) >= 6 AND substr(id, 1, length(:container)) = :container))"
+
 struct event_filter {
 	int64_t since_ns, until_ns; /* 0: open */
 	const char *kind;	    /* NULL: any */

@@ -13,6 +13,7 @@ static const struct {
 	const char *path, *name;
 } sections[] = {
 	{ "/", "Overview" },   { "/incidents", "Incidents" }, { "/observe", "Observe" }, { "/events", "Events" }, { "/containers", "Containers" },
+	{ "/stacks", "Stacks" },
 	{ "/alerts", "Alerts" },
 	{ "/rules", "Rules" },
 	{ "/query", "Query" }, { "/agent", "Agent" },
@@ -110,7 +111,7 @@ void page_query_without(struct strbuf *b, const struct http_request *req, const 
 
 static bool is_relative(const char *name, const char *value)
 {
-	static const char *const moments[] = { "since", "until", "at", "from", "to" };
+	static const char *const moments[] = { "since", "until", "at", "from", "to", "base_from", "base_to" };
 	bool moment = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(moments); i++)

@@ -26,7 +26,7 @@ void page_problem(const struct http_request *req, struct http_response *res);
 /* When a list has no rows: what that means. */
 void page_empty(struct strbuf *b, const char *text);
 /*
- * Addresses of pages are permanent: a since, until or at that is not absolute ("-5min") is answered with a redirect to
+ * Addresses of pages are permanent: a since, until, at, from or to that is not absolute ("-5min") is answered with a redirect to
  * the address with that moment written out.  True when it was.
  */
 bool page_absolute_times(const struct http_request *req, struct http_response *res);

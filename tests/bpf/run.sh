@@ -22,4 +22,5 @@ else
 fi
 "$BUILD/tests/bpf/collector" || status=1
 "$BUILD/tests/bpf/govern" || status=1
+"$BUILD/tests/bpf/profile" || status=1
 exit "$status"

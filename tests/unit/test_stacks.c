@@ -137,6 +137,38 @@ static void keeps_what_is_used(void **state)
 	}
 }
 
+/* Of a process that is not there: no pid is as large as this. */
+static void user_frames_are_announced_once(void **state)
+{
+	const struct kw_party nobody = { .pid = 4194304, .tid = 4194304, .start_ns = 1 };
+	const uint64_t frames[] = { 4096, 16 };
+	struct fixture *f = *state;
+	uint64_t hash = stacks_intern_user(f->stacks, &nobody, frames, 2, 500);
+
+	assert_int_not_equal(hash, 0);
+	assert_int_equal(f->seen.count, 1);
+	assert_string_equal(f->seen.p.text, "[unknown]\n[unknown]\n");
+	assert_int_equal(stacks_intern_user(f->stacks, &nobody, frames, 2, 600), hash);
+	assert_int_equal(f->seen.count, 1);
+	assert_int_equal(stacks_intern_user(f->stacks, &nobody, frames, 0, 600), 0);
+}
+
+/* Many different stacks must not fill the store: beyond so many a tick only files are named. */
+static void new_user_stacks_are_bounded(void **state)
+{
+	const struct kw_party nobody = { .pid = 4194304, .tid = 4194304, .start_ns = 1 };
+	struct fixture *f = *state;
+
+	for (uint64_t i = 0; i < STACKS_USER_NEW; i++)
+		stacks_intern_user(f->stacks, &nobody, (const uint64_t[]){ 1000 + i, 7 }, 2, 500);
+	assert_string_equal(f->seen.p.text, "[unknown]\n[unknown]\n");
+	stacks_intern_user(f->stacks, &nobody, (const uint64_t[]){ 5, 7 }, 2, 500);
+	assert_string_equal(f->seen.p.text, "[unknown]\n");
+	stacks_tick(f->stacks);
+	stacks_intern_user(f->stacks, &nobody, (const uint64_t[]){ 5, 7 }, 2, 500);
+	assert_string_equal(f->seen.p.text, "[unknown]\n[unknown]\n");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -147,6 +179,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(text_is_cut_at_whole_lines, setup, teardown),
 		cmocka_unit_test_setup_teardown(forgets_the_oldest, setup, teardown),
 		cmocka_unit_test_setup_teardown(keeps_what_is_used, setup, teardown),
+		cmocka_unit_test_setup_teardown(user_frames_are_announced_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(new_user_stacks_are_bounded, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,12 +178,26 @@ async function narrowDown(page) {
 	await page.goBack();
 }
 
+// A box is a link to itself as the whole, by keyboard too; what it holds stays the same.
+async function zoomIn(page) {
+	await checkContrast(page);
+	const box = page.locator(".flamegraph a").nth(1);
+	const label = await box.getAttribute("aria-label");
+	await box.focus();
+	await Promise.all([page.waitForURL(/zoom=[0-9a-f]{16}/), page.keyboard.press("Enter")]);
+	const first = await page.locator(".flamegraph a").first().getAttribute("aria-label");
+	expect(first.split(": ")[0] === label.split(": ")[0] && first.includes("100 %"), `"${label}" became "${first}"`);
+	expect(await page.locator(".crumbs li").count() === 2, "the way back is missing");
+	const folded = await page.request.get(`${url}stacks?format=folded&from=-1min&to=now`);
+	expect(/^\S.* \d+$/m.test(await folded.text()), "no folded stacks");
+}
+
 async function followLinks(context) {
 	const complaints = [];
 	const page = await context.newPage();
 	watch(page, complaints);
 	await page.goto(url);
-	for (const name of ["Incidents", "Events", "Containers", "Rules", "Query", "Agent", "Overview"]) {
+	for (const name of ["Incidents", "Events", "Containers", "Stacks", "Rules", "Query", "Agent", "Overview"]) {
 		await page.getByRole("navigation").getByRole("link", { name }).click();
 		await page.locator("nav a[aria-current=page]", { hasText: name }).waitFor();
 	}
@@ -218,6 +232,8 @@ const places = [
 		texts: [truth.victim, truth.culprit, "Evidence", "What to do", "Explanations tested", "Data quality"] },
 	{ name: "events", path: "events", texts: ["Kind"], act: checkContrast },
 	{ name: "containers", path: "containers", texts: ["First seen", "Pressure", "Tasks"], act: checkContrast },
+	{ name: "stacks", path: "stacks", texts: ["CPU time", "Most time", "Permanent address"], act: zoomIn },
+	{ name: "stacks-wait", path: "stacks?of=wait&from=-2min&to=now&base_from=-4min&base_to=-2min", texts: ["compared with"], act: checkContrast },
 	{ name: "rules", path: "rules", texts: [report.cause, "Alert rules", "KwhyIncident"], act: checkContrast },
 	{ name: "rule", path: `rules/${report.cause}`, texts: [report.cause, "What must hold", "What refutes it", "What to do"], act: checkContrast },
 	{ name: "query", path: "query?sql=" + encodeURIComponent("SELECT kind, count(*) AS n FROM v_event GROUP BY kind"), texts: ["kind"], act: checkContrast },

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "collect/usermaps.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/fileutil.h"
+#include "base/timeutil.h"
+
+#define KEPT_NS (10 * NSEC_PER_SEC) /* an exec may have put something else at the same addresses */
+#define AGAIN_NS NSEC_PER_SEC	    /* after an address that was not there: a library loaded since, or no address */
+#define USER_HZ 100		    /* of /proc/PID/stat on every architecture we run on */
+#define MAPS_MAX (128 * 1024)
+#define NO_NAME "[unknown]"
+
+struct region {
+	uint64_t start, end, offset;
+	char name[USERMAPS_NAME_MAX];
+};
+
+struct process {
+	uint32_t pid;	    /* 0: free */
+	uint64_t loaded_ns; /* boot time */
+	uint64_t used;
+	struct region *regions; /* ascending */
+	unsigned int count;
+};
+
+struct usermaps {
+	char proc_dir[64];
+	uint64_t clock;
+	int64_t left_ns; /* for reading, in this tick */
+	struct process processes[USERMAPS_PROCESSES];
+	char text[MAPS_MAX];
+};
+
+struct usermaps *usermaps_new(const char *proc_dir)
+{
+	struct usermaps *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	snprintf(m->proc_dir, sizeof(m->proc_dir), "%s", proc_dir);
+	usermaps_tick(m);
+	return m;
+}
+
+static void forget(struct process *p)
+{
+	free(p->regions);
+	*p = (struct process){ 0 };
+}
+
+void usermaps_free(struct usermaps *m)
+{
+	if (!m)
+		return;
+	for (unsigned int i = 0; i < USERMAPS_PROCESSES; i++)
+		forget(&m->processes[i]);
+	free(m);
+}
+
+void usermaps_tick(struct usermaps *m)
+{
+	m->left_ns = USERMAPS_TICK_NS;
+}
+
+/* The path is whatever the container calls its files; " (deleted)" stands behind one that is gone. */
+static void take_name(struct region *r, const char *path)
+{
+	const char *slash = *path == '[' ? NULL : strrchr(path, '/');
+	char *gone;
+
+	snprintf(r->name, sizeof(r->name), "%s", *path ? slash ? slash + 1 : path : "[anonymous]");
+	gone = strstr(r->name, " (deleted)");
+	if (gone)
+		*gone = '\0';
+	for (char *c = r->name; *c; c++)
+		if (iscntrl((unsigned char)*c) || *c == ';')
+			*c = '?';
+}
+
+/*
+ * "start-end perms offset dev inode   path", proc_pid_maps(5).  Only what can be executed counts: most lines are passed
+ * over by one look at their permissions, as taking a line apart costs as much as the kernel took to write it.
+ */
+static bool take_line(const char *line, struct region *ret)
+{
+	const char *perms = strchr(line, ' ');
+	int path = 0;
+
+	if (!perms || strnlen(perms, 5) < 5 || perms[3] != 'x')
+		return false;
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %*s %n", &ret->start, &ret->end, &ret->offset,
+		   &path) < 3 || !path)
+		return false;
+	take_name(ret, line + path);
+	if (ret->name[0] == '[')
+		ret->offset = 0;
+	return true;
+}
+
+static int add_region(struct process *p, const struct region *r, unsigned int *cap)
+{
+	if (p->count == *cap) {
+		struct region *more = reallocarray(p->regions, *cap ? 2 * *cap : 16, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		*cap = *cap ? 2 * *cap : 16;
+		p->regions = more;
+	}
+	p->regions[p->count++] = *r;
+	return 0;
+}
+
+static void read_regions(struct usermaps *m, struct process *p, const char *path)
+{
+	unsigned int cap = 0;
+	struct region r;
+	char *save = NULL;
+
+	file_read(AT_FDCWD, path, m->text, sizeof(m->text)); /* of a longer one its beginning */
+	for (char *line = strtok_r(m->text, "\n", &save); line && p->count < USERMAPS_REGIONS_MAX;
+	     line = strtok_r(NULL, "\n", &save))
+		if (take_line(line, &r) && add_region(p, &r, &cap) < 0)
+			return;
+}
+
+/* Whether pid and thread still are who they were: their numbers are used again. */
+static bool is_there(const struct usermaps *m, const struct kw_party *task)
+{
+	char path[128], text[512], *field;
+	uint64_t ticks;
+
+	snprintf(path, sizeof(path), "%s/%u/task/%u/stat", m->proc_dir, task->pid, task->tid);
+	if (file_read(AT_FDCWD, path, text, sizeof(text)) <= 0)
+		return false;
+	field = strrchr(text, ')'); /* a comm may hold anything */
+	for (unsigned int i = 2; field && i < 22; i++)
+		field = strchr(field + 1, ' ');
+	return field && sscanf(field, "%" SCNu64, &ticks) == 1 && ticks == task->start_ns / (NSEC_PER_SEC / USER_HZ);
+}
+
+/* What reading costs, not how long it takes on a busy host. */
+static int64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+}
+
+static void load(struct usermaps *m, struct process *p, const struct kw_party *task, uint64_t ts_ns)
+{
+	int64_t began = cpu_ns();
+	char path[96];
+
+	forget(p);
+	p->pid = task->pid;
+	p->loaded_ns = ts_ns;
+	snprintf(path, sizeof(path), "%s/%u/maps", m->proc_dir, task->pid);
+	m->text[0] = '\0';
+	if (is_there(m, task))
+		read_regions(m, p, path);
+	m->left_ns -= cpu_ns() - began;
+}
+
+/* The one of that number, or the place that was not used for longest. */
+static struct process *find(struct usermaps *m, uint32_t pid)
+{
+	struct process *oldest = &m->processes[0];
+
+	for (unsigned int i = 0; i < USERMAPS_PROCESSES; i++) {
+		if (m->processes[i].pid == pid)
+			return &m->processes[i];
+		if (m->processes[i].used < oldest->used)
+			oldest = &m->processes[i];
+	}
+	return oldest;
+}
+
+static const struct region *region_of(const struct process *p, uint64_t address)
+{
+	for (unsigned int i = 0; i < p->count && p->regions[i].start <= address; i++)
+		if (address < p->regions[i].end)
+			return &p->regions[i];
+	return NULL;
+}
+
+static bool knows_all(const struct process *p, const uint64_t *addresses, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (!region_of(p, addresses[i]))
+			return false;
+	return true;
+}
+
+static bool must_load(const struct process *p, const struct kw_party *task, uint64_t ts_ns, const uint64_t *addresses,
+		      unsigned int count)
+{
+	/* Negative: samples of two CPUs come in any order. */
+	int64_t age_ns = (int64_t)(ts_ns - p->loaded_ns);
+
+	if (p->pid != task->pid || age_ns > KEPT_NS)
+		return true;
+	/* A task that began since may be of another process of the same number. */
+	return age_ns > AGAIN_NS &&
+	       (task->start_ns > p->loaded_ns || !knows_all(p, addresses, count));
+}
+
+bool usermaps_resolve(struct usermaps *m, const struct kw_party *task, uint64_t ts_ns, const uint64_t *addresses,
+		      unsigned int count, struct user_frame *ret_frames)
+{
+	struct process *p = find(m, task->pid);
+	bool known = true;
+
+	if (must_load(p, task, ts_ns, addresses, count)) {
+		known = m->left_ns > 0;
+		if (known)
+			load(m, p, task, ts_ns);
+	}
+	if (p->pid == task->pid)
+		p->used = ++m->clock;
+	for (unsigned int i = 0; i < count; i++) {
+		const struct region *r = p->pid == task->pid ? region_of(p, addresses[i]) : NULL;
+
+		ret_frames[i] = (struct user_frame){ .name = r ? r->name : NO_NAME };
+		if (r && r->name[0] != '[')
+			ret_frames[i].offset = addresses[i] - r->start + r->offset;
+	}
+	return known;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Addresses of user mode get file and offset, from a made-up /proc. */
+#include "tests/unit/unit.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fileutil.h"
+#include "base/timeutil.h"
+#include "collect/usermaps.h"
+
+#define SEC(s) ((uint64_t)((s)*1000000000.0))
+#define START_NS (UINT64_C(1234560) * 10000000) /* 1234560 ticks of 10 ms */
+
+static const char maps_text[] =
+	"55d0c0000000-55d0c0001000 r--p 00000000 08:01 100                        /usr/bin/work\n"
+	"55d0c0001000-55d0c0009000 r-xp 00001000 08:01 100                        /usr/bin/work\n"
+	"7f0000000000-7f0000100000 r-xp 00028000 08:01 101                        /usr/lib/libc.so.6 (deleted)\n"
+	"7f0000200000-7f0000201000 rwxp 00000000 00:00 0 \n"
+	"7f0000300000-7f0000301000 r-xp 00000000 00:01 9                          /memfd:jit;\x1b[31m (deleted)\n"
+	"7ffd00000000-7ffd00002000 r-xp 00000000 00:00 0                          [vdso]\n"
+	"not a line\n";
+
+struct fixture {
+	char dir[PATH_MAX];
+	struct usermaps *maps;
+};
+
+static void write_text(const char *dir, const char *name, const char *text)
+{
+	char path[PATH_MAX + 32];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	fclose(f);
+}
+
+static void write_process(struct fixture *f, const char *maps, unsigned long long start_ticks)
+{
+	char text[256], path[PATH_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s/42/task/43", f->dir);
+	assert_int_equal(dir_make(path, 0755), 0);
+	snprintf(text, sizeof(text), "43 (a) (b) R) R 1 42 42 0 -1 0 0 0 0 0 1 2 0 0 20 0 1 0 %llu 1000 200\n", start_ticks);
+	write_text(f->dir, "42/task/43/stat", text);
+	write_text(f->dir, "42/maps", maps);
+}
+
+static int setup(void **state)
+{
+	static struct fixture f;
+
+	assert_int_equal(dir_make_temporary(f.dir, sizeof(f.dir), "kwhy-usermaps"), 0);
+	assert_true(strlen(f.dir) < 60);
+	f.maps = usermaps_new(f.dir);
+	assert_non_null(f.maps);
+	write_process(&f, maps_text, 1234560);
+	*state = &f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	usermaps_free(f->maps);
+	dir_remove(f->dir);
+	return 0;
+}
+
+static const struct kw_party task = { .pid = 42, .tid = 43, .start_ns = START_NS + 5 };
+
+static struct user_frame one(struct fixture *f, uint64_t address, uint64_t ts_ns)
+{
+	struct user_frame frame;
+
+	usermaps_resolve(f->maps, &task, ts_ns, &address, 1, &frame);
+	return frame;
+}
+
+static void names_files_and_offsets(void **state)
+{
+	const uint64_t addresses[] = { 0x55d0c0001234, 0x7f0000000010, 0x7f0000200800, 0x7f0000300000, 0x7ffd00001000,
+				       0x55d0c0000010, 0x10 };
+	const struct user_frame expected[] = { { "work", 0x1234 }, { "libc.so.6", 0x28010 }, { "[anonymous]", 0 },
+					       { "memfd:jit??[31m", 0 }, { "[vdso]", 0 }, { "[unknown]", 0 },
+					       { "[unknown]", 0 } };
+	struct user_frame frames[7];
+	struct fixture *f = *state;
+
+	assert_true(usermaps_resolve(f->maps, &task, START_NS + SEC(1), addresses, 7, frames));
+	for (size_t i = 0; i < 7; i++) {
+		assert_string_equal(frames[i].name, expected[i].name);
+		assert_int_equal(frames[i].offset, expected[i].offset);
+	}
+}
+
+/* Who has the number now is not who was sampled. */
+static void a_number_used_again_is_not_believed(void **state)
+{
+	struct fixture *f = *state;
+
+	write_process(f, maps_text, 1234561);
+	assert_string_equal(one(f, 0x55d0c0001234, START_NS + SEC(1)).name, "[unknown]");
+}
+
+static void maps_are_kept_and_read_again(void **state)
+{
+	static const char more[] = "55d0c0001000-55d0c0009000 r-xp 00001000 08:01 100   /usr/bin/other\n"
+				   "7e0000000000-7e0000001000 r-xp 00000000 08:01 102   /usr/lib/late.so\n";
+	struct fixture *f = *state;
+	uint64_t t = START_NS + SEC(1);
+
+	assert_string_equal(one(f, 0x55d0c0001234, t).name, "work");
+	write_process(f, more, 1234560);
+	assert_string_equal(one(f, 0x55d0c0001234, t + SEC(2)).name, "work"); /* nothing asked for another look */
+	assert_string_equal(one(f, 0x7e0000000000, t + SEC(0.5)).name, "[unknown]"); /* too soon */
+	assert_string_equal(one(f, 0x7e0000000000, t + SEC(3)).name, "late.so");
+	assert_string_equal(one(f, 0x55d0c0001234, t + SEC(3)).name, "other");
+	write_process(f, maps_text, 1234560);
+	assert_string_equal(one(f, 0x55d0c0001234, t + SEC(14)).name, "work"); /* after an exec, say */
+}
+
+static void reading_is_bounded_by_time(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t address = 0x55d0c0001234, t = START_NS;
+	struct user_frame frame;
+	bool known = true;
+
+	for (int i = 0; known && i < 100000; i++)
+		known = usermaps_resolve(f->maps, &task, t += SEC(11), &address, 1, &frame);
+	assert_false(known);
+	usermaps_tick(f->maps);
+	assert_true(usermaps_resolve(f->maps, &task, t + SEC(11), &address, 1, &frame));
+	assert_string_equal(frame.name, "work");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(names_files_and_offsets, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_number_used_again_is_not_believed, setup, teardown),
+		cmocka_unit_test_setup_teardown(maps_are_kept_and_read_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(reading_is_bounded_by_time, setup, teardown),
+	};
+
+	return cmocka_run_group_tests_name("usermaps", tests, NULL, NULL);
+}
