@@ -112,7 +112,7 @@ run_corpora() { # tier, build folder
 }
 
 tier() {
-	local before_passed=$passed before_failed=$failed before_skipped=$skipped
+	local before_passed=$passed before_failed=$failed before_skipped=$skipped began=$SECONDS
 	echo "== $1"
 	case $1 in
 	lint) run lint 900 tests/lint/run.sh ;;
@@ -159,7 +159,7 @@ tier() {
 		;;
 	esac
 	echo "   $((passed - before_passed)) passed, $((failed - before_failed)) failed," \
-		"$((skipped - before_skipped)) skipped in $1"
+		"$((skipped - before_skipped)) skipped in $1 ($((SECONDS - began)) s)"
 }
 
 for name in "${@:-lint unit fuzz replay bpf program containers faults asan web vm}"; do

@@ -13,19 +13,22 @@
 
 /* ---- kernel locks ------------------------------------------------------------------------------------------------ */
 
-static void kernel_lock(struct synth *s, int holder, const char *name, uint32_t type)
+static void lock_record(struct synth *s, int holder, const char *name, uint32_t type, uint64_t at_ns)
 {
-	struct kw_event *e;
-	struct kw_lock *l;
+	struct kw_event *e = synth_event(s, KW_KIND_lock, VICTIM, holder, at_ns, 200 * MS);
+	struct kw_lock *l = synth_payload(e);
 
-	synth_wait(s, VICTIM, KW_WAIT_LOCK, 600 * MS, 200 * MS, 4);
-	synth_blame(s, KW_RES_LOCK, VICTIM, holder, holder == SYNTH_NOBODY ? KW_SINK_UNKNOWN : KW_SINK_CONTAINER,
-		    600 * MS, 0xffff8881);
-	e = synth_event(s, KW_KIND_lock, VICTIM, holder, 700 * MS, 200 * MS);
-	l = synth_payload(e);
 	*l = (struct kw_lock){ .address = 0xffff8881, .type = type, .place = "somewhere" };
 	snprintf(l->name, sizeof(l->name), "%s", name);
 	synth_send(s, e);
+}
+
+static void kernel_lock(struct synth *s, int holder, const char *name, uint32_t type)
+{
+	synth_wait(s, VICTIM, KW_WAIT_LOCK, 600 * MS, 200 * MS, 4);
+	synth_blame(s, KW_RES_LOCK, VICTIM, holder, holder == SYNTH_NOBODY ? KW_SINK_UNKNOWN : KW_SINK_CONTAINER,
+		    600 * MS, 0xffff8881);
+	lock_record(s, holder, name, type, 700 * MS);
 }
 
 static void lock_of(struct synth *s, enum variant v, const char *name)
@@ -51,11 +54,14 @@ static void lock_mmap(struct synth *s, enum variant v, int second)
 static void lock_spin(struct synth *s, enum variant v, int second)
 {
 	(void)second;
+	synth_host(s)->steal_ns = 0;
 	if (v == MISSING)
 		synth_wait(s, VICTIM, KW_WAIT_LOCK, 600 * MS, 200 * MS, 4);
 	else
 		kernel_lock(s, v == ALIKE ? CULPRIT : SYNTH_NOBODY, v == ALIKE ? "cgroup_mutex" : "tasklist_lock",
 			    v == ALIKE ? 1 : 5);
+	for (int i = 0; v != MISSING && v != ALIKE && i < 4; i++)
+		lock_record(s, SYNTH_NOBODY, "tasklist_lock", 5, (250 + 100 * i) * MS);
 }
 
 /* ---- waits for another task -------------------------------------------------------------------------------------- */
