@@ -113,6 +113,14 @@ $(BUILD)/gen/bpf.list: FORCE
 $(BUILD)/gen/sources.list: FORCE
 	$(call text_file,$@,$(SRCS))
 
+# Names of system calls, as the C library numbers them for this machine.
+$(BUILD)/gen/syscalls.inc:
+	@mkdir -p $(@D)
+	$(Q)echo '#include <asm/unistd.h>' | $(CC) -E -dM - | \
+		sed -n 's/^#define __NR_\([a-z0-9_]*\) \([0-9]*\)$$/[\2] = "\1",/p' | LC_ALL=C sort >$@
+$(BUILD)/obj/collect/syscalls.o: $(BUILD)/gen/syscalls.inc
+$(BUILD)/obj/collect/syscalls.o: EXTRA_CFLAGS = -I$(BUILD)
+
 $(BUILD)/obj/tests/faults/%.o: EXTRA_CFLAGS = $(FUSE_CFLAGS)
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/gen/cflags

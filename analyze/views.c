@@ -272,7 +272,7 @@ static const struct {
 	{ KW_KIND_lock, "CASE {fs_freeze_level} WHEN 0 THEN 'lock' ELSE 'fs_frozen' END" },
 	{ KW_KIND_reclaim, "'reclaim'" },
 	{ KW_KIND_blocked, "CASE WHEN {what} = 1 THEN 'futex' WHEN {what} IN (2, 3) THEN 'file_lock' WHEN {what} IN (4, 5)"
-			   " THEN 'peer' WHEN {what} = 6 THEN 'stopped' ELSE 'traced' END" },
+			   " THEN 'peer' WHEN {what} = 6 THEN 'stopped' WHEN {what} = 8 THEN 'fault' ELSE 'traced' END" },
 	{ KW_KIND_offcpu, "CASE {reason} WHEN 0 THEN 'sleep' ELSE kw_wait_reason({reason}) END" },
 };
 

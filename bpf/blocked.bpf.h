@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Interruptible waits for another task: a lock in user space or on a file that is taken, a pipe or local socket that
- * is full, a stop.  Most interruptible sleeps are nothing of the kind, so nothing is noted when one begins.  At its end
+ * is full, a stop, a page that a program in user space provides.  Most interruptible sleeps are nothing of the kind, so nothing is noted when one begins.  At its end
  * (sched_waking, in the waker's context) the scheduler's own se.exec_start tells its length, and only for a long one
  * the system call in the sleeper's registers tells what it was.  Who ends such a wait is who had the lock, or who reads.
  */
@@ -31,6 +31,11 @@ enum { F_SETLKW = 7, F_OFD_SETLKW = 38 };
 #define S_IFSOCK 0140000
 #define FMODE_READ 1
 
+/* fs/userfaultfd.c */
+extern const void handle_userfault __ksym __weak;
+#define KW_USERFAULT_SIZE 4096 /* its code is no longer than that: 2 KiB in 6.18 */
+#define KW_USERFAULT_DEPTH 6   /* it calls schedule() itself */
+
 enum { KW_PEER_UNKNOWN, KW_PEER_WAKER, KW_PEER_NAMED };
 
 KW_RECORD(blocked);
@@ -44,7 +49,8 @@ struct kw_blocked_wait {
 	bool uncertain;    /* a futex that may be no lock */
 };
 
-/* Who has open what others are stuck at, by address of the pipe, of the socket at the other end, of the locked file. */
+/* Who has open what others are stuck at, by address of the pipe, of the socket at the other end, of the locked file, of the
+   address space whose faults it handles. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, KW_READERS_MAX);
@@ -187,6 +193,27 @@ static __always_inline u32 blocked_in_file(struct task_struct *task, enum kw_cal
 	return what;
 }
 
+/*
+ * A task that entered the kernel by an exception sleeps in a page fault: for a disk uninterruptibly, for a user-space
+ * handler in this function.  Faults of the kernel on behalf of a system call are not looked for: that would take a stack
+ * of every long sleep.
+ */
+static __always_inline u32 blocked_in_fault(struct task_struct *task, struct kw_blocked_wait *w)
+{
+	u64 frames[KW_USERFAULT_DEPTH] = {}, start = (u64)&handle_userfault;
+
+	if (!start || bpf_get_task_stack(task, frames, sizeof(frames), 0) <= 0)
+		return 0;
+#pragma unroll
+	for (int i = 0; i < KW_USERFAULT_DEPTH; i++) {
+		if (frames[i] - start < KW_USERFAULT_SIZE) {
+			w->object = (u64)BPF_CORE_READ(task, mm);
+			return KW_BLOCKED_FAULT;
+		}
+	}
+	return 0;
+}
+
 /* What the sleeping task waits for; 0: nothing of this kind. */
 static __noinline u32 blocked_what(struct task_struct *task, u32 state, struct kw_blocked_wait *w)
 {
@@ -200,6 +227,8 @@ static __noinline u32 blocked_what(struct task_struct *task, u32 state, struct k
 	if (state & __TASK_STOPPED)
 		return KW_BLOCKED_STOPPED;
 	kw_syscall_of(task, &call);
+	if (call.number == -1)
+		return blocked_in_fault(task, w);
 	kind = call.arm64 ? call_generic(call.number) : call_x86(call.number);
 	if (kind == KW_CALL_NONE)
 		return 0;
@@ -219,6 +248,8 @@ static __always_inline u32 blocked_reason(u32 what)
 		return KW_WAIT_STOPPED;
 	case KW_BLOCKED_TRACED:
 		return KW_WAIT_TRACED;
+	case KW_BLOCKED_FAULT:
+		return KW_WAIT_FAULT;
 	default:
 		return KW_WAIT_PEER;
 	}
@@ -236,6 +267,8 @@ static __always_inline u32 blocked_resource(u32 what)
 		return 0;
 	case KW_BLOCKED_TRACED:
 		return KW_RES_TRACE;
+	case KW_BLOCKED_FAULT:
+		return KW_RES_FAULT;
 	default:
 		return KW_RES_PEER;
 	}

@@ -86,17 +86,22 @@ struct cgroup_root {
 	u32 subsys_mask;
 };
 
-struct cgroup {
-	struct kernfs_node *kn;
-	struct cgroup_root *root;
-	int level;
-};
+struct cgroup;
 
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;
 	struct cgroup_subsys_state *parent;
 	struct list_head sibling;
 	struct list_head children;
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
+	struct cgroup_root *root;
+	int level;
+	int nr_descendants;
+	int max_descendants;
 };
 
 enum cgroup_subsys_id {
@@ -320,9 +325,30 @@ struct signal_struct {
 	struct rlimit rlim[16];
 };
 
-/* the first of enum rlimit_type; since 5.14 (21d1c5e386bc, "Reimplement RLIMIT_NPROC on top of ucounts") */
+struct user_namespace {
+	struct ucounts *ucounts; /* of who made it, in the namespace above */
+	long ucount_max[16];
+};
+
+/* rlimit: the first of enum rlimit_type; since 5.14 (21d1c5e386bc, "Reimplement RLIMIT_NPROC on top of ucounts") */
 struct ucounts {
+	struct user_namespace *ns;
+	atomic_long_t ucount[16];
 	atomic_long_t rlimit[4];
+};
+
+enum ucount_type { UCOUNT_INOTIFY_INSTANCES, UCOUNT_INOTIFY_WATCHES };
+
+struct idr {
+	unsigned int idr_next;
+};
+
+struct inotify_group_private_data {
+	struct idr idr;
+};
+
+struct fsnotify_group {
+	struct inotify_group_private_data inotify_data;
 };
 
 typedef struct {
@@ -683,6 +709,10 @@ struct socket {
 
 struct unix_sock {
 	struct sock *peer;
+};
+
+struct userfaultfd_ctx {
+	struct mm_struct *mm;
 };
 
 struct xfs_mount {

@@ -22,6 +22,10 @@ enum { RLIM_NPROC = 6, RLIM_NOFILE = 7 };
 #define ZOMBIES_LEAST 20
 #define ZOMBIES_TICKS 3
 #define CGROUPS_MAX 16384
+#define FULL_CGROUPS_MAX 256
+#define CGROUP_ROUNDS 4 /* the way up from each task's cgroup is only walked in every fourth round */
+#define NAMESPACES 4    /* users have limits in each namespace up to the first */
+#define FDS_LOOKED_AT 256
 #define PARENTS_MAX 1024
 
 KW_RECORD(limit);
@@ -34,6 +38,14 @@ struct {
 	__type(key, u64);
 	__type(value, u64);
 } fork_failures SEC(".maps");
+
+/* In which round a cgroup was last reported, by its address: many tasks have the same one above them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FULL_CGROUPS_MAX);
+	__type(key, u64);
+	__type(value, u64);
+} full_cgroups SEC(".maps");
 
 struct parent {
 	struct kw_party party;
@@ -216,6 +228,178 @@ static __always_inline void check_nproc(struct task_struct *task)
 		process_record(task, &limit);
 }
 
+/* ---- inotify ----------------------------------------------------------------------------------------------------- */
+
+struct inotify_held {
+	struct file **files; /* where to look */
+	u64 instances;
+	u64 watches; /* numbers are given out in turn (idr_alloc_cyclic() in inotify_add_to_idr()): at most so many */
+};
+
+/* Not on the stack: counters there keep the verifier from seeing that a loop's rounds are alike. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct inotify_held);
+} inotify_here SEC(".maps");
+
+/* bpf_loop() callback: one descriptor.  The name is all that tells such a file. */
+static int inotify_step(u32 i, void *data)
+{
+	u32 next, zero = 0;
+	struct inotify_held *held = bpf_map_lookup_elem(&inotify_here, &zero);
+	struct fsnotify_group *group;
+	struct file *file = NULL;
+	u64 name = 0;
+
+	if (!held)
+		return 1;
+	bpf_probe_read_kernel(&file, sizeof(file), &held->files[i]);
+	if (!file)
+		return 0;
+	bpf_probe_read_kernel(&name, sizeof(name), BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	if (__builtin_memcmp(&name, "inotify", sizeof(name)))
+		return 0;
+	group = BPF_CORE_READ(file, private_data);
+	next = BPF_CORE_READ(group, inotify_data.idr.idr_next);
+	held->instances++;
+	held->watches += next ? next - 1 : 0;
+	return 0;
+}
+
+/* What of it a process has, as far as its first descriptors show. */
+static __always_inline struct inotify_held *inotify_of(struct task_struct *task)
+{
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	u32 count = BPF_CORE_READ(table, max_fds), zero = 0;
+	struct inotify_held *held = bpf_map_lookup_elem(&inotify_here, &zero);
+
+	if (!held)
+		return NULL;
+	__builtin_memset(held, 0, sizeof(*held));
+	held->files = BPF_CORE_READ(table, fd);
+	if (held->files)
+		bpf_loop(count < FDS_LOOKED_AT ? count : FDS_LOOKED_AT, inotify_step, NULL, 0);
+	return held;
+}
+
+/* Of the walk below. */
+struct user {
+	struct ucounts *counts;
+	u64 type;
+	u64 used;
+	u64 max;
+};
+
+/* One namespace (inc_ucount() of kernel/ucount.c); 1 ends the walk: none further, or used >= max. */
+__noinline int user_level(struct user *w)
+{
+	struct ucounts *counts = w ? w->counts : NULL;
+	struct user_namespace *ns;
+
+	if (!w || !counts)
+		return 1;
+	ns = BPF_CORE_READ(counts, ns);
+	bpf_probe_read_kernel(&w->used, sizeof(w->used),
+			      (void *)counts + bpf_core_field_offset(counts->ucount) + w->type * sizeof(w->used));
+	bpf_probe_read_kernel(&w->max, sizeof(w->max),
+			      (void *)ns + bpf_core_field_offset(ns->ucount_max) + w->type * sizeof(w->max));
+	w->counts = BPF_CORE_READ(ns, ucounts);
+	return w->used >= w->max;
+}
+
+/* Whether a user may have no more of that type, in one of its namespaces. */
+static __always_inline bool user_is_full(struct ucounts *counts, u64 type, struct kw_limit *limit)
+{
+	struct user w = { .counts = counts, .type = type };
+
+#pragma clang loop unroll(full)
+	for (int i = 0; i < NAMESPACES; i++)
+		if (user_level(&w))
+			break;
+	limit->used = w.used;
+	limit->limit = w.max;
+	return w.max && w.used >= w.max; /* 0: forbidden on purpose */
+}
+
+static __noinline int inotify_full(struct task_struct *task, struct kw_limit *limit)
+{
+	struct inotify_held *held = inotify_of(task);
+
+	if (!limit || !held || !held->instances)
+		return 0;
+	limit->own = limit->what == KW_LIMIT_WATCHES ? held->watches : held->instances;
+	return process_record(task, limit);
+}
+
+static __always_inline void check_inotify(struct task_struct *task)
+{
+	const struct cred *cred = BPF_CORE_READ(task, real_cred);
+	struct kw_limit limit = { .what = KW_LIMIT_WATCHES };
+	struct ucounts *counts;
+
+	if (!bpf_core_field_exists(cred->ucounts) ||
+	    !bpf_core_enum_value_exists(enum ucount_type, UCOUNT_INOTIFY_WATCHES))
+		return;
+	counts = BPF_CORE_READ(cred, ucounts);
+	limit.uid = BPF_CORE_READ(cred, uid.val);
+	if (user_is_full(counts, bpf_core_enum_value(enum ucount_type, UCOUNT_INOTIFY_WATCHES), &limit))
+		inotify_full(task, &limit);
+	limit.what = KW_LIMIT_INSTANCES;
+	if (user_is_full(counts, bpf_core_enum_value(enum ucount_type, UCOUNT_INOTIFY_INSTANCES), &limit))
+		inotify_full(task, &limit);
+}
+
+/* ---- cgroups below a cgroup -------------------------------------------------------------------------------------- */
+
+static __noinline int cgroup_full(struct cgroup *cgroup, u64 used, u64 max, u64 round)
+{
+	struct kw_limit limit = { .what = KW_LIMIT_CGROUPS, .used = used, .limit = max };
+	u64 key = (u64)cgroup, *reported = bpf_map_lookup_elem(&full_cgroups, &key);
+	struct kw_party self = {};
+
+	if (reported && *reported == round)
+		return 0;
+	bpf_map_update_elem(&full_cgroups, &key, &round, BPF_ANY);
+	kw_cg_of_cgroup(cgroup, &self.cg);
+	return limit_record(&self, &limit, &self.cg);
+}
+
+/* Of the walk below. */
+struct up {
+	struct cgroup *cgroup;
+	u64 round;
+};
+
+/* One level: cgroup_check_hierarchy_limits() of kernel/cgroup/cgroup.c.  1 ends the walk. */
+__noinline int cgroup_level(struct up *w)
+{
+	struct cgroup *cgroup = w ? w->cgroup : NULL;
+	int used, max;
+
+	if (!w || !cgroup)
+		return 1;
+	used = BPF_CORE_READ(cgroup, nr_descendants);
+	max = BPF_CORE_READ(cgroup, max_descendants);
+	if (max > 0 && used >= max) /* 0: forbidden on purpose */
+		cgroup_full(cgroup, used, max, w->round);
+	w->cgroup = BPF_CORE_READ(cgroup, self.parent, cgroup);
+	return 0;
+}
+
+static __always_inline void check_cgroups(struct task_struct *task, u64 round)
+{
+	struct up w = { .cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp), .round = round };
+
+	if (round % CGROUP_ROUNDS)
+		return;
+#pragma clang loop unroll(full)
+	for (int i = 0; i < LEVELS; i++)
+		if (cgroup_level(&w))
+			break;
+}
+
 /* ---- unreaped children ------------------------------------------------------------------------------------------- */
 
 static __noinline int count_dead(struct task_struct *task)
@@ -282,5 +466,7 @@ int limits_of_tasks(struct bpf_iter__task *ctx)
 	check_fds(task);
 	check_maps(task);
 	check_nproc(task);
+	check_inotify(task);
+	check_cgroups(task, *round);
 	return 0;
 }

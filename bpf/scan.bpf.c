@@ -207,6 +207,9 @@ static __noinline int blocked_named(struct task_struct *task, struct kw_blocked_
 	case KW_BLOCKED_TRACED:
 		kw_party_of(BPF_CORE_READ(task, parent), ret);
 		break;
+	case KW_BLOCKED_FAULT:
+		reader_of(w->object, ret);
+		break;
 	}
 	w->p.holder_state = state;
 	w->p.peer_from = ret->pid ? KW_PEER_NAMED : KW_PEER_UNKNOWN;
@@ -240,6 +243,27 @@ static __always_inline void found(struct task_struct *task, u64 what)
 	bpf_map_update_elem(&kw_readers, &what, &holder, BPF_ANY);
 }
 
+/*
+ * Whose faults are handled through this file.  Only the file's name says that it is a userfaultfd: that is asked for
+ * what would be an address space somebody waits in.  The process itself may keep a copy of what it gave to its handler.
+ */
+static __always_inline void found_handler(struct task_struct *task, struct file *file)
+{
+	struct userfaultfd_ctx *ctx = BPF_CORE_READ(file, private_data);
+	u64 mm = (u64)BPF_CORE_READ(ctx, mm);
+	struct kw_party *known;
+	u64 name = 0;
+
+	if (!mm)
+		return;
+	known = bpf_map_lookup_elem(&kw_readers, &mm);
+	if (!known || (known->pid && (u64)BPF_CORE_READ(task, mm) == mm))
+		return;
+	bpf_probe_read_kernel(&name, sizeof(name), BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	if (!__builtin_memcmp(&name, "[userfaultfd]", sizeof(name)))
+		found(task, mm);
+}
+
 /* Whether this process has open what somebody waits at: a locked file, the other end of a pipe or socket. */
 static __noinline int scan_files(struct task_struct *task)
 {
@@ -257,6 +281,8 @@ static __noinline int scan_files(struct task_struct *task)
 		found(task, (u64)file);
 		if (BPF_CORE_READ(file, f_mode) & FMODE_READ)
 			found(task, (u64)BPF_CORE_READ(file, private_data));
+		if (bpf_core_type_exists(struct userfaultfd_ctx))
+			found_handler(task, file);
 	}
 	return 0;
 }

@@ -194,6 +194,21 @@ int collect_fd(const struct collect *c)
 	return c->ring ? ring_buffer__epoll_fd(c->ring) : -1;
 }
 
+/* The window of probes that are too dear to be attached all the time begins right after a tick. */
+static void window_open(struct collect *c)
+{
+	objects_window(c->objects, true);
+	c->window_end_ns = time_boot_ns() + config_ns(c->config, "probe.errors.window");
+}
+
+static void window_close_when_due(struct collect *c)
+{
+	if (!c->window_end_ns || (uint64_t)time_boot_ns() < c->window_end_ns)
+		return;
+	objects_window(c->objects, false);
+	c->window_end_ns = 0;
+}
+
 static bool tick_when_due(struct collect *c)
 {
 	uint64_t now = time_boot_ns(), period = config_ns(c->config, "collect.tick");
@@ -201,6 +216,8 @@ static bool tick_when_due(struct collect *c)
 	if (now < c->next_tick_ns)
 		return false;
 	tick_run(c);
+	if (c->objects)
+		window_open(c);
 	c->next_tick_ns += period;
 	now = time_boot_ns();
 	if (c->next_tick_ns <= now) /* slept, or too slow: no burst of ticks to catch up */
@@ -217,6 +234,8 @@ static int wait_step(struct collect *c, int64_t left_ns)
 
 	if (c->ring)
 		step = MIN(step, POLL_STEP_MS * NSEC_PER_MSEC);
+	if (c->window_end_ns)
+		step = MIN(step, (int64_t)(c->window_end_ns - time_boot_ns()));
 	if (step <= 0)
 		return 0;
 	if (c->ring) {
@@ -237,6 +256,7 @@ int collect_poll(struct collect *c, int timeout_ms)
 		int r;
 
 		ring_take(c, TURN_RECORDS);
+		window_close_when_due(c);
 		if (tick_when_due(c) || c->handed != before)
 			return MIN(c->handed - before, (uint64_t)INT32_MAX);
 		now = time_boot_ns();

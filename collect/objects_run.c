@@ -42,6 +42,7 @@ struct link_slot {
 	struct perfclock *clock; /* the clocks of the other CPUs, for a program that runs at each CPU's; else NULL */
 	unsigned int owner; /* first probe that lists it */
 	bool iterator;
+	bool windowed;
 };
 
 struct object_run {
@@ -303,6 +304,7 @@ static void fill_settings(const struct objects *o, struct kw_settings *s)
 	s->cpus = o->cpus;
 	s->irq_on = wanted(o, "irq");
 	s->nosched_on = wanted(o, "nosched");
+	s->errors_window_ns = config_ns(c, "probe.errors.window");
 	if (file_read_int(AT_FDCWD, "/proc/sys/vm/max_map_count", &maps) == 0)
 		s->max_map_count = maps;
 	s->runq_on = wanted(o, "runq");
@@ -420,6 +422,7 @@ static int choose_programs(struct objects *o, struct object_run *obj, struct att
 			.program = program,
 			.owner = h->probe,
 			.iterator = bpf_program__expected_attach_type(program) == BPF_TRACE_ITER,
+			.windowed = o->runs[h->probe].probe->windowed,
 		};
 	}
 	return obj->link_count ? 0 : -ENOENT;
@@ -904,7 +907,7 @@ void objects_probe_cost(const struct objects *o, unsigned int i, uint64_t *ret_r
 			struct bpf_prog_info info = { 0 };
 			unsigned int len = sizeof(info);
 
-			if (slot->owner != i || !slot->link ||
+			if (slot->owner != i || (!slot->link && !slot->windowed) ||
 			    bpf_obj_get_info_by_fd(bpf_program__fd(slot->program), &info, &len) < 0)
 				continue;
 			ns += info.run_time_ns;
@@ -927,6 +930,28 @@ void objects_measure_end(struct objects *o)
 	if (o->stats_fd >= 0)
 		close(o->stats_fd);
 	o->stats_fd = -1;
+}
+
+/* One that cannot be attached again, though it could be at first, is tried again in the next tick. */
+static void slot_window(struct link_slot *slot, bool open)
+{
+	if (!open) {
+		bpf_link__destroy(slot->link);
+		slot->link = NULL;
+	} else if (!slot->link) {
+		slot->link = bpf_program__attach(slot->program);
+	}
+}
+
+void objects_window(struct objects *o, bool open)
+{
+	for (unsigned int i = 0; i < o->object_count; i++) {
+		struct object_run *obj = &o->list[i];
+
+		for (unsigned int j = 0; j < obj->link_count; j++)
+			if (obj->links[j].windowed && !obj->links[j].iterator)
+				slot_window(&obj->links[j], open);
+	}
 }
 
 unsigned int objects_run_iterators(struct objects *o)

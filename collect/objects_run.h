@@ -113,6 +113,12 @@ void objects_probe_cost(const struct objects *o, unsigned int i, uint64_t *ret_r
 /* Whether a comma-separated setting such as collect.disabled names this. */
 bool setting_lists(const char *setting, const char *name);
 
+/*
+ * Attaches or detaches the programs of windowed probes.  They are attached when objects_start() returns, so that it is known
+ * whether they can be.
+ */
+void objects_window(struct objects *o, bool open);
+
 /* Runs every attached iterator program once to its end.  Number of those that ran. */
 unsigned int objects_run_iterators(struct objects *o);
 

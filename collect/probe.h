@@ -42,6 +42,7 @@ struct probe {
 	const char *cost;   /* hook, expected rate, ns a hit */
 	const char *causes; /* cause codes that need it, separated by commas */
 	const char *object; /* bpf/<object>.bpf.c; several probes may share one (hot hooks) */
+	bool windowed; /* attached for a short while in each tick only, but for iterators: objects_window() */
 	const struct attach_choice *attach; /* ends with hook NULL; NULL: the probe only reads maps or polls */
 	const uint16_t *kinds;              /* event kinds it emits, ends with 0 */
 	bool essential;      /* nothing has a name without it: never held back for what it costs */

@@ -10,9 +10,10 @@ static const uint16_t kinds[] = { KW_KIND_limit, KW_KIND_zombies, 0 };
 
 const struct probe probe_limits = {
 	.name = "limits",
-	.title = "Full limits of tasks, descriptors and mappings, and unreaped children",
-	.cost = "once a tick: 0.5 us a process",
-	.causes = "limit.pids,limit.pids.ancestor,limit.fds,limit.map_count,limit.rlimit,proc.zombies",
+	.title = "Full limits of tasks, descriptors, mappings, inotify and cgroups, and unreaped children",
+	.cost = "once a tick: 0.8 us a process",
+	.causes = "limit.pids,limit.pids.ancestor,limit.fds,limit.map_count,limit.rlimit,limit.inotify,limit.cgroups,"
+		  "proc.zombies",
 	.object = "limits",
 	.attach = hooks,
 	.kinds = kinds,

@@ -15,7 +15,7 @@ const struct probe probe_scan = {
 	.title = "Waits that are not over yet, looked for once a tick over all tasks",
 	.cost = "once a tick: 0.3 us a task, 4 us for each that waits",
 	.causes = "proc.hung,proc.frozen,fs.frozen,fs.remote_hang,lock.kernel,cpu.rt_starvation,lock.futex,"
-		  "lock.file,ipc.peer_slow,proc.stopped,proc.traced",
+		  "lock.file,ipc.peer_slow,proc.stopped,proc.traced,mem.fault_handler",
 	.object = "scan",
 	.attach = hooks,
 	.kinds = kinds,

@@ -94,7 +94,8 @@ enum kw_wait_reason {
 	KW_WAIT_PEER = 13,     /* a full pipe or local socket whose other end does not read */
 	KW_WAIT_STOPPED = 14,  /* by a stop signal */
 	KW_WAIT_TRACED = 15,   /* in a ptrace stop */
-	KW_WAIT_MAX = 16,
+	KW_WAIT_FAULT = 16,    /* a page fault, for the program that handles it in user space (userfaultfd) */
+	KW_WAIT_MAX = 17,
 };
 
 enum kw_resource {
@@ -108,7 +109,8 @@ enum kw_resource {
 	KW_RES_FILELOCK = 8,
 	KW_RES_PEER = 9, /* pipes and local sockets */
 	KW_RES_TRACE = 10,
-	KW_RES_MAX = 11,
+	KW_RES_FAULT = 11, /* pages that a program in user space provides */
+	KW_RES_MAX = 12,
 };
 
 /* Object of blame for the CPU: how the culprit was scheduled. */

@@ -30,6 +30,7 @@ struct kw_settings {
 	__u64 blocked_threshold_ns;
 	__u64 wakeup_threshold_ns;
 	__u64 profile_period_ns; /* between two samples of a CPU */
+	__u64 errors_window_ns;
 	__u64 max_map_count; /* vm.max_map_count when the programs were loaded */
 	/* probes that share a hot hook; the others are simply not loaded */
 	__u8 runq_on;

@@ -51,6 +51,7 @@
 #define FIELD_limit(m, t, u, x) FIELD(limit, m, t, u, x)
 #define FIELD_denied(m, t, u, x) FIELD(denied, m, t, u, x)
 #define FIELD_zombies(m, t, u, x) FIELD(zombies, m, t, u, x)
+#define FIELD_errors(m, t, u, x) FIELD(errors, m, t, u, x)
 #define FIELD_fsync(m, t, u, x) FIELD(fsync, m, t, u, x)
 #define FIELD_commit(m, t, u, x) FIELD(commit, m, t, u, x)
 #define FIELD_sync(m, t, u, x) FIELD(sync, m, t, u, x)
@@ -117,6 +118,7 @@ const char *kw_wait_reason_name(unsigned int reason)
 		[KW_WAIT_STOLEN] = "stolen",
 		[KW_WAIT_FUTEX] = "futex",     [KW_WAIT_FILELOCK] = "file_lock",  [KW_WAIT_PEER] = "peer",
 		[KW_WAIT_STOPPED] = "stopped", [KW_WAIT_TRACED] = "traced",
+		[KW_WAIT_FAULT] = "fault",
 	};
 	return name_at(names, KW_WAIT_MAX, reason);
 }
@@ -127,7 +129,7 @@ const char *kw_resource_name(unsigned int resource)
 		[KW_RES_CPU] = "cpu",       [KW_RES_BLOCK] = "block",     [KW_RES_LOCK] = "lock",
 		[KW_RES_MEMORY] = "memory", [KW_RES_FS] = "filesystem", [KW_RES_JOURNAL] = "journal",
 		[KW_RES_FUTEX] = "futex",   [KW_RES_FILELOCK] = "file_lock", [KW_RES_PEER] = "peer",
-		[KW_RES_TRACE] = "trace",
+		[KW_RES_TRACE] = "trace",   [KW_RES_FAULT] = "fault",
 	};
 	return name_at(names, KW_RES_MAX, resource);
 }

@@ -45,6 +45,7 @@
 #include "schema/ev_blocked.h"
 #include "schema/ev_limit.h"
 #include "schema/ev_denied.h"
+#include "schema/ev_errors.h"
 #include "schema/ev_zombies.h"
 #include "schema/ev_fsync.h"
 #include "schema/ev_commit.h"

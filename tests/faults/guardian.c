@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/swap.h>
 #include <unistd.h>
 
 #include "tests/faults/shared.h"
@@ -90,6 +91,17 @@ static void restore_bdi(const char *dir)
 	sandbox_write_file(path, "0");
 }
 
+/* A zram disk of ours that swap may be on. */
+static void remove_swap(const char *dev)
+{
+	char dir[288];
+
+	swapoff(dev);
+	snprintf(dir, sizeof(dir), "/sys/block/%.250s", dev + strlen("/dev/"));
+	write_in(dir, "reset", "1");
+	sandbox_write_file("/sys/class/zram-control/hot_remove", dev + strlen("/dev/zram"));
+}
+
 static void undo_one(const struct undo *u)
 {
 	switch (u->kind) {
@@ -105,6 +117,9 @@ static void undo_one(const struct undo *u)
 		break;
 	case UNDO_BDI:
 		restore_bdi(u->path);
+		break;
+	case UNDO_SWAP:
+		remove_swap(u->path);
 		break;
 	case UNDO_FREEZE:
 		break;

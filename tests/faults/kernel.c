@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/klog.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +28,8 @@ struct failure {
 	const char *impatient; /* value for it; NULL: nothing to change */
 	int seconds;
 	bool host; /* it hits no container */
+	const char *culprit; /* NULL: the kernel */
+	void (*act)(void);   /* in a process of its own; NULL: what the module does */
 };
 
 struct kernel_state {
@@ -68,8 +71,11 @@ static void fail_inside(struct sandbox *sb, void *arg)
 	}
 	snprintf(text, sizeof(text), "%s %d", f->kind, f->seconds);
 	pid = fork(); /* an oops ends who meets it */
-	if (pid == 0)
-		_exit(sandbox_write_file(DOOR, text) < 0);
+	if (pid == 0) {
+		if (f->act)
+			f->act();
+		_exit(!f->act && sandbox_write_file(DOOR, text) < 0);
+	}
 	while (!st->done && sandbox_phase(sb) < PHASE_STOP)
 		nap_ns(50 * MS);
 }
@@ -88,7 +94,7 @@ static int kernel_setup(struct sandbox *sb, const struct failure *f)
 		return r;
 	st->failure = f;
 	st->requests.work_ns = sandbox_random(sb, 2, 6) * MS;
-	snprintf(sb->culprit_what, sizeof(sb->culprit_what), "kernel:");
+	snprintf(sb->culprit_what, sizeof(sb->culprit_what), "%s", f->culprit ? f->culprit : "kernel:");
 	facts_int(&sb->params, "seconds", f->seconds);
 	r = sandbox_spawn(sb, sb->victim, fail_inside, (void *)f);
 	sb->culprit = NULL;
@@ -165,3 +171,106 @@ KERNEL_FAULT(kernel_oops, "kernel.oops", "a system call follows a bad pointer", 
 	     .seconds = 1);
 KERNEL_FAULT(kernel_warning, "kernel.oops", "the kernel finds an assumption of its own violated", 3, .kind = "warning",
 	     .words = "asked to warn", .seconds = 1);
+KERNEL_FAULT(alloc_fail, "mem.alloc_fail", "a system call wants more memory in large pieces than there is", 4,
+	     .kind = "alloc", .words = "page allocation failure", .seconds = 1, .culprit = "memory");
+
+/* The kernel takes the page for broken, and whoever touches it afterwards is killed. */
+static void touch_poison(void)
+{
+	char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (p == MAP_FAILED || madvise(p, 4096, MADV_HWPOISON) < 0)
+		return;
+	*(volatile char *)p = 1;
+}
+
+KERNEL_FAULT(hw_memory, "hw.memory", "a page of a process turns out to be broken", 4, .act = touch_poison,
+	     .kind = "", .words = "Memory failure", .seconds = 1, .culprit = "memory");
+
+/* A disk of scsi_debug, which has one bad sector (OPT_MEDIUM_ERR_ADDR of drivers/scsi/scsi_debug.c). */
+static void read_bad_sector(void)
+{
+	AUTO_FREE void *buf = aligned_alloc(4096, 4096);
+	char path[64], model[32];
+
+	for (char disk = 'a'; disk <= 'd' && buf; disk++) {
+		AUTO_FCLOSE FILE *f = NULL;
+		AUTO_CLOSE int fd = -1;
+
+		snprintf(path, sizeof(path), "/sys/block/sd%c/device/model", disk);
+		f = fopen(path, "re");
+		if (!f || !fgets(model, sizeof(model), f) || strncmp(model, "scsi_debug", 10) != 0)
+			continue;
+		snprintf(path, sizeof(path), "/dev/sd%c", disk);
+		fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+		for (int i = 0; fd >= 0 && i < 3; i++)
+			if (pread(fd, buf, 4096, (off_t)0x1234 / 8 * 4096) < 0)
+				nap_ns(200 * MS);
+	}
+}
+
+KERNEL_FAULT(hw_disk, "hw.disk", "a disk has a sector that cannot be read", 4, .act = read_bad_sector, .kind = "",
+	     .words = "critical medium error", .seconds = 1, .culprit = "disk");
+
+/* ---- a lock that is spun for ------------------------------------------------------------------------------------- */
+
+static void spinner(struct sandbox *sb, void *arg)
+{
+	struct kernel_state *st = arg;
+	AUTO_CLOSE int fd = open(DOOR, O_RDONLY | O_CLOEXEC);
+	enum phase phase;
+	char byte;
+
+	while (fd >= 0 && (phase = sandbox_phase(sb)) < PHASE_STOP) {
+		int64_t began = clock_ns();
+
+		if (pread(fd, &byte, 1, 0) < 0)
+			return;
+		tally_add(st->tally, phase, sandbox_phase(sb), clock_ns() - began);
+		nap_ns(20 * MS);
+	}
+}
+
+static void spin_holder(struct sandbox *sb, void *arg)
+{
+	(void)arg;
+	while (sandbox_phase(sb) < PHASE_AFTER) {
+		if (sandbox_phase(sb) == PHASE_FAULT)
+			sandbox_write_file(DOOR, "spin 1");
+		nap_ns(300 * MS);
+	}
+}
+
+static int spin_setup(struct sandbox *sb)
+{
+	struct kernel_state *st = sb->state;
+	int r;
+
+	if (access(DOOR, R_OK | W_OK) < 0)
+		return sandbox_fail(sb, -EOPNOTSUPP, "there is no %s: only guests have it", DOOR);
+	r = sandbox_parties(sb);
+	if (r == 0)
+		r = sandbox_spawn(sb, sb->culprit, spin_holder, st);
+	if (r > 0)
+		r = sandbox_spawn(sb, sb->victim, spinner, st);
+	sb->culprit = NULL; /* such a lock does not say who has it */
+	return r < 0 ? r : 0;
+}
+
+static int spin_proof(struct sandbox *sb)
+{
+	struct kernel_state *st = sb->state;
+
+	facts_tally(&sb->proof, "spin", st->tally);
+	return st->tally[PHASE_FAULT].max_ns > 300 * (uint64_t)MS ? 0 : -ENODATA;
+}
+
+const struct fault fault_lock_spin = {
+	.name = "lock_spin",
+	.cause = "lock.spin",
+	.text = "A container spins for a kernel lock that another one holds for a second at a time.",
+	.probes = "lock",
+	.needs = NEEDS,
+	.setup = spin_setup,
+	.proof = spin_proof,
+};

@@ -5,7 +5,7 @@
 
 #include "tests/faults/sandbox.h"
 
-enum undo_kind { UNDO_RMDIR, UNDO_CGROUP, UNDO_MOUNT, UNDO_FREEZE, UNDO_BDI };
+enum undo_kind { UNDO_RMDIR, UNDO_CGROUP, UNDO_MOUNT, UNDO_FREEZE, UNDO_BDI, UNDO_SWAP };
 
 struct undo {
 	enum undo_kind kind;

@@ -6,6 +6,8 @@
  */
 #include "tests/unit/unit.h"
 
+#include <errno.h>
+
 #include "aggregate/aggregate.h" /* what the made-up host writes through */
 #include "analyze/analyzer.h"
 #include "tests/synth/story.h"
@@ -112,6 +114,15 @@ static void traced(struct synth *s, enum variant v, int second)
 		blocked(s, CULPRIT, KW_BLOCKED_TRACED, KW_WAIT_TRACED, KW_RES_TRACE);
 	else if (v == ALIKE) /* two tools in a pipe, one slower than the other */
 		blocked(s, VICTIM, KW_BLOCKED_SOCKET, KW_WAIT_PEER, KW_RES_PEER);
+}
+
+static void fault_handler(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	if (v == FAULT)
+		blocked(s, CULPRIT, KW_BLOCKED_FAULT, KW_WAIT_FAULT, KW_RES_FAULT);
+	else if (v == ALIKE)
+		blocked(s, CULPRIT, KW_BLOCKED_FUTEX, KW_WAIT_FUTEX, KW_RES_FUTEX);
 }
 
 static void signal_to(struct synth *s, int sender, uint32_t number, int code, int64_t at_ns)
@@ -255,6 +266,51 @@ static void limit_rlimit(struct synth *s, enum variant v, int second)
 	}
 }
 
+static void inotify(struct synth *s, int container, uint64_t own)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_limit, container, SYNTH_NOBODY, 900 * MS, 0);
+
+	*(struct kw_limit *)synth_payload(e) = (struct kw_limit){ .used = 8192, .limit = 8192, .what = KW_LIMIT_WATCHES,
+								  .own = own };
+	synth_send(s, e);
+}
+
+static void limit_inotify(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	if (v == ALIKE)
+		limit(s, SYNTH_NOBODY, KW_LIMIT_FDS, 1024, 1024);
+	if (v != FAULT)
+		return;
+	inotify(s, VICTIM, 12);
+	inotify(s, CULPRIT, 8180);
+}
+
+static void limit_cgroups(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	synth_usage(s, VICTIM)->pids = 50;
+	if (v != MISSING)
+		limit(s, VICTIM, v == ALIKE ? KW_LIMIT_PIDS : KW_LIMIT_CGROUPS, 50, 50);
+}
+
+/* A loop over a closed descriptor; or a compiler that looks for headers in all places. */
+static void errors(struct synth *s, enum variant v, int second)
+{
+	struct kw_event *e;
+
+	(void)second;
+	if (v == MISSING)
+		return;
+	e = synth_event(s, KW_KIND_errors, VICTIM, SYNTH_NOBODY, 900 * MS, 0);
+	e->error = v == ALIKE ? ENOENT : EBADF;
+	*(struct kw_errors *)synth_payload(e) = (struct kw_errors){
+		.count = 125, .calls = v == ALIKE ? 250 : 130, .window_ns = 25 * MS, .rate = 5000, .syscall = 0, .call = "read"
+	};
+	snprintf(((struct kw_errors *)synth_payload(e))->errno_name, 24, "%s", v == ALIKE ? "ENOENT" : "EBADF");
+	synth_send(s, e);
+}
+
 static void pod(struct synth *s)
 {
 	synth_container(s, "pod");
@@ -297,6 +353,11 @@ static const struct story stories[] = {
 	{ "proc.denied", denied, "signal", "/test/web", NULL, "critical", "confirmed", "proc.crash", "possible" },
 	{ "proc.zombies", zombies, "limits", "/test/web", NULL, "info", "confirmed", NULL, NULL },
 	{ "proc.hung", hung, "scan", NULL, NULL, "critical", "probable", "lock.kernel", NULL },
+	{ "mem.fault_handler", fault_handler, "blocked", "/test/batch", "provides its pages", "warning", "confirmed",
+	  "lock.futex", NULL },
+	{ "limit.inotify", limit_inotify, "limits", "/test/batch", "8180", "warning", "confirmed", "limit.fds", NULL },
+	{ "limit.cgroups", limit_cgroups, "limits", "/test/web", NULL, "warning", "confirmed", "limit.pids", NULL },
+	{ "proc.errors", errors, "errors", "/test/web", "EBADF", "info", "confirmed", NULL, NULL },
 	{ "limit.pids", limit_pids, "limits", "/test/web", NULL, "warning", "confirmed", "limit.pids.ancestor", NULL },
 	{ "limit.fds", limit_fds, "limits", "/test/web", NULL, "warning", "probable", "limit.rlimit", NULL },
 	{ "limit.map_count", limit_maps, "limits", "/test/web", NULL, "warning", "probable", "limit.fds", NULL },

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "collect/probe.h"
+#include "collect/syscalls.h"
+
+static const struct attach_choice hooks[] = {
+	{ "exit", "call_left", true, "storms of failing system calls" },
+	{ "tick", "errors_of_tick", true, "storms of failing system calls" },
+	{ 0 },
+};
+
+static const uint16_t kinds[] = { KW_KIND_errors, 0 };
+
+static int refine(const struct kernel *kernel, struct kw_event *event, void *payload, const uint64_t *stack,
+		  const uint64_t *peer_stack)
+{
+	struct kw_errors *p = payload;
+	const char *call = syscall_name(p->syscall), *error = strerrorname_np(event->error);
+
+	(void)kernel;
+	(void)stack;
+	(void)peer_stack;
+	if (call)
+		snprintf(p->call, sizeof(p->call), "%s", call);
+	else
+		snprintf(p->call, sizeof(p->call), "call %lld", (long long)p->syscall);
+	if (error)
+		snprintf(p->errno_name, sizeof(p->errno_name), "%s", error);
+	else
+		snprintf(p->errno_name, sizeof(p->errno_name), "error %d", event->error);
+	return 0;
+}
+
+const struct probe probe_errors = {
+	.name = "errors",
+	.title = "Failing system calls by call and error, counted in a short window of each tick",
+	.cost = "sys_exit, for 25 ms of each second only: 0.1 us a call and the slow way out of the kernel",
+	.causes = "proc.errors",
+	.object = "errors",
+	.windowed = true,
+	.attach = hooks,
+	.kinds = kinds,
+	.refine = refine,
+};
