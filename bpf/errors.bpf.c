@@ -3,7 +3,7 @@
  * Failing system calls, by container, call and error.
  *
  * A program at the end of every system call costs each of them, and the mere presence of one sends all calls through
- * the slow way out of the kernel.  So the collector attaches this one for some milliseconds of each tick only
+ * the slow way out of the kernel (36 ns).  So the collector attaches this one for some milliseconds of each tick only
  * (probe.errors.window): a storm of errors shows in any window, and nothing else is looked for.  Counts become records
  * at the next tick, when the window is long closed.
  */
@@ -14,7 +14,9 @@ char LICENSE[] SEC("license") = "GPL";
 struct bpf_map; /* opaque to us; the first argument of callbacks */
 
 #define CALLS_MAX 4096
-#define ERRORS_LEAST 200 /* a second */
+#define ERRORS_LEAST 200 /* a second... */
+#define COUNT_LEAST 4    /* ...and in a window */
+#define CALLS_STEP 16    /* of a CPU's calls one in so many is counted, for all */
 #define MAX_ERRNO 133    /* EHWPOISON; beyond are those that user space never sees (ERESTARTSYS) */
 /* include/uapi/asm-generic/errno.h */
 enum { EINTR = 4, EAGAIN = 11, ETIMEDOUT = 110, EALREADY = 114, EINPROGRESS = 115 };
@@ -41,7 +43,7 @@ struct {
 	__type(value, struct call_count);
 } call_counts SEC(".maps");
 
-/* First and last call of the window. */
+/* First and last failure in the window. */
 struct window {
 	u64 first_ns;
 	u64 last_ns;
@@ -54,6 +56,14 @@ struct {
 	__type(value, struct window);
 } windows SEC(".maps");
 
+/* [0]: calls of this CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} cpu_calls SEC(".maps");
+
 static __always_inline struct window *window_here(void)
 {
 	u32 zero = 0;
@@ -61,9 +71,9 @@ static __always_inline struct window *window_here(void)
 	return bpf_map_lookup_elem(&windows, &zero);
 }
 
-static __noinline int call_is_new(const struct call_key *key)
+static __noinline int call_is_new(const struct call_key *key, u64 count)
 {
-	struct call_count fresh = { .count = 1 };
+	struct call_count fresh = { .count = count };
 
 	if (!key)
 		return 0;
@@ -73,14 +83,14 @@ static __noinline int call_is_new(const struct call_key *key)
 	return 0;
 }
 
-static __always_inline void call_add(const struct call_key *key)
+static __always_inline void call_add(const struct call_key *key, u64 count)
 {
 	struct call_count *known = bpf_map_lookup_elem(&call_counts, key);
 
 	if (known)
-		__sync_fetch_and_add(&known->count, 1);
+		__sync_fetch_and_add(&known->count, count);
 	else
-		call_is_new(key);
+		call_is_new(key, count);
 }
 
 static __always_inline bool asks_again(u32 error)
@@ -88,27 +98,38 @@ static __always_inline bool asks_again(u32 error)
 	return error == EAGAIN || error == EINTR || error == EINPROGRESS || error == EALREADY || error == ETIMEDOUT;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(call_left, struct pt_regs *regs, long ret)
+static __noinline int call_failed(struct task_struct *task, u32 error)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct call_key key = { .set = (u64)task->cgroups };
+	struct call_key key = { .set = (u64)task->cgroups, .error = error };
 	struct window *w = window_here();
 	struct kw_syscall call = {};
 	u64 now = bpf_ktime_get_ns();
 
-	if (!w || kw_is_off())
+	if (!w || kw_is_own(task->tgid))
 		return 0;
 	if (!w->first_ns)
 		w->first_ns = now;
 	w->last_ns = now;
-	call_add(&key);
-	if (ret >= 0 || ret < -MAX_ERRNO || asks_again(-ret) || kw_is_own(task->tgid))
-		return 0;
 	kw_syscall_of(task, &call);
 	key.number = call.number;
-	key.error = -ret;
-	call_add(&key);
+	call_add(&key, 1);
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(call_left, struct pt_regs *regs, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct call_key every = { .set = (u64)task->cgroups };
+	u32 zero = 0;
+	u64 *calls = bpf_map_lookup_elem(&cpu_calls, &zero);
+
+	if (!calls || kw_is_off())
+		return 0;
+	if (++*calls % CALLS_STEP == 0)
+		call_add(&every, CALLS_STEP);
+	if (ret < 0 && ret >= -MAX_ERRNO && !asks_again(-ret))
+		call_failed(task, -ret);
 	return 0;
 }
 
@@ -129,7 +150,7 @@ static __noinline int errors_record(const struct call_key *key, struct call_coun
 	r->e.subject = count->first;
 	r->e.error = key->error;
 	r->p.count = count->count;
-	r->p.calls = calls ? calls->count : 0;
+	r->p.calls = calls && calls->count > count->count ? calls->count : count->count;
 	r->p.window_ns = window_ns;
 	r->p.rate = rate;
 	r->p.syscall = key->number;
@@ -143,7 +164,7 @@ static long tell(struct bpf_map *map, struct call_key *key, struct call_count *c
 	struct window *w = window_here();
 	u64 window_ns, rate;
 
-	if (!w || !key->error)
+	if (!w || !key->error || count->count < COUNT_LEAST)
 		return 0;
 	/* The collector may have been late to close it. */
 	window_ns = w->last_ns - w->first_ns;

@@ -36,7 +36,7 @@ static int refine(const struct kernel *kernel, struct kw_event *event, void *pay
 const struct probe probe_errors = {
 	.name = "errors",
 	.title = "Failing system calls by call and error, counted in a short window of each tick",
-	.cost = "sys_exit, for 25 ms of each second only: 0.1 us a call and the slow way out of the kernel",
+	.cost = "sys_exit, for 10 ms of each second only: 20 ns a call, and the slow way out of the kernel",
 	.causes = "proc.errors",
 	.object = "errors",
 	.windowed = true,

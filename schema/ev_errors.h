@@ -24,7 +24,7 @@ _Static_assert(sizeof(struct kw_errors) == 88, "kw_errors");
 /* F(member, type, unit, meaning) */
 #define KW_FIELDS_errors(F) \
 	F(count, U64, COUNT, "failed in the window") \
-	F(calls, U64, COUNT, "all system calls of the container in the window") \
+	F(calls, U64, COUNT, "all system calls of the container in the window, about") \
 	F(window_ns, U64, NS, "length of the window, at least") \
 	F(rate, U64, COUNT, "failed a second, at that pace") \
 	F(syscall, S64, NONE, "number of the system call") \
