@@ -642,7 +642,7 @@ static void judge_hook(const struct objects *o, const struct hook *h, struct pro
 	const struct link_slot *slot = find_link(o, h);
 	const struct attach_choice *first = h->choice[0];
 
-	if (slot && slot->link) {
+	if (slot && (slot->link || slot->windowed)) { /* a windowed one was attached when it was loaded */
 		add_attach(run, bpf_program__section_name(slot->program));
 		if (h->current > 0 && h->choice[h->current]->lost)
 			lose(run, h, h->choice[h->current]->lost);
@@ -719,6 +719,7 @@ static void drop_needless(struct objects *o)
 			if (program_needed(o, obj, bpf_program__name(obj->links[j].program)))
 				continue;
 			slot_detach(&obj->links[j]);
+			obj->links[j].windowed = false;
 		}
 	}
 }
@@ -936,8 +937,7 @@ void objects_measure_end(struct objects *o)
 static void slot_window(struct link_slot *slot, bool open)
 {
 	if (!open) {
-		bpf_link__destroy(slot->link);
-		slot->link = NULL;
+		slot_detach(slot);
 	} else if (!slot->link) {
 		slot->link = bpf_program__attach(slot->program);
 	}
