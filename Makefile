@@ -119,7 +119,7 @@ $(BUILD)/gen/syscalls.inc:
 	$(Q)echo '#include <asm/unistd.h>' | $(CC) -E -dM - | \
 		sed -n 's/^#define __NR_\([a-z0-9_]*\) \([0-9]*\)$$/[\2] = "\1",/p' | LC_ALL=C sort >$@
 $(BUILD)/obj/collect/syscalls.o: $(BUILD)/gen/syscalls.inc
-$(BUILD)/obj/collect/syscalls.o: EXTRA_CFLAGS = -I$(BUILD)
+$(BUILD)/obj/collect/syscalls.o: EXTRA_CFLAGS = -I$(BUILD)/gen
 
 $(BUILD)/obj/tests/faults/%.o: EXTRA_CFLAGS = $(FUSE_CFLAGS)
 

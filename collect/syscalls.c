@@ -5,7 +5,7 @@
 
 /* One line for each __NR_ that the C library's headers define. */
 static const char *const names[] = {
-#include "gen/syscalls.inc"
+#include "syscalls.inc"
 };
 
 const char *syscall_name(int64_t number)
