@@ -52,7 +52,7 @@ OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
 MAIN_OBJ := $(MAIN:%.c=$(BUILD)/obj/%.o)
 LIBS := $(foreach f,$(FOLDERS),$(if $(wildcard $(f)/*.c),$(BUILD)/lib$(f).a))
 BPF_OBJS := $(BPF_SRCS:bpf/%.bpf.c=$(BUILD)/bpf/%.bpf.o)
-EMBED_OBJS := $(BUILD)/gen/embed.o $(BUILD)/gen/bpf_objects.o
+EMBED_OBJS := $(BUILD)/gen/embed.o $(BUILD)/gen/bpf_objects.o $(BUILD)/gen/syscalls.o
 UNIT_BINS := $(UNIT_SRCS:%.c=$(BUILD)/%)
 FUZZ_BINS := $(FUZZ_SRCS:%.c=$(BUILD)/%)
 BPFTEST_BINS := $(BPFTEST_SRCS:%.c=$(BUILD)/%)
@@ -113,13 +113,15 @@ $(BUILD)/gen/bpf.list: FORCE
 $(BUILD)/gen/sources.list: FORCE
 	$(call text_file,$@,$(SRCS))
 
-# Names of system calls, as the C library numbers them for this machine.
-$(BUILD)/gen/syscalls.inc:
+# Names of system calls, as the C library numbers them for this machine (collect/syscalls.h).
+$(BUILD)/gen/syscalls.c:
 	@mkdir -p $(@D)
-	$(Q)echo '#include <asm/unistd.h>' | $(CC) -E -dM - | \
-		sed -n 's/^#define __NR_\([a-z0-9_]*\) \([0-9]*\)$$/[\2] = "\1",/p' | LC_ALL=C sort >$@
-$(BUILD)/obj/collect/syscalls.o: $(BUILD)/gen/syscalls.inc
-$(BUILD)/obj/collect/syscalls.o: EXTRA_CFLAGS = -I$(BUILD)/gen
+	$(Q){ echo '#include "collect/syscalls.h"'; echo 'const char *const syscall_names[] = {'; \
+		echo '#include <asm/unistd.h>' | $(CC) -E -dM - | \
+		sed -n 's/^#define __NR_\([a-z0-9_]*\) \([0-9]*\)$$/[\2] = "\1",/p' | LC_ALL=C sort; echo '};'; \
+		echo 'const unsigned int syscall_names_count = sizeof(syscall_names) / sizeof(syscall_names[0]);'; } >$@
+$(BUILD)/gen/syscalls.o: $(BUILD)/gen/syscalls.c collect/syscalls.h
+	$(Q)$(CC) $(KWHY_CFLAGS) -c -o $@ $<
 
 $(BUILD)/obj/tests/faults/%.o: EXTRA_CFLAGS = $(FUSE_CFLAGS)
 
@@ -172,7 +174,7 @@ TEST_USES := $(if $(UNIT_SRCS)$(FUZZ_SRCS),\
 	$(shell grep -o '^\#include "[a-z]*/' $(UNIT_SRCS) $(FUZZ_SRCS) /dev/null | sed 's|:.*"|:|; s|/$$||' | sort -u))
 test_folders = $(sort base schema $(foreach f,$(FOLDERS),$(if $(filter $(1):$(f),$(TEST_USES)),$(BELOW_$(f)))))
 test_libs = $(filter $(foreach f,$(test_folders),$(BUILD)/lib$(f).a),$(LIBS)) \
-	$(BUILD)/gen/embed.o $(if $(filter collect,$(test_folders)),$(BUILD)/gen/bpf_objects.o)
+	$(BUILD)/gen/embed.o $(if $(filter collect,$(test_folders)),$(BUILD)/gen/bpf_objects.o $(BUILD)/gen/syscalls.o)
 
 # What tests share, as an archive: only those that use a file of it need what that file needs.
 $(BUILD)/libunit.a: $(UNIT_SUPPORT:%.c=$(BUILD)/obj/%.o)
