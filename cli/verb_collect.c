@@ -14,6 +14,7 @@
 #include "base/fileutil.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/confine.h"
 #include "cli/privilege.h"
 #include "cli/signals.h"
 #include "cli/switch.h"
@@ -236,11 +237,14 @@ int verb_collect(struct cli *cli)
 	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, 0 };
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
 	AUTO_CLOSE int signals = signals_open(ends);
+	struct confine *confine = NULL;
 	struct collector c = { 0 };
 	gid_t gid;
 	int code;
 
 	log_set_stage("collect");
+	if (!cli->supervised)
+		confine = confine_self(cli->config);
 	if (cli->supervised && privilege_die_with_parent(0))
 		log_warning("this process will outlive its parent");
 	code = open_store(cli, &c, &gid);
@@ -258,5 +262,6 @@ int verb_collect(struct cli *cli)
 	if (c.capture && capture_close(c.capture))
 		log_warning("the end of the capture file could not be written");
 	aggregate_free(c.aggregate);
+	confine_leave(confine);
 	return code;
 }

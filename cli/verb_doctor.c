@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/timeutil.h"
 #include "cli/cli.h"
+#include "cli/confine.h"
 #include "cli/privilege.h"
 #include "cli/term.h"
 #include "collect/collect.h"
@@ -119,6 +120,22 @@ static void check_account(struct checks *c, const char *name)
 		 name);
 }
 
+/* Tried and undone at once. */
+static void check_confine(struct checks *c, const struct config *config)
+{
+	struct doctor_check *check = add(c, DOCTOR_PASS, "own limits");
+	AUTO(strbuf) struct strbuf said = STRBUF_INIT;
+	struct confine *confine = NULL;
+
+	if (confine_enter(config, &confine, &said) <= 0) {
+		check->result = DOCTOR_WARN;
+		snprintf(check->fix, sizeof(check->fix),
+			 "start it as a service of its own (CPUQuota, MemoryMax), or as root where cgroups can be made");
+	}
+	snprintf(check->text, sizeof(check->text), "%.255s", strbuf_str(&said));
+	confine_leave(confine);
+}
+
 static const char *const words[] = { [DOCTOR_PASS] = "PASS", [DOCTOR_WARN] = "WARN", [DOCTOR_FAIL] = "FAIL" };
 
 static void print_text(const struct checks *c)
@@ -165,6 +182,7 @@ int verb_doctor(struct cli *cli)
 	c.count = collect_doctor(c.list, CHECKS_MAX - 8);
 	check_state(&c, cli->state);
 	check_listen(&c, cli->listen);
+	check_confine(&c, cli->config);
 	check_account(&c, config_string(cli->config, "serve.user"));
 	if (cli->json)
 		print_json(&c);

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/timeutil.h"
 #include "cli/cli.h"
+#include "cli/confine.h"
 #include "cli/probe_ready.h"
 #include "cli/signals.h"
 #include "web/listen.h"
@@ -259,10 +260,12 @@ int verb_up(struct cli *cli)
 		.signals = signals_open(wanted),
 		.children = { [SERVE] = { .verb = "serve" }, [COLLECT] = { .verb = "collect" } },
 	};
+	struct confine *confine;
 	int code = open_listen(&u), r;
 
 	if (code)
 		return code;
+	confine = confine_self(cli->config);
 	r = dir_make(cli->state, 0755);
 	if (r) {
 		log_error("cannot make %s: %s", cli->state, strerror(-r));
@@ -275,6 +278,7 @@ int verb_up(struct cli *cli)
 		code = supervise(&u);
 	stop_half(&u, &u.children[COLLECT]);
 	stop_half(&u, &u.children[SERVE]);
+	confine_leave(confine);
 	close(u.listen_fd);
 	if (u.listen.addr.ss_family == AF_UNIX)
 		unlink(((struct sockaddr_un *)&u.listen.addr)->sun_path);

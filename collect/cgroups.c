@@ -14,6 +14,7 @@
 #include "schema/kinds.h"
 
 #define DEPTH_MAX 64
+#define OWN_MAX 4
 #define UNKNOWN_MAX 8192 /* ids that could not be resolved, remembered so as not to ask again at once */
 #define UNKNOWN_RETRY_NS (10 * NSEC_PER_SEC)
 #define RESCAN_NS (30 * NSEC_PER_SEC)
@@ -65,6 +66,8 @@ struct cgroups {
 	void *emit_ctx;
 	struct cgroup_hierarchy hierarchies[CGROUP_HIERARCHIES_MAX];
 	unsigned int hierarchy_count;
+	char *own[OWN_MAX]; /* paths of the cgroups that kwhy made for itself */
+	unsigned int own_count;
 	struct hashmap *table; /* cgroup_key -> cgroup_entry */
 	struct hashmap *unknown; /* cgroup_key -> struct unknown */
 	struct look_queue looks[LOOKS];
@@ -125,6 +128,15 @@ static void set_controllers(const struct cgroups *c, unsigned int hierarchy, str
 		memcpy(p->controllers, c->hierarchies[slot].controllers, sizeof(p->controllers));
 }
 
+/* kwhy is part of the host, not a container beside others. */
+static bool is_own(const struct cgroups *c, const char *path)
+{
+	for (unsigned int i = 0; i < c->own_count; i++)
+		if (!strcmp(c->own[i], path))
+			return true;
+	return false;
+}
+
 /* Innermost parts tell what a cgroup is, so a path that is too long loses its beginning. */
 static void set_path(struct kw_cgroup *p, const char *path)
 {
@@ -153,7 +165,7 @@ static void announce(struct cgroups *c, const struct cgroup_entry *e, uint32_t o
 	else
 		r.e.subject.cg.v2 = e->id;
 	set_controllers(c, hierarchy, &r.p);
-	set_path(&r.p, e->path);
+	set_path(&r.p, is_own(c, e->path) ? "/" : e->path);
 	c->emit(c->emit_ctx, &r.e);
 }
 
@@ -480,6 +492,25 @@ void cgroups_ensure(struct cgroups *c, const struct kw_cg *cg, uint64_t now_ns)
 
 /* ---- life and reading -------------------------------------------------------------------------------------------- */
 
+/* Those that kwhy made for itself and is in: lines NUMBER:CONTROLLERS:PATH. */
+static void find_own(struct cgroups *c, const char *self)
+{
+	while (*self && c->own_count < OWN_MAX) {
+		size_t len = strcspn(self, "\n");
+		char line[PATH_MAX + 256];
+		const char *path, *name;
+
+		snprintf(line, sizeof(line), "%.*s", (int)len, self);
+		self += len + (self[len] == '\n');
+		path = strchr(line, ':');
+		path = path ? strchr(path + 1, ':') : NULL;
+		name = path ? strrchr(path, '/') : NULL;
+		if (name && !strncmp(name + 1, CGROUP_OWN_PREFIX, strlen(CGROUP_OWN_PREFIX)))
+			c->own[c->own_count] = strdup(path + 1);
+		c->own_count += c->own[c->own_count] != NULL;
+	}
+}
+
 static int read_hierarchies(struct cgroups *c)
 {
 	AUTO_FREE char *mountinfo = NULL;
@@ -496,6 +527,7 @@ static int read_hierarchies(struct cgroups *c)
 	if (r < 0)
 		return r;
 	c->hierarchy_count = cgroup_hierarchies_parse(mountinfo, self, c->hierarchies, CGROUP_HIERARCHIES_MAX);
+	find_own(c, self);
 	return c->hierarchy_count ? 0 : -ENODEV;
 }
 
@@ -542,6 +574,8 @@ void cgroups_free(struct cgroups *c)
 		free(c->hierarchies[i].mount);
 		free(c->hierarchies[i].root);
 	}
+	for (unsigned int i = 0; i < c->own_count; i++)
+		free(c->own[i]);
 	free(c);
 }
 
@@ -562,9 +596,12 @@ static void info_of(const struct cgroups *c, const struct cgroup_entry *e, struc
 
 bool cgroups_next(const struct cgroups *c, size_t *iter, struct cgroup_info *ret_info)
 {
+	const struct cgroup_entry *e;
 	const void *key;
-	const struct cgroup_entry *e = hashmap_next(c->table, iter, &key);
 
+	do
+		e = hashmap_next(c->table, iter, &key);
+	while (e && is_own(c, e->path));
 	if (!e)
 		return false;
 	info_of(c, e, ret_info);

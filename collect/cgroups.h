@@ -18,6 +18,7 @@
 
 #define CGROUPS_MAX 65536
 #define CGROUP_HIERARCHIES_MAX 32
+#define CGROUP_OWN_PREFIX "kwhy.self." /* a cgroup that kwhy made for itself; believed of those it is in */
 
 struct cgroups;
 struct kw_cgroup;
@@ -59,7 +60,7 @@ void cgroups_on_record(struct cgroups *c, const struct kw_event *event, struct k
 /* Announces both ids of cg unless they are known. */
 void cgroups_ensure(struct cgroups *c, const struct kw_cg *cg, uint64_t now_ns);
 
-/* for (size_t i = 0; cgroups_next(c, &i, &info);) ; in no particular order */
+/* for (size_t i = 0; cgroups_next(c, &i, &info);) ; in no particular order, without those of kwhy itself */
 bool cgroups_next(const struct cgroups *c, size_t *iter, struct cgroup_info *ret_info);
 bool cgroups_find(const struct cgroups *c, unsigned int hierarchy, uint64_t id, struct cgroup_info *ret_info);
 /* The first process that the cgroup lists, 0 when it has none or is not known. */

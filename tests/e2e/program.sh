@@ -79,6 +79,35 @@ grep -qi 'damaged' "$UP_LOG" && not_ok "no shard set aside after kill -9" "$(gre
 if kwhy_stop; then ok "SIGTERM stops both halves cleanly"; else not_ok "SIGTERM stops both halves cleanly" "exit status $?"; fi
 if "$KWHY" containers --state "$STATE_DIR" --json | jq -es 'length > 0' >/dev/null; then ok "verbs read a stopped system"; else not_ok "verbs read a stopped system" "no containers"; fi
 
+# Its own cgroup, with limits, is the host's, and goes with it.
+own_cgroups() { find /sys/fs/cgroup -maxdepth 4 -name 'kwhy.self.*' -type d 2>/dev/null | grep -- "\.$1\$"; }
+kwhy_start && sleep 2
+pid=$UP_PID
+if grep -q 'limited to .* by a cgroup of its own' "$UP_LOG"; then
+	n=$(grep -c 'kwhy\.self\.' "/proc/$(child_of_up collect)/cgroup")
+	((n > 0)) && ok "it limits itself, halves included" || not_ok "it limits itself, halves included" "the collector is elsewhere"
+	n=$("$KWHY" containers --state "$STATE_DIR" --json | grep -c "kwhy.self.$pid")
+	((n == 0)) && ok "its own cgroup is no container" || not_ok "its own cgroup is no container" "$n are listed"
+	kwhy_stop
+	[[ -z $(own_cgroups "$pid") ]] && ok "its own cgroup goes with it" || not_ok "its own cgroup goes with it" "$(own_cgroups "$pid")"
+else
+	skip "it limits itself" "$(grep 'cgroup of its own' "$UP_LOG" | head -n 1)"
+	kwhy_stop
+fi
+
+# Everything off at once, also over a restart, and on again.
+kwhy_start
+expect 0 '' "kwhy off is obeyed" "$KWHY" off --state "$STATE_DIR"
+if curl -fsS "$URL/metrics" | grep -q '^kwhy_switched_off 1'; then ok "off shows in the metrics"; else not_ok "off shows in the metrics" "no"; fi
+if curl -fsS "$URL/agent" | grep -q 'Everything is switched off'; then ok "off shows on the agent page"; else not_ok "off shows on the agent page" "no"; fi
+kwhy_stop
+kwhy_start
+if (($(attached_probes) == 0)); then ok "off lasts over a restart"; else not_ok "off lasts over a restart" "$(attached_probes) probes are attached"; fi
+expect 0 '' "kwhy on is obeyed" "$KWHY" on --state "$STATE_DIR"
+sleep 2
+if (($(attached_probes) > 10)); then ok "on again: probes are attached"; else not_ok "on again: probes are attached" "$(attached_probes) are"; fi
+kwhy_stop
+
 # A damaged shard is set aside, the rest goes on.
 shard=$(find "$STATE_DIR/events" -name '*.db' | sort | head -n 1)
 dd if=/dev/urandom of="$shard" bs=4096 count=2 conv=notrunc status=none

@@ -221,6 +221,31 @@ static void walk_announces_everything_once(void **state)
 	assert_int_equal(f->count, 0);
 }
 
+/* The one it is in is the host's; one that only has the name is like any other. */
+static void its_own_is_no_container(void **state)
+{
+	struct fixture *f = *state;
+	struct cgroup_info info;
+	unsigned int listed = 0;
+	char proc[128];
+
+	make(f, "cg/" CGROUP_OWN_PREFIX "7");
+	make(f, "cg/pod/" CGROUP_OWN_PREFIX "7");
+	write_text(f, "proc/self/cgroup", "0::/" CGROUP_OWN_PREFIX "7\n");
+	cgroups_free(f->cgroups);
+	snprintf(proc, sizeof(proc), "%s/proc", f->folder);
+	assert_int_equal(cgroups_new(proc, on_event, f, &f->cgroups), 0);
+	assert_int_equal(cgroups_scan(f->cgroups, 1), 6);
+	assert_null(saw(f, "/" CGROUP_OWN_PREFIX "7"));
+	assert_non_null(saw(f, "/pod/" CGROUP_OWN_PREFIX "7"));
+	for (unsigned int n = 0; n < f->count; n++)
+		if (f->seen[n].id == inode(f, "cg/" CGROUP_OWN_PREFIX "7"))
+			assert_string_equal(f->seen[n].path, "/");
+	for (size_t n = 0; cgroups_next(f->cgroups, &n, &info);)
+		listed++;
+	assert_int_equal(listed, 5);
+}
+
 static void walk_tells_what_came_and_went(void **state)
 {
 	struct fixture *f = *state;
@@ -399,6 +424,7 @@ int main(void)
 		cmocka_unit_test(v2_alone),
 		cmocka_unit_test(survives_odd_text),
 		cmocka_unit_test_setup_teardown(walk_announces_everything_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(its_own_is_no_container, setup, teardown),
 		cmocka_unit_test_setup_teardown(walk_tells_what_came_and_went, setup, teardown),
 		cmocka_unit_test_setup_teardown(records_keep_the_table, setup, teardown),
 		cmocka_unit_test_setup_teardown(path_in_a_record_is_bounded, setup, teardown),
