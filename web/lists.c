@@ -199,6 +199,21 @@ int64_t list_facets(struct reader *r, const struct incident_filter *f, json_t **
 	return rows_query(r, sql, params, ARRAY_SIZE(params), &limits, ret_rows, ret_error);
 }
 
+int64_t list_similar(struct reader *r, const char *id, json_t **ret_rows, struct strbuf *ret_error)
+{
+	static const char sql[] =
+		"WITH this AS MATERIALIZED (SELECT * FROM v_incident WHERE id = :id), m AS (SELECT i.id, i.headline, i.onset_ns,"
+		" coalesce(i.culprit = t.culprit, 0) AS culprit, EXISTS (SELECT 1 FROM json_each(i.victims) a JOIN"
+		" json_each(t.victims) b ON a.value = b.value) AS victim, coalesce(i.resource_name = t.resource_name, 0) AS"
+		" resource FROM v_incident i JOIN this t ON i.cause = t.cause AND i.onset_ns < t.onset_ns)"
+		" SELECT id, headline, onset_ns, culprit, victim FROM m WHERE culprit OR victim OR resource"
+		" ORDER BY 2 * culprit + 2 * victim + resource DESC, onset_ns DESC LIMIT 5";
+	const struct query_limits limits = { .rows = 5, .time_ns = 2 * NSEC_PER_SEC };
+	const struct query_param param = TEXT_PARAM(":id", id);
+
+	return rows_query(r, sql, &param, 1, &limits, ret_rows, ret_error);
+}
+
 /* Selects the end of the store.  *ret_from: span before the newest record. */
 static int64_t select_recent(struct reader *r, int64_t span_ns, int64_t *ret_from)
 {

@@ -52,6 +52,9 @@ int64_t list_history(struct reader *r, int64_t until_ns, json_t *rows, struct st
  */
 int64_t list_facets(struct reader *r, const struct incident_filter *filter, json_t **ret_rows,
 		    struct strbuf *ret_error);
+/* Up to five earlier incidents of the same cause that share a party or the resource: { id, headline, onset_ns, culprit,
+ * victim (whether they are the same) }, those that share most first. */
+int64_t list_similar(struct reader *r, const char *id, json_t **ret_rows, struct strbuf *ret_error);
 /* Newest record of each probe. */
 int64_t list_probes(struct reader *r, json_t **ret_rows, struct strbuf *ret_error);
 /* Per container over the span before the newest tick: waits by reason, pressure, CPU used. */

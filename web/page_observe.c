@@ -115,7 +115,7 @@ static void window_links(struct strbuf *b, const struct http_request *req, int64
 	} spans[] = { { "5 min", 300 * NSEC_PER_SEC }, { "15 min", 900 * NSEC_PER_SEC }, { "1 h", 3600 * NSEC_PER_SEC },
 		      { "6 h", 6 * 3600 * NSEC_PER_SEC } };
 
-	strbuf_addstr(b, "<nav class=\"spans\" aria-label=\"Window\">");
+	strbuf_addstr(b, "<div class=\"spans\" role=\"group\" aria-label=\"Window\">");
 	window_link(b, req, from - (to - from), from, "← Earlier");
 	for (size_t i = 0; i < ARRAY_SIZE(spans); i++)
 		window_link(b, req, to - spans[i].ns, to, spans[i].text);
@@ -125,7 +125,7 @@ static void window_links(struct strbuf *b, const struct http_request *req, int64
 		strbuf_addstr(b, "?container=");
 		http_url_encode(b, http_param(req, "container"));
 	}
-	strbuf_addstr(b, "\">Now</a></nav>\n");
+	strbuf_addstr(b, "\">Now</a></div>\n");
 }
 
 static void time_input(struct strbuf *b, const char *name, const char *label, const char *hint, int64_t ns)

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "analyze/reports.h"
+#include "web/html.h"
+#include "web/lists.h"
 #include "web/marks.h"
 #include "web/page.h"
 #include "web/render_report.h"
@@ -63,13 +65,48 @@ static int write_format(struct http_response *res, const json_t *report, const c
 	return 0;
 }
 
+static const char *alike(const json_t *row)
+{
+	bool culprit = value_int(row, "culprit", 0), victim = value_int(row, "victim", 0);
+
+	return culprit && victim ? "same culprit and victim" : culprit ? "same culprit" : victim ? "same victim" : "same resource";
+}
+
+static void similar_section(struct strbuf *b, const struct http_request *req, const json_t *report)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	json_t *rows = NULL, *row;
+	size_t i;
+
+	if (list_similar(req->reader, value_text(report, "id"), &rows, &err) <= 0) {
+		json_decref(rows);
+		return;
+	}
+	strbuf_addstr(b, "<section aria-labelledby=\"h-similar\" id=\"similar\"><h2 id=\"h-similar\">Similar before</h2>\n<ul class=\"plain\">\n");
+	json_array_foreach (rows, i, row) {
+		strbuf_addstr(b, "<li>");
+		html_time(b, value_int(row, "onset_ns", 0));
+		strbuf_addstr(b, " <a href=\"/incidents/");
+		strbuf_add_html(b, value_text(row, "id"));
+		strbuf_addstr(b, "\">");
+		strbuf_add_html(b, value_text(row, "headline"));
+		strbuf_addf(b, "</a> <small>%s</small></li>\n", alike(row));
+	}
+	strbuf_addstr(b, "</ul><p><a href=\"/incidents?cause=");
+	http_url_encode(b, value_text(report, "cause"));
+	strbuf_addstr(b, "\">All of this cause</a></p></section>\n");
+	json_decref(rows);
+}
+
 static void article(struct strbuf *b, const struct http_request *req, const json_t *report)
 {
-	AUTO(strbuf) struct strbuf handling = STRBUF_INIT;
+	AUTO(strbuf) struct strbuf handling = STRBUF_INIT, similar = STRBUF_INIT;
 
 	marks_section(&handling, req, value_text(report, "id"));
+	similar_section(&similar, req, report);
 	render_report_article(b, report, &(struct report_links){ .address = req->path, .stored = true,
-								 .behind_head = strbuf_str(&handling) });
+								 .behind_head = strbuf_str(&handling),
+								 .before_foot = strbuf_str(&similar) });
 }
 
 int page_report(const struct http_request *req, struct http_response *res)

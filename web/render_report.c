@@ -10,6 +10,7 @@
 #include "base/timeutil.h"
 #include "web/html.h"
 #include "web/http.h"
+#include "web/render_chain.h"
 #include "web/rows.h"
 
 #define TIMELINE_HEAD 8
@@ -396,7 +397,9 @@ static void chain(struct strbuf *b, const json_t *list)
 
 	if (!json_array_size(edges))
 		return;
-	strbuf_addstr(b, "<h3>Chain</h3>\n<ol class=\"chain\">");
+	strbuf_addstr(b, "<h3>Chain</h3>\n");
+	render_chain(b, list);
+	strbuf_addstr(b, "<ol class=\"chain\">");
 	json_array_foreach ((json_t *)edges, i, edge) {
 		strbuf_addstr(b, "<li><strong>");
 		node_label(b, nodes, json_object_get(edge, "from"));
@@ -916,6 +919,7 @@ static void foot(struct strbuf *b, const json_t *report, const struct report_lin
 		text(b, ",\n<a href=\"/api/v1/bundles?incident=", value_text(report, "id"), "\">bundle</a>");
 		text(b, " (<a href=\"/api/v1/bundles?redact=names&amp;incident=", value_text(report, "id"),
 		     "\">without names</a>)");
+		strbuf_addstr(b, "<span hidden>, on <button type=\"button\" class=\"print\">paper</button></span>");
 	}
 	strbuf_addstr(b, links ? "</p>\n" : "");
 	text(b, "<p class=\"note\">kwhy ", value_text(generator, "version"), " · rules ");
@@ -940,6 +944,8 @@ void render_report_article(struct strbuf *b, const json_t *report, const struct 
 	hypotheses(b, json_object_get(report, "hypotheses"));
 	timeline(b, report);
 	data_quality(b, json_object_get(report, "data_quality"));
+	if (links && links->before_foot)
+		strbuf_addstr(b, links->before_foot);
 	foot(b, report, links);
 	strbuf_addstr(b, "</article>\n");
 }

@@ -14,7 +14,7 @@
 struct report_links {
 	const char *address; /* of this report on the server, with or without a query string */
 	bool stored;	     /* as an incident: it has other forms too */
-	const char *behind_head; /* HTML of the page's; NULL: none */
+	const char *behind_head, *before_foot; /* HTML of the page's; NULL: none */
 };
 
 /* The <article>.  links: to the query console and other forms of the report, for a page of the server; NULL: none. */

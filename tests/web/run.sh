@@ -27,7 +27,7 @@ mkdir -p "$modules" "$BUILD/screenshots"
 cp tests/web/package.json tests/web/package-lock.json "$modules/"
 if ! cmp -s "$modules/package-lock.json" "$modules/installed-lock.json"; then
 	if ! npm ci --prefix "$modules" --no-audit --no-fund --ignore-scripts >"$modules/npm.log" 2>&1; then
-		skip "npm cannot fetch playwright-core (see $modules/npm.log)"
+		skip "npm cannot fetch playwright-core and axe-core (see $modules/npm.log)"
 	fi
 	cp "$modules/package-lock.json" "$modules/installed-lock.json"
 fi

@@ -2,15 +2,18 @@
 // Opens every page in light, dark, at phone width and without JavaScript.
 // Environment: KWHY_URL, FAULT (the JSON lines of tests/faults), SCREENSHOTS, PROFILE.
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
 const url = process.env.KWHY_URL;
 const shots = process.env.SCREENSHOTS;
 const truth = readFileSync(process.env.FAULT, "utf8").trim().split("\n").map((line) => JSON.parse(line))
 	.find((line) => line.event === "setup");
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const UI_BYTES_MAX = 250 * 1024; // what a browser fetches for one page, scripts and styles included
 const looks = [
-	{ name: "light", options: { colorScheme: "light", viewport: { width: 1280, height: 900 } } },
-	{ name: "dark", options: { colorScheme: "dark", viewport: { width: 1280, height: 900 } } },
+	{ name: "light", access: true, options: { colorScheme: "light", viewport: { width: 1280, height: 900 } } },
+	{ name: "dark", access: true, options: { colorScheme: "dark", viewport: { width: 1280, height: 900 } } },
 	{ name: "phone", options: { colorScheme: "light", viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true } },
 	{ name: "phone-dark", options: { colorScheme: "dark", viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 } },
 	{ name: "noscript", options: { javaScriptEnabled: false, viewport: { width: 1280, height: 900 } } },
@@ -77,6 +80,26 @@ function watch(page, complaints) {
 	});
 }
 
+// Nothing serious by the rules of axe, with everything that folds unfolded.
+async function checkAccess(page) {
+	const folded = await page.evaluateHandle(() => Array.from(document.querySelectorAll("details:not([open])")));
+	await folded.evaluate((list) => list.forEach((details) => { details.open = true; }));
+	await page.evaluate(axe);
+	const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+	await folded.evaluate((list) => list.forEach((details) => { details.open = false; }));
+	const serious = found.violations.filter((v) => ["serious", "critical"].includes(v.impact));
+	expect(serious.length === 0, `axe: ${serious.map((v) => `${v.id} at ${v.nodes[0].target.join(" ")}`).join("; ")}`);
+}
+
+// Bytes of all that a page is made of.
+function weigh(page, weight) {
+	page.on("response", async (response) => {
+		if (response.headers()["content-type"]?.startsWith("text/event-stream"))
+			return;
+		weight.bytes += (await response.body().catch(() => "")).length;
+	});
+}
+
 async function overflow(page) {
 	const box = await page.locator("html").evaluate((html) => [html.scrollWidth, html.clientWidth]);
 	return box[0] > box[1] ? `the page is ${box[0]} wide in a window of ${box[1]}` : "";
@@ -85,7 +108,9 @@ async function overflow(page) {
 async function visit(context, look, place) {
 	const complaints = [];
 	const page = await context.newPage();
+	const weight = { bytes: 0 };
 	watch(page, complaints);
+	weigh(page, weight);
 	const response = await page.goto(url + place.path, { waitUntil: "load" });
 	expect(response.status() === 200, `status ${response.status()}`);
 	expect(await page.locator("h1").count() === 1, "there must be one h1");
@@ -95,6 +120,9 @@ async function visit(context, look, place) {
 	if (look.options.javaScriptEnabled !== false) {
 		const wide = await overflow(page);
 		expect(!wide, wide);
+		expect(weight.bytes < UI_BYTES_MAX, `the page and what it needs have ${weight.bytes} bytes`);
+		if (look.access)
+			await checkAccess(page);
 		if (place.act)
 			await place.act(page);
 	}
@@ -197,7 +225,7 @@ async function followLinks(context) {
 	const page = await context.newPage();
 	watch(page, complaints);
 	await page.goto(url);
-	for (const name of ["Incidents", "Events", "Containers", "Stacks", "Rules", "Query", "Agent", "Overview"]) {
+	for (const name of ["Incidents", "Observe", "Events", "Containers", "Stacks", "Alerts", "Rules", "Query", "Agent", "Overview"]) {
 		await page.getByRole("navigation").getByRole("link", { name }).click();
 		await page.locator("nav a[aria-current=page]", { hasText: name }).waitFor();
 	}
@@ -220,6 +248,134 @@ async function refreshes(context) {
 	await page.close();
 }
 
+// Somebody takes note of the incident, by keyboard alone, with a name and words that are hostile.
+async function acknowledge(context) {
+	const complaints = [], page = await context.newPage();
+	watch(page, complaints);
+	await page.goto(`${url}incidents/${report.id}`);
+	await page.locator("#handle > summary").focus();
+	await page.keyboard.press("Enter");
+	await page.locator("#handle input[name=author]").focus();
+	await page.keyboard.type("Ann <b>");
+	await page.keyboard.press("Tab");
+	await page.keyboard.type("<img src=x onerror=alert(1)>");
+	await page.locator("#handle button[value=acknowledged]").focus();
+	await Promise.all([page.waitForURL(/#handling$/), page.keyboard.press("Enter")]);
+	expect((await page.locator("#handling").innerText()).includes("Ann <b> acknowledged it: <img src=x onerror=alert(1)>"),
+		"who took note, and why, is not on the page");
+	await page.goto(`${url}incidents`);
+	expect(await page.locator(".incident .badge", { hasText: "acknowledged by Ann <b>" }).count() === 1, "the list does not say it");
+	await page.goto(`${url}incidents/${report.id}`);
+	expect(await page.locator("#handle input[name=author]").inputValue() === "Ann <b>", "who one is must not be said twice");
+	await page.close();
+	expect(complaints.length === 0, complaints.join("; "));
+}
+
+async function silence(context) {
+	const complaints = [], page = await context.newPage();
+	watch(page, complaints);
+	await page.goto(`${url}alerts`);
+	await page.locator("#silence > summary").focus();
+	await page.keyboard.press("Enter");
+	await page.locator("textarea[name=matchers]").fill("container=nobody\ncause=~cpu.*");
+	await page.locator("#silence input[name=comment]").fill("<i>tests</i>");
+	await page.locator("#silence input[name=author]").fill("Ann");
+	await page.locator("#silence button").focus();
+	await Promise.all([page.waitForResponse((r) => r.request().method() === "POST"), page.keyboard.press("Enter")]);
+	const row = page.locator("tr", { hasText: "container=nobody" });
+	await row.waitFor();
+	expect((await row.innerText()).includes("<i>tests</i>"), "the comment is not shown as it was written");
+	await row.locator("button").focus();
+	await Promise.all([page.waitForResponse((r) => r.request().method() === "POST"), page.keyboard.press("Enter")]);
+	await page.waitForLoadState();
+	expect(await page.locator("tr", { hasText: "container=nobody" }).count() === 0, "the silence did not end");
+	await page.close();
+	expect(complaints.length === 0, complaints.join("; "));
+}
+
+// Another site's page must not make a browser change anything, nor may a mistake be swallowed.
+async function refusals() {
+	const post = (path, headers, body) => fetch(url + path, { method: "POST", redirect: "manual", headers, body });
+	const form = { "Content-Type": "application/x-www-form-urlencoded" };
+	const mark = `incidents/${report.id}`, body = "what=muted&author=x&comment=y";
+	expect((await post(mark, { ...form, Origin: "http://evil.example" }, body)).status === 403, "another site's form is taken");
+	expect((await post(mark, { ...form, "Sec-Fetch-Site": "cross-site" }, body)).status === 403, "a cross-site form is taken");
+	expect((await post(mark, form, "what=muted&author=x")).status === 422, "a mute without a reason is taken");
+	expect((await post(mark, { "Content-Type": "text/plain" }, body)).status === 415, "text is taken for a form");
+	expect((await post(`api/v1/${mark}/marks`, form, body)).status === 415, "the API takes a form");
+	expect((await post("incidents/01ARZ3NDEKTSV4RRFFQ69G5FAV", form, "what=acknowledged&author=x")).status === 404, "an unknown incident is marked");
+	const silences = await (await fetch(`${url}api/v1/silences`)).json();
+	expect(silences.items.length === 0, "something was silenced all the same");
+}
+
+// The chart's cursor and selection by keyboard; what changed and the diagnosis of the part chosen.
+async function observe(page) {
+	await checkContrast(page);
+	const chart = page.locator(".chart").first();
+	await chart.focus();
+	await page.keyboard.press("ArrowLeft");
+	expect(/ at \d\d:\d\d:\d\d|no data/.test(await chart.locator(".now").innerText()), "the cursor shows no value");
+	await page.keyboard.press("Shift+ArrowLeft");
+	await page.keyboard.press("Shift+ArrowLeft");
+	const [from, to] = [await page.locator("input[name=from]").inputValue(), await page.locator("input[name=to]").inputValue()];
+	expect(Date.parse(to) > Date.parse(from), `the part is from ${from} to ${to}`);
+	await page.locator(".selection button").first().focus();
+	await Promise.all([page.waitForURL(/from=/), page.keyboard.press("Enter")]);
+	await page.locator("#changed").waitFor();
+	expect(await page.locator(".chart rect.selected").first().getAttribute("width") !== "0.0", "the part is not drawn");
+	await page.goBack();
+}
+
+function victim() {
+	return report.victims.map((v) => v.container).find((c) => c.cgroup === truth.victim || c.name === truth.victim).ref;
+}
+
+// Of the victim, over the time of its incident.
+function observed() {
+	const query = new URLSearchParams({ container: victim(), since: String(BigInt(report.window.onset_ns) - 20000000000n) });
+	return `observe?${query}`;
+}
+
+async function diagnosed(context) {
+	const page = await context.newPage();
+	const query = new URLSearchParams({ container: victim(), since: report.window.onset_ns, until: report.window.end_ns || "now" });
+	await page.goto(`${url}observe?${query}&from=${report.window.onset_ns}&to=${report.window.end_ns || "now"}&do=diagnose`);
+	expect(/\/why\?container=/.test(page.url()), `the diagnosis is at ${page.url()}`);
+	expect((await page.locator("h1").innerText()).includes(truth.culprit), `the diagnosis says: ${await page.locator("h1").innerText()}`);
+	await page.close();
+}
+
+// One listener more than there may be is told so; those there are get a tick within a few seconds.
+async function listeners() {
+	const open = [], stop = new AbortController();
+	try {
+		for (let i = 0; i < 33; i++)
+			open.push(await fetch(`${url}api/v1/stream`, { signal: stop.signal }));
+		const refused = open.filter((r) => r.status === 503);
+		expect(refused.length >= 1 && open[0].status === 200, `${refused.length} of 33 were refused`);
+		const reader = open[0].body.getReader();
+		let text = "";
+		for (const until = Date.now() + 15000; !/event: tick\ndata: \{/.test(text) && Date.now() < until;)
+			text += new TextDecoder().decode((await reader.read()).value);
+		expect(/id: \d+\nevent: tick/.test(text), `no tick came, only: ${text.slice(0, 200)}`);
+	} finally {
+		stop.abort();
+	}
+}
+
+async function savedQueries(page) {
+	await checkContrast(page);
+	const link = page.locator("#saved a", { hasText: "Who made whom wait" });
+	await link.focus();
+	await Promise.all([page.waitForURL(/saved=who_waited_for_whom/), page.keyboard.press("Enter")]);
+	expect(await page.locator("main table tbody tr", { hasText: truth.culprit }).count() > 0, "the saved query does not name the culprit");
+	const view = page.locator("#views");
+	await view.locator("> summary").focus();
+	await page.keyboard.press("Enter");
+	expect((await view.innerText()).includes("v_throttle"), "the views are not listed");
+	await page.goBack();
+}
+
 const report = await findReport().catch((error) => {
 	console.log(`not ok report - ${error.message}`);
 	process.exit(1);
@@ -230,6 +386,8 @@ const places = [
 	{ name: "incidents", path: "incidents", texts: [report.cause, "Severity", "Status"], act: narrowDown },
 	{ name: "report", path: `incidents/${report.id}`, act: readReport,
 		texts: [truth.victim, truth.culprit, "Evidence", "What to do", "Explanations tested", "Data quality"] },
+	{ name: "observe", path: observed(), texts: ["What changed", "CPU pressure", "Waiting for a CPU"], act: observe },
+	{ name: "alerts", path: "alerts", texts: ["Silences", "Silence some"], act: checkContrast },
 	{ name: "events", path: "events", texts: ["Kind"], act: checkContrast },
 	{ name: "containers", path: "containers", texts: ["First seen", "Pressure", "Tasks"], act: checkContrast },
 	{ name: "stacks", path: "stacks", texts: ["CPU time", "Most time", "Permanent address"], act: zoomIn },
@@ -237,6 +395,7 @@ const places = [
 	{ name: "rules", path: "rules", texts: [report.cause, "Alert rules", "KwhyIncident"], act: checkContrast },
 	{ name: "rule", path: `rules/${report.cause}`, texts: [report.cause, "What must hold", "What refutes it", "What to do"], act: checkContrast },
 	{ name: "query", path: "query?sql=" + encodeURIComponent("SELECT kind, count(*) AS n FROM v_event GROUP BY kind"), texts: ["kind"], act: checkContrast },
+	{ name: "saved", path: "query", texts: ["Saved queries", "Who throttled whom"], act: savedQueries },
 	{ name: "agent", path: "agent", texts: ["Probes and their books", "runq", "Settings"], act: checkContrast },
 ];
 const browser = await chromium.launchPersistentContext(process.env.PROFILE, { executablePath: "/usr/bin/chromium", args: [
@@ -251,5 +410,10 @@ for (const look of looks) {
 }
 await check("links and keyboard", () => followLinks(browser));
 await check("overview refreshes", () => refreshes(browser));
+await check("an incident is acknowledged", () => acknowledge(browser));
+await check("alerts are silenced", () => silence(browser));
+await check("what is refused", refusals);
+await check("a part is diagnosed", () => diagnosed(browser));
+await check("listeners are bounded", listeners);
 await browser.close();
 process.exit(failures ? 1 : 0);

@@ -108,6 +108,8 @@
 	}
 
 	function enhance(root) {
+		for (const button of root.querySelectorAll("button.print"))
+			button.parentElement.hidden = false;
 		rememberAuthor(root);
 		showTimes(root);
 		addCopyButtons(root);
@@ -212,6 +214,17 @@
 		local = !local;
 		localStorage.setItem("kwhy-zone", local ? "local" : "utc");
 		showTimes(document);
+	});
+	// Paper does not unfold.
+	let folded = [];
+	addEventListener("beforeprint", () => {
+		folded = Array.from(document.querySelectorAll("details:not([open])"));
+		folded.forEach((details) => { details.open = true; });
+	});
+	addEventListener("afterprint", () => folded.forEach((details) => { details.open = false; }));
+	document.addEventListener("click", (event) => {
+		if (event.target.matches("button.print"))
+			print();
 	});
 	addEventListener("hashchange", openTarget);
 	addEventListener("keydown", onKey);
