@@ -10,12 +10,12 @@
 
 #define NODES_MAX 24
 #define EDGES_MAX 48
-#define BOX_WIDTH 200
+#define BOX_WIDTH 220
 #define BOX_HEIGHT 54
 #define GAP 200 /* between two boxes, for what happened from one to the other */
 #define ROW 112
 #define MARGIN 6
-#define LABEL_CHARS 24
+#define LABEL_CHARS 23
 #define LINE_CHARS 26
 #define LINES_MAX 4
 #define LINE_HEIGHT 15

@@ -7,6 +7,7 @@
 #include "base/strbuf.h"
 #include "cli/report_text.h"
 #include "web/html.h"
+#include "web/render_chain.h"
 #include "web/render_report.h"
 
 static const struct report_links links = { .address = "/incidents/01KAYQ0000000000000000ABCD", .stored = true };
@@ -326,9 +327,70 @@ static void quantities_have_units(void **state)
 	}
 }
 
+/* ---- the chain as a graph ---- */
+
+static void draw(const char *json, struct strbuf *b)
+{
+	json_t *chain = json_loads(json, 0, NULL);
+
+	assert_non_null(chain);
+	render_chain(b, chain);
+	json_decref(chain);
+}
+
+static size_t count_of(const struct strbuf *b, const char *what)
+{
+	size_t n = 0;
+
+	for (const char *p = strbuf_str(b); (p = strstr(p, what)); p++)
+		n++;
+	return n;
+}
+
+/* A throttled holder of a lock: root, hop, victim; and a second victim of the root below the hop. */
+static void draws_chains(void **state)
+{
+	static const char json[] =
+		"{\"nodes\":[{\"id\":\"v\",\"container\":{\"name\":\"web\"}},{\"id\":\"h\",\"container\":{\"name\":\"h<o>lder\"}},"
+		"{\"id\":\"q\",\"what\":\"a quota with a name that is much too long for its box\"},{\"id\":\"w\",\"label\":\"other\"}],"
+		"\"edges\":[{\"from\":\"h\",\"to\":\"v\",\"mechanism\":\"held a lock that web waited for\"},"
+		"{\"from\":\"q\",\"to\":\"h\",\"mechanism\":\"stopped it\"},{\"from\":\"q\",\"to\":\"w\",\"mechanism\":\"x\"},"
+		"{\"from\":\"q\",\"to\":\"nobody\",\"mechanism\":\"is left out\"}]}";
+	AUTO(strbuf) struct strbuf b = STRBUF_INIT;
+
+	(void)state;
+	draw(json, &b);
+	assert_int_equal(count_of(&b, "class=\"box "), 4);
+	assert_int_equal(count_of(&b, "class=\"box victim\""), 2);
+	assert_int_equal(count_of(&b, "class=\"box culprit\""), 1);
+	assert_int_equal(count_of(&b, "class=\"box between\""), 1);
+	assert_int_equal(count_of(&b, "class=\"way\""), 3);
+	assert_non_null(strstr(strbuf_str(&b), "h&lt;o&gt;lder"));
+	assert_non_null(strstr(strbuf_str(&b), "…"));
+	assert_null(strstr(strbuf_str(&b), "is left out"));
+	/* Three layers of 220 with gaps of 200, two rows. */
+	assert_non_null(strstr(strbuf_str(&b), "width=\"1072\" height=\"236\""));
+}
+
+static void draws_circles_and_nothing(void **state)
+{
+	AUTO(strbuf) struct strbuf b = STRBUF_INIT;
+
+	(void)state;
+	draw("{\"nodes\":[{\"id\":1},{\"id\":2}],\"edges\":[{\"from\":1,\"to\":2},{\"from\":2,\"to\":1},{\"from\":1,\"to\":1}]}", &b);
+	assert_int_equal(count_of(&b, "class=\"way\""), 2);
+	strbuf_reset(&b);
+	draw("{\"nodes\":[{\"id\":1}],\"edges\":[]}", &b);
+	draw("{\"nodes\":7,\"edges\":{\"from\":1}}", &b);
+	draw("{}", &b);
+	assert_int_equal(b.len, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(draws_chains),
+		cmocka_unit_test(draws_circles_and_nothing),
 		cmocka_unit_test(page_has_every_part),	       cmocka_unit_test(tags_balance),
 		cmocka_unit_test(export_stands_alone),	       cmocka_unit_test(markdown_has_every_part),
 		cmocka_unit_test(hostile_strings_are_escaped), cmocka_unit_test(markdown_cannot_break_out),
