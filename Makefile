@@ -24,11 +24,13 @@ RUN_PACKAGES := gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libsql
 	libjansson-dev libyaml-dev libmd-dev libcap-dev libcurl4-openssl-dev
 TEST_PACKAGES := pkg-config procps libcmocka-dev libfuse3-dev bpftool nftables iproute2 jq curl sqlite3 \
 	e2fsprogs xfsprogs openssl cppcheck clang-tidy
-# Without these the browser tests, the bench, the guests and the container runtimes
-# are skipped.  A node from elsewhere will do.
-OPTIONAL_PACKAGES := chromium linux-perf qemu-system-x86 busybox-static cpio kmod debian-archive-keyring debootstrap \
+# Without these the browser tests, the guests and the container runtimes are skipped.  A node from elsewhere will do.
+OPTIONAL_PACKAGES := chromium qemu-system-x86 busybox-static cpio kmod debian-archive-keyring debootstrap \
 	runc crun containerd docker.io podman \
 	$(if $(and $(shell command -v node),$(shell command -v npm)),,nodejs npm)
+
+# Observers to compare with, and what the bench reads.
+BENCH_PACKAGES := bpfcc-tools bpftrace bpftool jq
 
 # ---- sources -------------------------------------------------------------------------------------------------------
 
@@ -282,7 +284,8 @@ accuracy: all tests-faults
 	$(Q)BUILD='$(BUILD)' exec tests/accuracy/run.sh $(ARGS)
 
 bench: all
-	$(Q)BUILD='$(BUILD)' exec tests/bench/run.sh
+	@sh packaging/deps.sh $(BENCH_PACKAGES) || echo "Going on without: what needs them is left out"
+	$(Q)MAKE='$(MAKE)' BUILD='$(BUILD)' exec tests/bench/run.sh
 
 # ---- lint ----------------------------------------------------------------------------------------------------------
 

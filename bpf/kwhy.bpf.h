@@ -389,7 +389,7 @@ static __always_inline void *kw_begin_clocked(u16 kind, u64 size, u64 payload_si
 	}
 
 /*
- * Wakes the reader when it must hurry or the ring is a quarter full; it polls every 50 ms anyway
+ * Wakes the reader when it must hurry or the ring is a quarter full; it polls four times a second anyway
  * (a wakeup each costs three times the record itself).  Records keep their full size: frames beyond
  * e.frames are not read.
  */

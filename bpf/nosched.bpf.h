@@ -24,7 +24,10 @@ struct {
 	__type(value, struct kw_nosched_stack);
 } kw_nosched_stacks SEC(".maps");
 
-/* The scheduler wants curr, the task that runs on that CPU, to leave it. */
+/*
+ * The scheduler wants curr, the task that runs on that CPU, to leave it.  It says so once until schedule() is reached
+ * (__resched_curr(), kernel/sched/core.c), which may let the same task go on without a switch: the latest counts.
+ */
 static __always_inline void nosched_wanted(struct task_struct *curr, int cpu)
 {
 	u32 zero = 0;
@@ -33,17 +36,17 @@ static __always_inline void nosched_wanted(struct task_struct *curr, int cpu)
 	if (!curr->pid)
 		return; /* idle */
 	s = bpf_map_lookup_percpu_elem(&kw_cpu_slices, &zero, cpu);
-	if (s && !s->resched_since)
+	if (s)
 		s->resched_since = kw_rq_clock(curr);
 }
 
 /* At each timer tick: where is the task that should have left for a while? */
 static __always_inline void nosched_tick(void *ctx)
 {
-	u32 zero = 0;
-	struct kw_slices *s = bpf_map_lookup_elem(&kw_cpu_slices, &zero);
+	struct kw_slices *s = kw_slices_here();
 	struct kw_nosched_stack *k;
 	u64 since = s ? s->resched_since : 0;
+	u32 zero = 0;
 
 	if (!since || (s64)(kw_rq_clock(bpf_get_current_task_btf()) - since) < (s64)(kw_settings.nosched_threshold_ns / 2))
 		return;
@@ -55,18 +58,22 @@ static __always_inline void nosched_tick(void *ctx)
 }
 
 /* The switch has come, ns after it was asked for at since. */
-static __noinline int nosched_over(struct task_struct *prev, struct task_struct *next, u64 since, u64 ns)
+static __noinline int nosched_over(struct kw_slices *s, struct task_struct *prev, struct task_struct *next, u64 since,
+				   u64 ns)
 {
 	u32 zero = 0;
 	struct kw_nosched_stack *k = bpf_map_lookup_elem(&kw_nosched_stacks, &zero);
-	struct kw_slices *s = bpf_map_lookup_elem(&kw_cpu_slices, &zero);
 	struct kw_nosched_record *r;
 	struct kw_party self;
+	struct kw_slice *slot;
+	u64 lost;
 
 	if (!k || !s)
 		return 0;
-	/* The hypervisor held the CPU, not the task. */
-	if ((kw_rq_steal(next) - s->slot[s->head % KW_SLICES].steal) * 2 > ns)
+	/* Perhaps the hypervisor held the CPU, not the task. */
+	slot = &s->slot[s->head % KW_SLICES];
+	lost = kw_rq_steal(next) - slot->steal + (u64)(s->gaps - slot->gaps) * KW_GAP_UNIT;
+	if (lost * 2 > ns)
 		return 0;
 	kw_party_of(next, &self);
 	r = kw_begin(KW_KIND_nosched, &self.cg, sizeof(*r), sizeof(r->p));

@@ -14,33 +14,43 @@
 
 #include "bpf/drift.bpf.h"
 
-#define KW_SLICES 64
+#define KW_SLICES 128
+#define KW_SLICE_STEAL_NS 1000000ULL /* a slice with more of it ends: the walk has to know when it was */
+#define KW_GAP_NS 5000000ULL /* so late is no timer interrupt that only had to wait for its turn */
+#define KW_GAP_UNIT 1024
 #define KW_OCCUPANTS 8       /* kept apart during a walk; what is more goes to unknown */
 #define KW_OCCUPANTS_SHOWN 6 /* in the record */
 #define KW_CPUS_ASKED 16     /* of those a waiter may not use, whether they idled */
 
 /*
- * From t0 to the t0 of the next slice; one cache line.  What a wait must know for sure is stored, the rest is read from
- * the task when a wait was long: one that is gone by then keeps its container and numbers, not its name.
+ * From t0 to the t0 of the next slice: one task, or several of the same container and class one after the other, so that
+ * a storm of short processes does not overrun the ring.  One cache line.  What a wait must know for sure is stored, the
+ * rest is read from the task when a wait was long: one that is gone by then keeps its container and numbers, not its name.
  */
 struct kw_slice {
 	u64 t0; /* run-queue clock */
-	u64 steal;	/* kw_rq_steal() at t0 */
-	u64 set; /* address of its css_set, for the v1 part of its identity */
+	u64 steal; /* kw_rq_steal() at t0 */
+	u64 set; /* address of its css_set, for the v1 part of its identity; 0: idle */
 	u64 v2;
-	u64 task; /* its address */
+	u64 task; /* address of the one that ran longest at a time */
+	u32 longest; /* so long, in 1024 ns */
 	u32 pid;
-	u32 tid;
+	u32 tid; /* 0: idle */
+	u32 last_tid; /* who ran at its end */
 	u32 realtime;
-	u32 _pad[3];
+	u32 gaps; /* kw_slices.gaps at t0 */
 };
 _Static_assert(sizeof(struct kw_slice) == 64, "kw_slice");
 
 struct kw_slices {
 	u32 head; /* the slice that runs now */
-	u32 _pad;
+	u32 gaps; /* time without a timer interrupt that was due, so far, in KW_GAP_UNIT ns; wraps */
+	u64 since; /* run-queue clock: the task that runs now began */
 	u64 resched_since; /* run-queue clock: the scheduler asked for a switch; 0 it did not */
-	u64 reserved[6];
+	/* The latest timer interrupt, 0: the CPU has idled since; monotonic clock. */
+	u64 tick;
+	u64 tick_steal; /* kw_rq_steal() then */
+	u64 reserved[3];
 	struct kw_slice slot[KW_SLICES];
 };
 
@@ -74,6 +84,8 @@ struct kw_walk {
 	u64 unknown_ns, unknown_fresh_ns;
 	u64 stolen_ns, stolen_fresh_ns;
 	u64 steal; /* kw_rq_steal() at end */
+	u32 gaps; /* kw_slices.gaps at end */
+	u32 _pad;
 	u64 self_ns, other_ns;
 	struct kw_party victim;
 	struct kw_occupant occ[KW_OCCUPANTS];
@@ -130,25 +142,77 @@ struct kw_runq_occ {
 _Static_assert(__builtin_offsetof(struct kw_runq, occ2) - __builtin_offsetof(struct kw_runq, occ1) ==
 		       sizeof(struct kw_runq_occ), "kw_runq_occ");
 
-/* At every switch: about 10 ns, all direct reads of a trusted pointer. */
-static __always_inline void kw_slice_begin(struct kw_slices *s, struct task_struct *next, u64 now)
+static __always_inline struct kw_slices *kw_slices_here(void)
 {
-	u32 head = s->head + 1;
-	struct kw_slice *slot = &s->slot[head % KW_SLICES];
+	u32 zero = 0;
 
+	return bpf_map_lookup_elem(&kw_cpu_slices, &zero);
+}
+
+/* At every switch, as the next: all direct reads of trusted pointers.  prev ends. */
+static __always_inline void kw_slice_end(struct kw_slices *s, struct task_struct *prev, u64 now)
+{
+	struct kw_slice *slot = &s->slot[s->head % KW_SLICES];
+	u32 ran = (now - s->since) / KW_GAP_UNIT;
+
+	s->since = now;
+	if (ran <= slot->longest)
+		return;
+	slot->longest = ran;
+	slot->task = (u64)prev;
+	slot->pid = prev->tgid;
+	slot->tid = prev->pid;
+}
+
+static __always_inline void kw_slice_begin(struct kw_slices *s, struct task_struct *prev, struct task_struct *next,
+					   u64 now)
+{
+	struct kw_slice *slot = &s->slot[s->head % KW_SLICES];
+	struct css_set *set = next->cgroups;
+	u64 steal = kw_rq_steal(next);
+	u32 realtime = next->prio < MAX_RT_PRIO;
+
+	if (slot->set == (u64)set && slot->realtime == realtime && slot->gaps == s->gaps && next->pid &&
+	    steal - slot->steal < KW_SLICE_STEAL_NS)
+		return;
+	slot->last_tid = prev->pid;
+	slot = &s->slot[++s->head % KW_SLICES];
 	slot->t0 = now;
-	slot->steal = kw_rq_steal(next);
+	slot->steal = steal;
+	slot->gaps = s->gaps;
+	slot->longest = 0;
+	slot->task = (u64)next;
 	slot->pid = next->tgid;
 	slot->tid = next->pid;
-	if (slot->tid) {
-		struct css_set *set = next->cgroups;
-
-		slot->set = (u64)set;
-		slot->v2 = set->dfl_cgrp->kn->id;
-		slot->task = (u64)next;
-		slot->realtime = next->prio < MAX_RT_PRIO;
+	slot->realtime = realtime;
+	slot->set = 0;
+	if (!slot->tid) {
+		s->tick = 0;
+		return;
 	}
-	s->head = head;
+	slot->set = (u64)set;
+	slot->v2 = set->dfl_cgrp->kn->id;
+}
+
+/*
+ * At the end of each timer interrupt.  A CPU that runs a task has one every tick.  One that comes late in a virtual
+ * machine (kw_settings.tick_ns is 0 elsewhere) and without steal to account for it was taken away by a hypervisor that
+ * does not tell, or interrupts were off: nobody says by whom, so nobody is blamed.
+ */
+static __always_inline void kw_slices_tick(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct kw_slices *s = kw_slices_here();
+	u64 now = bpf_ktime_get_ns(), steal = kw_rq_steal(task);
+	s64 late;
+
+	if (!s)
+		return;
+	late = now - s->tick - (steal - s->tick_steal) - kw_settings.tick_ns;
+	if (s->tick && late >= (s64)KW_GAP_NS)
+		s->gaps += late / KW_GAP_UNIT;
+	s->tick = task->pid ? now : 0;
+	s->tick_steal = steal;
 }
 
 static __always_inline u64 overlap(u64 a0, u64 a1, u64 b0)
@@ -195,35 +259,43 @@ static __noinline struct kw_occupant *occupant_of(struct kw_walk *w, const struc
 	return NULL;
 }
 
+/* Time of a slice that nobody in it had.  Where in the slice is not known: in the part of it that the wait saw. */
+static __always_inline u64 take_part(u64 lost, u64 ns, u64 *sum)
+{
+	u64 part = lost < ns ? lost : ns;
+
+	*sum += part;
+	return part;
+}
+
 /* bpf_loop() callback: one slice further back; 1 ends the walk. */
 static int walk_step(u32 i, void *data)
 {
 	struct walk_ctx *c = data;
 	struct kw_walk *w = c->w;
 	struct kw_slice *slice = &c->s->slot[(w->head - i) % KW_SLICES];
-	u64 t0 = slice->t0, ns, fresh, stolen;
+	u64 t0 = slice->t0, ns, fresh, stolen, gap;
 	struct kw_occupant *o;
 
 	if (!t0 || t0 > w->end)
 		return 1;
 	if (w->end <= w->from) {
 		/* The slice that ended exactly where the wait began: the waiter's own, when it was preempted. */
-		w->preempted = slice->tid == w->waiter_tid;
+		w->preempted = w->end == w->from && slice->last_tid == w->waiter_tid;
 		return 1;
 	}
 	ns = overlap(t0, w->end, w->from);
 	fresh = overlap(t0, w->end, w->fresh_from);
 	stolen = w->steal > slice->steal ? w->steal - slice->steal : 0;
+	gap = (u64)(w->gaps - slice->gaps) * KW_GAP_UNIT;
 	w->end = t0;
 	w->steal = slice->steal;
-	/* Where in the slice it was stolen is not known: from its end, the part of it that the wait saw. */
-	if (stolen && slice->tid) {
-		u64 part = stolen < ns ? stolen : ns, fresh_part = stolen < fresh ? stolen : fresh;
-
-		w->stolen_ns += part;
-		w->stolen_fresh_ns += fresh_part;
-		ns -= part;
-		fresh -= fresh_part;
+	w->gaps = slice->gaps;
+	if (slice->tid) {
+		ns -= take_part(stolen, ns, &w->stolen_ns);
+		fresh -= take_part(stolen, fresh, &w->stolen_fresh_ns);
+		ns -= take_part(gap, ns, &w->unknown_ns);
+		fresh -= take_part(gap, fresh, &w->unknown_fresh_ns);
 	}
 	if (!slice->tid) {
 		w->idle_ns += ns;
@@ -455,6 +527,7 @@ static __noinline int runq_wait(struct task_struct *task, struct kw_task_state *
 	w->fresh_from = fresh_from;
 	w->end = now;
 	w->steal = kw_rq_steal(task);
+	w->gaps = s->gaps;
 	w->head = s->head;
 	w->waiter_tid = w->victim.tid;
 	kw_sum_wait(&w->victim.cg, KW_WAIT_CPU, now - fresh_from);

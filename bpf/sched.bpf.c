@@ -29,27 +29,22 @@ static __noinline int wait_ended(struct task_struct *next, u64 queued, u64 now)
 	return runq_wait(next, st, queued, now, 0);
 }
 
-/* The slice of prev ends here. */
-static __always_inline void slice_switch(struct task_struct *prev, struct task_struct *next, u64 now)
+/* A switch that the scheduler had asked for comes. */
+static __always_inline void wanted_ended(struct kw_slices *s, struct task_struct *prev, struct task_struct *next, u64 now)
 {
-	u32 zero = 0;
-	struct kw_slices *s = bpf_map_lookup_elem(&kw_cpu_slices, &zero);
-	u64 since;
+	u64 since = s->resched_since;
 
-	if (!s)
+	if (!kw_settings.nosched_on || !since)
 		return;
-	since = s->resched_since;
-	if (kw_settings.nosched_on && since) {
-		s->resched_since = 0;
-		if ((s64)(now - since) >= (s64)kw_settings.nosched_threshold_ns)
-			nosched_over(prev, next, since, now - since);
-	}
-	kw_slice_begin(s, next, now);
+	s->resched_since = 0;
+	if ((s64)(now - since) >= (s64)kw_settings.nosched_threshold_ns)
+		nosched_over(s, prev, next, since, now - since);
 }
 
 SEC("tp_btf/sched_switch")
 int BPF_PROG(sched_switched, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
 {
+	struct kw_slices *s;
 	u64 now, queued;
 
 	if (kw_is_off())
@@ -58,14 +53,18 @@ int BPF_PROG(sched_switched, bool preempt, struct task_struct *prev, struct task
 		offcpu_switch_out(prev, preempt, prev_state);
 	if (!kw_settings.runq_on && !kw_settings.throttle_on && !kw_settings.nosched_on)
 		return 0;
+	s = kw_slices_here();
+	if (!s)
+		return 0;
 	now = kw_rq_clock(next);
 	if (kw_settings.throttle_on && !prev_state && kw_throttled(prev))
 		throttle_begin(prev, now);
+	kw_slice_end(s, prev, now);
 	queued = next->sched_info.last_queued;
 	if (queued && (s64)(now - queued) >= (s64)kw_settings.runq_blame_ns)
 		wait_ended(next, queued, now);
-	if (kw_settings.runq_on || kw_settings.nosched_on)
-		slice_switch(prev, next, now);
+	wanted_ended(s, prev, next, now);
+	kw_slice_begin(s, prev, next, now);
 	return 0;
 }
 
@@ -215,6 +214,8 @@ int BPF_PROG(timer_entered, int vector)
 SEC("tp_btf/local_timer_exit")
 int BPF_PROG(timer_left, int vector)
 {
+	if (kw_settings.tick_ns)
+		kw_slices_tick();
 	return vector_is(KW_VECTOR_NONE);
 }
 

@@ -26,6 +26,7 @@ enum {
 #define CLI_ARGS_MAX 256
 #define CLI_OWN_PIDS_MAX 8
 #define CLI_PARAMS_MAX 8
+#define CLI_AGAINST_MAX 4
 
 struct cli {
 	const struct verb *verb;
@@ -37,10 +38,12 @@ struct cli {
 	struct config *config;	   /* defaults, the file, then --set */
 	struct strbuf config_args; /* --config and --set as given, each NUL-terminated: to hand on to children */
 	int64_t since_ns, until_ns, at_ns; /* 0: not given */
-	bool json, csv, md, html, follow, supervised, help;
+	bool json, csv, md, html, follow, supervised, bare, help;
 	const char *bundle, *incident, *redact;
 	const char *kind, *container, *verify, *keep, *capture, *status, *severity, *cause;
-	int64_t limit, capture_max;
+	int64_t limit, capture_max, rounds;
+	const char *against[CLI_AGAINST_MAX];
+	size_t against_count;
 	int64_t own_pids[CLI_OWN_PIDS_MAX];
 	size_t own_pid_count;
 	const char *saved, *params[CLI_PARAMS_MAX]; /* "name=value" */

@@ -16,6 +16,7 @@ enum option_type {
 	OPTION_SIZE,
 	OPTION_PIDS,
 	OPTION_PARAM,
+	OPTION_AGAINST,
 	OPTION_SET,
 	OPTION_CONFIG,
 };
@@ -53,6 +54,9 @@ static const struct option_info options[] = {
 	{ "capture", OPTION_TEXT, AT(capture), "FILE.kwcap", "also write every record to a file for kwhy replay" },
 	{ "capture-max", OPTION_SIZE, AT(capture_max), "SIZE", "stop capturing at this size" },
 	{ "own-pid", OPTION_PIDS, 0, "PID", "a process to leave out; may be repeated" },
+	{ "rounds", OPTION_INT, AT(rounds), "N", "so many rounds (9)" },
+	{ "bare", OPTION_FLAG, AT(bare), "", "run the loads once beside whatever runs, and print their CPU time" },
+	{ "against", OPTION_AGAINST, 0, "COMMAND", "another observer to compare with; may be repeated" },
 	{ "supervised", OPTION_FLAG, AT(supervised), "", "ends with its parent, and leaves its parent's children out" },
 	{ "saved", OPTION_TEXT, AT(saved), "NAME", "run this saved query" },
 	{ "param", OPTION_PARAM, 0, "NAME=VALUE", "a parameter of the saved query; may be repeated" },
@@ -157,6 +161,11 @@ static int set_value(struct cli *cli, const struct option_info *o, const char *v
 		if (cli->param_count == CLI_PARAMS_MAX || !strchr(value, '='))
 			return bad_value(err, o, value, "NAME=VALUE, at most eight times");
 		cli->params[cli->param_count++] = value;
+		return 0;
+	case OPTION_AGAINST:
+		if (cli->against_count == CLI_AGAINST_MAX)
+			return bad_value(err, o, value, "a command, at most four times");
+		cli->against[cli->against_count++] = value;
 		return 0;
 	case OPTION_SET:
 	case OPTION_CONFIG:

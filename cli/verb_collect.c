@@ -20,7 +20,7 @@
 #include "cli/switch.h"
 #include "collect/collect.h"
 
-#define POLL_MS 100
+#define POLL_MS 250
 #define POLL_BUSY_MS 2 /* while a container waits for its name */
 #define SIBLINGS_MAX 16
 

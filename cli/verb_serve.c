@@ -23,7 +23,7 @@
 #include "web/listen.h"
 #include "web/server.h"
 
-#define ANALYZE_MS 200
+#define ANALYZE_MS 200 /* how often to look for a tick that is due */
 #define RETRY_MS 1000
 #define FIRST_NS (10 * 60 * NSEC_PER_SEC)      /* of a store no server has seen */
 #define RESUME_MAX_NS (60 * 60 * NSEC_PER_SEC) /* after a longer absence older ticks stay unanalysed */
@@ -257,7 +257,7 @@ static void serve_until_stopped(const struct cli *cli, struct web *web, struct a
 	struct analyzer *a = NULL;
 	bool warned = false, failing = false;
 	int64_t noted_ns = 0;
-	int r, wait;
+	int r, wait, tick_ms = (int)(config_ns(cli->config, "collect.tick") / NSEC_PER_MSEC);
 
 	/* A bundle is as it was: nothing comes that could be analysed. */
 	while (cli->bundle && !signals_wait(signals, RETRY_MS))
@@ -278,7 +278,7 @@ static void serve_until_stopped(const struct cli *cli, struct web *web, struct a
 			note_progress(cli, &noted_ns);
 		alarm_run(alarm);
 		web_tell_ticks(web, r);
-		wait = a && r >= 0 ? ANALYZE_MS : RETRY_MS;
+		wait = !a || r < 0 ? RETRY_MS : r > 0 ? MAX(tick_ms - ANALYZE_MS, ANALYZE_MS) : ANALYZE_MS;
 		if (signals_wait(signals, wait))
 			break;
 	}

@@ -14,6 +14,7 @@
 #include "base/fileutil.h"
 #include "base/timeutil.h"
 #include "collect/perfclock.h"
+#include "collect/hosttick.h"
 #include "schema/kernel_maps.h"
 
 #define HOOKS_MAX 256
@@ -301,6 +302,7 @@ static void fill_settings(const struct objects *o, struct kw_settings *s)
 	s->irq_threshold_ns = threshold(o, "irq", "threshold");
 	s->nosched_threshold_ns = threshold(o, "nosched", "threshold");
 	s->blocked_threshold_ns = threshold(o, "blocked", "threshold");
+	s->tick_ns = hosttick_due_ns();
 	s->cpus = o->cpus;
 	s->irq_on = wanted(o, "irq");
 	s->nosched_on = wanted(o, "nosched");

@@ -5,6 +5,7 @@ static const struct attach_choice hooks[] = {
 	{ "switch", "sched_switched", true, "who waited for a CPU, how long, and who had it" },
 	{ "migrate", "sched_moved", true,
 	  "telling a wait from a sleep of a task that was moved while it slept" },
+	{ "tick", "timer_left", false, NULL }, /* only x86 has it, and only virtual machines need it */
 	{ 0 },
 };
 

@@ -18,7 +18,7 @@ struct kw_probe;
 
 #define OWN_PIDS_MAX 16
 #define SOURCES_MAX 96
-#define POLL_STEP_MS 50 /* kw_submit() wakes nobody below a quarter of the ring: look this often */
+#define POLL_STEP_MS 250 /* kw_submit() wakes nobody below a quarter of the ring: look this often */
 
 /* Per kind since start.  Records in = stored + lost; both counted when the callback has returned. */
 struct books {

@@ -57,9 +57,9 @@ _Static_assert(sizeof(struct kw_runq) == 344, "kw_runq");
 	F(self_ns, U64, NS, "CPU held by tasks of its own cgroup") \
 	F(other_ns, U64, NS, "CPU held by other cgroups") \
 	F(idle_ns, U64, NS, "CPU idle meanwhile") \
-	F(unknown_ns, U64, NS, "older than the ring of slices, or on a CPU waited on before") \
+	F(unknown_ns, U64, NS, "older than the ring of slices, on a CPU waited on before, or in a virtual machine without a timer interrupt") \
 	F(stolen_ns, U64, NS, "the hypervisor ran something else on that CPU, not counted to any occupant") \
-	F(preempted, U32, NONE, "1 it was running before (preempted), 0 it was woken") \
+	F(preempted, U32, NONE, "1 it was running until the wait began, 0 it was woken or another of its container went on") \
 	F(allowed_cpus, U32, COUNT, "CPUs it may run on") \
 	F(priority, U32, NONE, "task_struct.prio") \
 	F(occupants, U32, COUNT, "occupants below") \

@@ -1,73 +1,66 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# What kwhy costs, as ratios within this one run: CPU time of `perf bench sched pipe` on one CPU with kwhy attached
-# against without it, in alternating rounds; CPU and memory of an idle kwhy.  ROUNDS=9, LOOPS=200000, IDLE=20 seconds.
+# What kwhy costs, as ratios within this one run: the CPU time of loads with nothing, with kwhy and with other observers
+# (kwhy bench), then nanoseconds and hits a second of each program, and what a load below all thresholds leaves in the
+# ring buffer.  ROUNDS=9; LOADS="pipe http" measures only those.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/e2e/lib.sh
-trap kwhy_cleanup EXIT
+trap bench_cleanup EXIT
 trap 'exit 130' INT TERM
-rounds=${ROUNDS:-9} loops=${LOOPS:-200000} idle=${IDLE:-20}
+rounds=${ROUNDS:-9}
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/kwhy-bench.XXXXXX") || exit 1
+stats=/proc/sys/kernel/bpf_stats_enabled
+stats_before=
 
-if ! perf bench sched pipe -l 1000 >/dev/null 2>&1; then
-	echo "make bench: 'perf bench sched pipe' does not run here (package linux-perf)" >&2
-	exit 3
-fi
-
-# User and system time of one round on CPU 1 (or the only one), in ms.
-pipe_cpu_ms() {
-	local cpu=$(($(nproc) > 1 ? 1 : 0))
-	TIMEFORMAT='%U %S'
-	{ time taskset -c "$cpu" perf bench sched pipe -l "$loops" >/dev/null 2>&1; } 2>&1 |
-		awk '{ printf "%d\n", ($1 + $2) * 1000 }'
+bench_cleanup() {
+	kwhy_cleanup
+	[[ -z $stats_before ]] || echo "$stats_before" >"$stats"
+	rm -rf "$scratch"
 }
 
-median() { sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+read -ra loads <<<"${LOADS:-pipe syscalls http idle storm}"
+[[ -n ${LOADS:-} ]] || loads+=("${MAKE:-make} -s -B -j$(nproc) BUILD=$scratch/compile $scratch/compile/libbase.a")
 
-process_ticks() { # pid...
-	local pid sum=0 fields
-	for pid in "$@"; do
-		fields=$(sed 's/.*) //' "/proc/$pid/stat")
-		sum=$((sum + $(awk '{ print $12 + $13 }' <<<"$fields")))
-	done
-	echo "$sum"
-}
-
-without=() with=()
-pipe_cpu_ms >/dev/null # warm
-for ((i = 1; i <= rounds; i++)); do
-	without+=("$(pipe_cpu_ms)")
-	kwhy_start || exit 1
-	sleep 1
-	with+=("$(pipe_cpu_ms)")
-	kwhy_stop
-	echo "# round $i: ${without[-1]} ms without, ${with[-1]} ms with" >&2
+# The parts of kwhy that each has: who waited long for a CPU, and a histogram of it.
+against=()
+for command in "runqslower-bpfcc 10000" "runqlat.bt"; do
+	if command -v "${command%% *}" >/dev/null; then against+=(--against "$command"); else echo "left out: ${command%% *} is not installed" >&2; fi
 done
-a=$(printf '%s\n' "${without[@]}" | median)
-b=$(printf '%s\n' "${with[@]}" | median)
+"$KWHY" bench --rounds "$rounds" "${against[@]}" "${loads[@]}" || exit
+
+# ---- each program ----
+
+programs() { # of our collector
+	bpftool prog show -j | jq -c --argjson pid "$collector" \
+		'.[] | select(any(.pids[]?; .pid == $pid)) | {id, name, ns: (.run_time_ns // 0), hits: (.run_cnt // 0)}'
+}
 
 kwhy_start || exit 1
-sleep 5
-mapfile -t pids < <(echo "$UP_PID"; pgrep -P "$UP_PID")
-before=$(process_ticks "${pids[@]}")
-sleep "$idle"
-after=$(process_ticks "${pids[@]}")
-rss_kib=0
-for pid in "${pids[@]}"; do
-	rss_kib=$((rss_kib + $(awk '/^Pss:/ { print $2 }' "/proc/$pid/smaps_rollup")))
-done
-total_kib=$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)
+collector=$(pgrep -P "$UP_PID" -f 'kwhy collect') || exit 1
+stats_before=$(<"$stats")
+echo 1 >"$stats" || exit 3
+sleep 3
+programs >"$scratch/before"
+begin_ns=$(now_ns)
+"$KWHY" bench --bare pipe syscalls http storm >/dev/null || exit
+programs >"$scratch/after"
+echo
+echo "Each program during pipe, syscalls, http and storm, with what measuring it adds:"
+jq -rn --slurpfile before "$scratch/before" --slurpfile after "$scratch/after" --argjson wall $(($(now_ns) - begin_ns)) '
+	($before | map({key: "\(.id)", value: .}) | from_entries) as $was
+	| [$after[] | .ns -= ($was["\(.id)"].ns // 0) | .hits -= ($was["\(.id)"].hits // 0) | select(.hits > 0)]
+	| sort_by(-.ns)[] | "\(.name)\t\(.ns / .hits | floor) ns a hit\t\(.hits * 1e9 / $wall * 10 | floor / 10) hits a second"' |
+	column -t -s $'\t'
 
-awk -v a="$a" -v b="$b" -v rounds="$rounds" 'BEGIN {
-	printf "sched pipe, CPU time with kwhy / without: %.3f (median of %d rounds)\n", b / a, rounds
-}'
-awk -v t=$((after - before)) -v hz="$(getconf CLK_TCK)" -v s="$idle" 'BEGIN {
-	printf "idle, CPU time / wall time of one CPU: %.4f\n", t / hz / s
-}'
-awk -v r="$rss_kib" -v t="$total_kib" 'BEGIN {
-	printf "idle, memory (PSS of all processes) / host memory: %.5f (%.1f MiB)\n", r / t, r / 1024
-}'
-"$KWHY" probes --json --state "$STATE_DIR" |
-	jq -rs '.[] | (.run_ns // 0 | tonumber) as $ns | (.run_count // 0 | tonumber) as $runs | select($runs > 0)
-		| "\(.probe): \($ns / $runs | floor) ns a run, \($runs) runs"'
+# ---- below the thresholds ----
+
+sleep 2
+from_ns=$(now_ns)
+"$KWHY" bench --bare pipe >/dev/null || exit
+sleep 3
+echo
+echo "Records of a ping-pong of 500000 switches, all below the thresholds (on a quiet host):" \
+	"$("$KWHY" query --csv --state "$STATE_DIR" \
+		"SELECT count(*) FROM v_event WHERE comm = 'kwhy-bench' AND class = 'context' AND ts_ns > $from_ns" | tail -n 1)"

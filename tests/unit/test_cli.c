@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/timeutil.h"
+#include "cli/bench_load.h"
 #include "cli/cli.h"
 #include "cli/term.h"
 
@@ -101,6 +102,42 @@ static void takes_arguments(void **state)
 	assert_int_equal(parse(&cli, "replay", verify_is, &err), 0);
 	assert_string_equal(cli.verify, "b.jsonl");
 	cli_cleanup(&cli);
+}
+
+static void takes_observers_to_compare_with(void **state)
+{
+	static const char *const args[] = { "pipe", "--against", "a -x", "--rounds", "3", "--against=b", "make -s", NULL };
+	static const char *const many[] = { "--against=a", "--against=b", "--against=c", "--against=d", "--against=e",
+					    NULL };
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	struct cli cli;
+
+	(void)state;
+	assert_int_equal(parse(&cli, "bench", args, &err), 0);
+	assert_int_equal(cli.against_count, 2);
+	assert_string_equal(cli.against[0], "a -x");
+	assert_string_equal(cli.against[1], "b");
+	assert_int_equal(cli.rounds, 3);
+	assert_int_equal(cli.arg_count, 2);
+	assert_string_equal(cli.args[1], "make -s");
+	cli_cleanup(&cli);
+	assert_int_equal(parse(&cli, "bench", many, &err), -EINVAL);
+	cli_cleanup(&cli);
+}
+
+/* What a load costs is counted with all its processes; one that fails says so. */
+static void measures_loads(void **state)
+{
+	int64_t ns = 0;
+
+	(void)state;
+	assert_int_equal(bench_load_run("sleep 0", &ns), 0);
+	assert_true(ns > 0 && ns < NSEC_PER_SEC);
+	assert_int_equal(bench_load_run("false", &ns), 1);
+	assert_int_equal(bench_load_run("/nonexistent/program", &ns), 127);
+	assert_int_equal(bench_load_run(" ", &ns), 126);
+	assert_int_equal(bench_load_run("http", &ns), 0);
+	assert_true(ns > 10 * NSEC_PER_MSEC);
 }
 
 static void refuses(void **state)
@@ -200,6 +237,8 @@ int main(void)
 		cmocka_unit_test(defaults_and_environment),
 		cmocka_unit_test(reads_options),
 		cmocka_unit_test(takes_arguments),
+		cmocka_unit_test(takes_observers_to_compare_with),
+		cmocka_unit_test(measures_loads),
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(messages_are_safe_for_terminals),
 		cmocka_unit_test(suggests_verbs),
