@@ -334,7 +334,7 @@ static int conclude(struct analyzer *a, int64_t now_ns)
 	return r;
 }
 
-static int analyze_tick(struct analyzer *a, int64_t from_ns, int64_t now_ns)
+static int look_at_tick(struct analyzer *a, int64_t from_ns, int64_t now_ns)
 {
 	int r = detector_tick(a->detector, a->sql, from_ns, now_ns);
 
@@ -346,6 +346,16 @@ static int analyze_tick(struct analyzer *a, int64_t from_ns, int64_t now_ns)
 		r = conclude(a, now_ns);
 	if (r == 0)
 		r = write_due(a, now_ns);
+	return r;
+}
+
+static int analyze_tick(struct analyzer *a, int64_t from_ns, int64_t now_ns)
+{
+	int r;
+
+	sql_begin(a->sql);
+	r = look_at_tick(a, from_ns, now_ns);
+	sql_end(a->sql);
 	return r;
 }
 

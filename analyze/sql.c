@@ -58,6 +58,18 @@ void sql_use(struct sql *s, sqlite3 *db)
 	s->db = db;
 }
 
+void sql_begin(struct sql *s)
+{
+	if (s->db)
+		sqlite3_exec(s->db, "BEGIN", NULL, NULL, NULL);
+}
+
+void sql_end(struct sql *s)
+{
+	if (s->db && !sqlite3_get_autocommit(s->db))
+		sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
+}
+
 /* The one not used for longest makes room: never one that somebody holds. */
 static struct statement *oldest(struct sql *s)
 {

@@ -410,7 +410,6 @@ static void prepare(struct bench *b)
 static int run_observed(struct bench *b)
 {
 	static const int ends[] = { SIGINT, SIGTERM, 0 };
-	AUTO_CLOSE int signals = -1;
 	int code, r;
 
 	if (geteuid()) {
@@ -422,10 +421,11 @@ static int run_observed(struct bench *b)
 		log_error("cannot make a directory for the state of kwhy: %s", strerror(r ? -r : errno));
 		return CLI_HOST;
 	}
-	b->signals = signals = signals_open(ends);
+	b->signals = signals_open(ends);
 	code = run_rounds(b);
 	if (!code)
 		print_results(b);
+	close(b->signals);
 	dir_remove(b->dir);
 	return !code && b->observer[KWHY].why[0] ? CLI_PARTIAL : code;
 }

@@ -178,7 +178,7 @@ static void drain(struct collect *c, const struct sums *s, uint64_t now_ns, uint
 	int fd = objects_map_fd(c->objects, s->map), r = 0;
 	AUTO_FREE char *keys = calloc(BATCH, s->key_size);
 	AUTO_FREE char *values = calloc(BATCH, s->value_size);
-	AUTO_FREE char *done = calloc(s->max_entries, s->key_size);
+	AUTO_FREE char *done = malloc((size_t)s->max_entries * s->key_size);
 	unsigned int done_count = 0;
 	uint32_t token = 0;
 
