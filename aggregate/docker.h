@@ -20,6 +20,8 @@ struct docker_api {
 	const char *name;   /* as people call it */
 	const char *socket; /* path below the root */
 	const char *prefix; /* of its resources */
+	const char *daemon; /* program that answers there */
+	const char *argument; /* one it must have been given to be that; NULL: any will do */
 	void (*facts)(const json_t *container, json_t *found);
 };
 

@@ -10,7 +10,7 @@ static void facts(const json_t *container, json_t *found)
 	docker_limits(json_object_get(container, "HostConfig"), found);
 }
 
-static const struct docker_api api = { "docker.sock", "/var/run/docker.sock", "", facts };
+static const struct docker_api api = { "docker.sock", "/var/run/docker.sock", "", "dockerd", NULL, facts };
 
 static int look(struct lookup *l, json_t *found)
 {

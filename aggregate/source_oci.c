@@ -20,6 +20,7 @@
 #include "base/fileutil.h"
 
 #define CMDLINE_MAX 4096
+#define SCOPE_DASHES_MAX 8
 #define DIRS_MAX 64 /* namespaces, storage drivers: directories between a place and an id */
 
 /* Directories with bundles: PLACE/ANYTHING/ID + suffix. */
@@ -246,48 +247,74 @@ static int look_below(struct lookup *l, size_t place, json_t *found)
 }
 
 /* runc keeps "bundle=DIR" among the labels of its state (libcontainer/configs, Config.Labels). */
-static int by_runc_state(struct lookup *l, json_t *found)
+static const char *runc_bundle(const json_t *state)
 {
-	char path[PATH_MAX];
-	json_t *state, *label;
+	json_t *label;
 	size_t i;
-	int r;
 
-	snprintf(path, sizeof(path), "/run/runc/%s/state.json", l->id);
-	r = metadata_read_json(l, path, &state);
-	if (r)
-		return r == -EBADMSG ? r : 0;
 	json_array_foreach(json_object_get(json_object_get(state, "config"), "labels"), i, label) {
 		const char *text = json_string_value(label);
 
-		if (text && !strncmp(text, "bundle=/", 8))
-			r = try_bundle(l, text + 7, l->id, found);
+		if (text && !strncmp(text, "bundle=", 7))
+			return text + 7;
 	}
-	json_decref(state);
-	if (r == 1 && !*metadata_text(found, "runtime")) {
-		metadata_set(found, "runtime", "runc");
-		metadata_set(found, "name", l->id);
-	}
-	return r;
+	return "";
 }
 
-static int by_crun_state(struct lookup *l, json_t *found)
+static const char *crun_bundle(const json_t *state)
+{
+	return metadata_text(state, "bundle");
+}
+
+/* Where runtimes that were called by hand keep their states: PLACE/ID/FILE. */
+static const struct {
+	const char *runtime, *place, *file;
+	const char *(*bundle)(const json_t *state);
+} states[] = {
+	{ "runc", "/run/runc", "state.json", runc_bundle },
+	{ "crun", "/run/crun", "status", crun_bundle },
+};
+
+static int by_state(struct lookup *l, size_t i, const char *id, json_t *found)
 {
 	char path[PATH_MAX];
 	json_t *state;
 	int r;
 
-	snprintf(path, sizeof(path), "/run/crun/%s/status", l->id);
+	snprintf(path, sizeof(path), "%s/%s/%s", states[i].place, id, states[i].file);
 	r = metadata_read_json(l, path, &state);
 	if (r)
 		return r == -EBADMSG ? r : 0;
-	if (metadata_text(state, "bundle")[0] == '/')
-		r = try_bundle(l, metadata_text(state, "bundle"), l->id, found);
+	if (states[i].bundle(state)[0] == '/')
+		r = try_bundle(l, states[i].bundle(state), id, found);
 	json_decref(state);
 	if (r == 1 && !*metadata_text(found, "runtime")) {
-		metadata_set(found, "runtime", "crun");
-		metadata_set(found, "name", l->id);
+		metadata_set(found, "runtime", states[i].runtime);
+		metadata_set(found, "name", id);
 	}
+	return r;
+}
+
+static int by_states(struct lookup *l, const char *id, json_t *found)
+{
+	int r = 0;
+
+	for (size_t i = 0; r != 1 && *id && *id != '.' && i < ARRAY_SIZE(states); i++)
+		r = better(r, by_state(l, i, id, found));
+	return r;
+}
+
+/* A scope that systemd made for a runtime, PREFIX-ID.scope; both may have dashes. */
+static int by_scope(struct lookup *l, json_t *found)
+{
+	char name[sizeof(l->id)], *id = name;
+	int r = 0;
+
+	if (!ends_with(l->id, ".scope"))
+		return 0;
+	snprintf(name, sizeof(name), "%.*s", (int)(strlen(l->id) - strlen(".scope")), l->id);
+	for (unsigned int i = 0; r != 1 && i < SCOPE_DASHES_MAX && (id = strchr(id, '-')); i++)
+		r = better(r, by_states(l, ++id, found));
 	return r;
 }
 
@@ -297,10 +324,10 @@ static int look(struct lookup *l, json_t *found)
 
 	for (size_t i = 0; r != 1 && l->id[0] && i < ARRAY_SIZE(places); i++)
 		r = better(r, look_below(l, i, found));
-	if (r != 1 && l->id[0])
-		r = better(r, by_runc_state(l, found));
-	if (r != 1 && l->id[0])
-		r = better(r, by_crun_state(l, found));
+	if (r != 1)
+		r = better(r, by_states(l, l->id, found));
+	if (r != 1)
+		r = better(r, by_scope(l, found));
 	if (r != 1 && l->id[0])
 		r = better(r, by_parent(l, found));
 	return r;

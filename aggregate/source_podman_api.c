@@ -19,7 +19,8 @@ static void facts(const json_t *container, json_t *found)
 		metadata_set(found, "role", "sandbox");
 }
 
-static const struct docker_api api = { "podman.sock", "/run/podman/podman.sock", "/v4.0.0/libpod", facts };
+static const struct docker_api api = { "podman.sock", "/run/podman/podman.sock", "/v4.0.0/libpod", "podman", "service",
+				       facts };
 
 static int look(struct lookup *l, json_t *found)
 {

@@ -346,6 +346,26 @@ static void states_of_runtimes_know_the_bundle(void **state)
 	expect(b, "runtime", "oci", "crun");
 }
 
+/* What systemd made for a runtime that asked it to; the maker is systemd and knows nothing. */
+static void scopes_of_runtimes_are_theirs(void **state)
+{
+	static const char config[] = "{\"annotations\":{\"a\":\"b\"},\"linux\":{\"cgroupsPath\":\"machine.slice:my-pre:web-1\"}}";
+	static const char runc[] = "{\"config\":{\"labels\":[\"bundle=/srv/b1\"]}}";
+	struct tree *t = *state;
+
+	write_file(t, "/srv/b1/config.json", config, strlen(config));
+	write_file(t, "/run/runc/web-1/state.json", runc, strlen(runc));
+	write_file(t, "/run/runc/1/state.json", runc, strlen(runc)); /* whose bundle is another's */
+	open_sources(t);
+	AUTO_FREE char *a = facts_of(t, "/machine.slice/my-pre-web-1.scope", 0, 0, "name");
+	AUTO_FREE char *b = facts_of(t, "/machine.slice/my-pre-web-2.scope", 0, 0, NULL);
+
+	expect(a, "id", "oci", "web-1");
+	expect(a, "name", "oci", "web-1");
+	expect(a, "runtime", "oci", "runc");
+	assert_false(facts_have(b, "id"));
+}
+
 static void bundles_of_others_are_not_ours(void **state)
 {
 	static const struct {
@@ -663,6 +683,7 @@ int main(void)
 		TEST(whoever_made_the_cgroup_knows_the_bundle),
 		TEST(parents_know_the_bundle),
 		TEST(states_of_runtimes_know_the_bundle),
+		TEST(scopes_of_runtimes_are_theirs),
 		TEST(bundles_of_others_are_not_ours),
 		TEST(malformed_files_cost_their_source_only),
 		TEST(links_and_devices_are_not_followed),

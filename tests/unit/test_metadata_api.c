@@ -254,6 +254,48 @@ static void docker_on_its_socket(void **state)
 	assert_string_equal(e->server.asked, "GET /containers/" DOCKER_ID "/json HTTP/1.1");
 }
 
+static void put_file(const struct env *e, const char *path, const char *text)
+{
+	char full[PATH_MAX], *slash;
+
+	snprintf(full, sizeof(full), "%s%s", e->root, path);
+	slash = strrchr(full, '/');
+	*slash = '\0';
+	assert_int_equal(dir_make(full, 0755), 0);
+	*slash = '/';
+	assert_int_equal(file_write_atomic(full, text, strlen(text), 0644), 0);
+}
+
+/* systemd listens for a daemon that does not run: asking would start it. */
+static void nothing_is_started_by_asking(void **state)
+{
+	static const char sockets[] =
+		"Num       RefCount Protocol Flags    Type St Inode Path\n"
+		"0000000000000000: 00000003 00000000 00000000 0001 03  4241 /run/docker.sock\n"
+		"0000000000000000: 00000002 00000000 00010000 0001 01  4242 /run/docker.sock\n"
+		"0000000000000000: 00000002 00000000 00010000 0001 01  4243 @abstract\n";
+	struct env *e = *state;
+	char *facts, full[PATH_MAX];
+
+	serve_unix(e, "/var/run/docker.sock", FIXTURES "docker/inspect.json");
+	put_file(e, "/proc/net/unix", sockets);
+	snprintf(full, sizeof(full), "%s/proc/1/fd", e->root);
+	assert_int_equal(dir_make(full, 0755), 0);
+	snprintf(full, sizeof(full), "%s/proc/1/fd/7", e->root);
+	assert_int_equal(symlink("socket:[4242]", full), 0);
+	e->patience_ns = 300 * NSEC_PER_MSEC;
+	facts = facts_of(e, "/docker/" DOCKER_ID, "labels");
+	assert_null(facts);
+	assert_string_equal(e->server.asked, "");
+	metadata_free(e->m);
+	put_file(e, "/proc/99/comm", "dockerd\n"); /* it runs */
+	put_file(e, "/proc/99/cmdline", "dockerd");
+	e->patience_ns = 8 * NSEC_PER_SEC;
+	facts = facts_of(e, "/docker/" DOCKER_ID, "labels");
+	expect(facts, "name", "demo");
+	free(facts);
+}
+
 /* A new name is known at once, not when the container is asked about again after half a minute. */
 static void docker_tells_of_news(void **state)
 {
@@ -602,6 +644,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(docker_on_its_socket),
+		TEST(nothing_is_started_by_asking),
 		TEST(docker_tells_of_news),
 		TEST(podman_on_its_socket),
 		TEST(kubelet_on_its_read_only_port),

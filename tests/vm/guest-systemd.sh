@@ -39,6 +39,9 @@ cat >/bundle/config.json <<-J
 	 "linux": {"cgroupsPath": "machine.slice:runc:demo-runc", "resources": {"memory": {"limit": 67108864}},
 	  "namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "network"}]}}
 J
+# Another overlay does not go on that of the guest.
+printf '[storage]\ndriver = "vfs"\nrunroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n' \
+	>/etc/containers/storage.conf
 runc --systemd-cgroup run -d --bundle /bundle demo-runc >"$out/runc.log" 2>&1 </dev/null
 podman --log-level=error run -d --name demo-podman --network none --label app=demo -m 64m --rootfs /bundle/rootfs \
 	/bin/sleep 600 >"$out/podman.log" 2>&1 </dev/null
@@ -55,6 +58,9 @@ for fault; do
 done
 sleep 4
 kwhy incidents --json >"$out/incidents.json" 2>"$out/incidents.err"
+# Socket units start their services for whoever asks; that must never be kwhy.
+systemctl show -p ExecMainStartTimestampMonotonic --value podman.service >"$out/podman.started"
+systemctl is-active podman.socket >"$out/podman.socket"
 systemctl stop kwhy.service
 systemctl show -p Result --value kwhy.service >"$out/up.result"
 journalctl -u kwhy.service -o cat --no-pager >"$out/up.log" 2>&1

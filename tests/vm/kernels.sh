@@ -156,7 +156,7 @@ vm_rootfs() {
 		[[ -n $uri ]] || { echo "this host's apt sources name no Debian mirror" >&2; return 1; }
 		rm -rf "$folder" "$folder.new"
 		debootstrap --variant=minbase --keyring="$vm_keyring" --include="systemd,systemd-sysv,dbus,kmod,curl,jq,procps,\
-iproute2,nftables,busybox-static,runc,crun,podman,e2fsprogs,xfsprogs,libbpf1,libelf1,libsqlite3-0,libmicrohttpd12,libjansson4,\
+iproute2,nftables,busybox-static,runc,crun,podman,netavark,e2fsprogs,xfsprogs,libbpf1,libelf1,libsqlite3-0,libmicrohttpd12,libjansson4,\
 libyaml-0-2,libmd0,libcap2,libcurl4,libfuse3-3" bookworm "$folder.new" "$uri" >"$VM_CACHE/rootfs.log" 2>&1 ||
 			{ tail -n 1 "$VM_CACHE/rootfs.log" >&2; return 1; }
 		rm -rf "$folder.new"/var/cache/apt/archives/*.deb "$folder.new"/var/lib/apt/lists/*

@@ -131,6 +131,9 @@ judge_identity() { # name, folder
 		'.id == "demo-runc" and .runtime == "runc" and .kind == "container" and .annotations["org.example.app"] == "demo" and .limits.memory == 67108864'
 	judge_container "$1" "$2" "a container by Podman with systemd's driver" \
 		'.name == "demo-podman" and .runtime == "podman" and .kind == "container" and (.cgroup | startswith("/machine.slice/libpod-")) and .limits.memory == 67108864'
+	if [[ $(cat "$2/podman.socket" 2>/dev/null) != active ]]; then skip "$1: no service is started by asking" "podman.socket is not active"
+	elif [[ $(cat "$2/podman.started" 2>/dev/null) == 0 ]]; then ok "$1: no service is started by asking"
+	else not_ok "$1: no service is started by asking" "podman.service was started"; fi
 	if jq -se 'any(.[]; .unit == "demo-web.service") and any(.[]; .name == "demo-podman")' "$2/gone.json" >/dev/null 2>&1; then
 		ok "$1: what has gone keeps its name"
 	else
