@@ -199,6 +199,9 @@ uint64_t stacks_intern_user(struct stacks *s, const struct kw_party *task, const
 	if (way->used)
 		return way->text_hash;
 	known = usermaps_resolve(s->maps, task, ts_ns, frames, count, named);
+	/* Code without frame pointers leads the kernel's walk astray: what it then took for callers is no code. */
+	while (count > 1 && !strcmp(named[count - 1].name, USERMAPS_UNKNOWN))
+		count--;
 	full = known && s->user_new < STACKS_USER_NEW;
 	strbuf_reset(&s->text);
 	user_text(named, count, !full, &s->text);

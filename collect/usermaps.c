@@ -17,7 +17,6 @@
 #define AGAIN_NS NSEC_PER_SEC	    /* after an address that was not there: a library loaded since, or no address */
 #define USER_HZ 100		    /* of /proc/PID/stat on every architecture we run on */
 #define MAPS_MAX (128 * 1024)
-#define NO_NAME "[unknown]"
 
 struct region {
 	uint64_t start, end, offset;
@@ -231,7 +230,7 @@ bool usermaps_resolve(struct usermaps *m, const struct kw_party *task, uint64_t 
 	for (unsigned int i = 0; i < count; i++) {
 		const struct region *r = p->pid == task->pid ? region_of(p, addresses[i]) : NULL;
 
-		ret_frames[i] = (struct user_frame){ .name = r ? r->name : NO_NAME };
+		ret_frames[i] = (struct user_frame){ .name = r ? r->name : USERMAPS_UNKNOWN };
 		if (r && r->name[0] != '[')
 			ret_frames[i].offset = addresses[i] - r->start + r->offset;
 	}

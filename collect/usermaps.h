@@ -19,6 +19,7 @@
 #define USERMAPS_REGIONS_MAX 512 /* executable ones of a process; what is beyond is unknown */
 #define USERMAPS_TICK_NS 2000000
 #define USERMAPS_NAME_MAX 48
+#define USERMAPS_UNKNOWN "[unknown]"
 
 struct usermaps;
 

@@ -9,7 +9,7 @@
 #include "web/html.h"
 
 #define ROW_PX 20
-#define WIDTH_MIN 0.1 /* percent; narrower boxes are left out */
+#define WIDTH_MIN 0.3 /* percent; narrower boxes are left out */
 #define WIDTH_TAB 2.0 /* narrower ones are reached by pointer and through their parents, not by Tab */
 #define TOP_MAX 25
 
@@ -134,7 +134,7 @@ void render_flame(struct strbuf *b, const struct flame *f, unsigned int from, in
 	else
 		strbuf_addstr(b, " ◇ is the kernel.");
 	if (d.left_out)
-		strbuf_addf(b, " %u boxes narrower than a thousandth are left out.", d.left_out);
+		strbuf_addf(b, " %u boxes narrower than three thousandths are left out.", d.left_out);
 	strbuf_addstr(b, "</p>\n");
 }
 

@@ -175,9 +175,99 @@ static const struct story pod_stories[] = {
 	  "cpu.throttled", NULL },
 };
 
+/* ---- what the culprit did on the CPU ------------------------------------------------------------------------------- */
+
+static void stack_known(struct synth *s, uint64_t hash, const char *frames)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_stack, SYNTH_HOST, SYNTH_NOBODY, 0, 0);
+	struct kw_stack *stack = synth_payload(e);
+
+	stack->hash = hash;
+	snprintf(stack->text, sizeof(stack->text), "%s", frames);
+	synth_send(s, e);
+}
+
+static void profiled(struct synth *s, int container, uint64_t stack, uint64_t user_stack, uint64_t samples)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_profile, container, SYNTH_NOBODY, SYNTH_SEC, 0);
+
+	e->stack = stack;
+	e->peer_stack = user_stack;
+	*(struct kw_profile *)synth_payload(e) = (struct kw_profile){ .span_ns = SYNTH_SEC, .samples = samples,
+								      .ns = samples * 50 * MS };
+	synth_send(s, e);
+}
+
+static void neighbor_with_stacks(struct synth *s, enum variant v, int second)
+{
+	neighbor(s, FAULT, second);
+	if (v == MISSING)
+		return;
+	stack_known(s, 11, "clear_page_erms+0x7\nprep_new_page+0x1 [x]\n");
+	stack_known(s, 12, "work+0x100\nlibc.so.6+0x20\n");
+	stack_known(s, 13, "other+0x1\n");
+	profiled(s, CULPRIT, 11, 12, 14);
+	profiled(s, CULPRIT, 11, 13, 10);
+	profiled(s, CULPRIT, 0, 12, 8);
+	profiled(s, OTHER, 0, 13, 90);
+}
+
+static const json_t *evidence_of(const struct host *h, const char *cause, const char *id)
+{
+	const json_t *report = newest(h, cause);
+	json_t *e;
+	size_t i;
+
+	assert_non_null(report);
+	json_array_foreach(json_object_get(report, "evidence"), i, e)
+		if (strstr(text(e, "id"), id))
+			return e;
+	fail_msg("%s has no evidence %s", cause, id);
+	return NULL;
+}
+
+static void reports_show_what_the_culprit_did(void **state)
+{
+	static const struct story story = { .cause = "cpu.neighbor", .second = neighbor_with_stacks, .probe = "profile" };
+	const struct telling t = { &story, &usual_stage };
+	const json_t *e, *row;
+	struct host h;
+
+	(void)state;
+	tell(&h, &t, FAULT);
+	e = evidence_of(&h, "cpu.neighbor", "culprit_stacks");
+	assert_true(json_is_true(json_object_get(e, "holds")));
+	assert_non_null(strstr(text(e, "claim"), "in the kernel's clear_page_erms"));
+	row = json_array_get(json_object_get(e, "rows"), 0);
+	assert_string_equal(text(row, "in_kernel"), "clear_page_erms+0x7 < prep_new_page+0x1 [x]");
+	assert_string_equal(text(row, "in_user_mode"), "work+0x100 < libc.so.6+0x20");
+	assert_int_equal(json_array_size(json_object_get(e, "rows")), 3);
+	host_free(&h);
+}
+
+/* A report is as certain without them. */
+static void stacks_decide_nothing(void **state)
+{
+	static const struct story story = { .cause = "cpu.neighbor", .second = neighbor_with_stacks, .probe = "profile" };
+	const struct telling t = { &story, &usual_stage };
+	struct host h;
+
+	(void)state;
+	tell(&h, &t, MISSING);
+	assert_true(json_is_null(json_object_get(evidence_of(&h, "cpu.neighbor", "culprit_stacks"), "holds")));
+	assert_string_equal(text(json_object_get(newest(&h, "cpu.neighbor"), "confidence"), "level"), "confirmed");
+	host_free(&h);
+}
+
 int main(void)
 {
-	int failed = stories_run(stories, ARRAY_SIZE(stories), NULL);
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reports_show_what_the_culprit_did),
+		cmocka_unit_test(stacks_decide_nothing),
+	};
+	int failed = cmocka_run_group_tests_name("stacks as evidence", tests, NULL, NULL);
+
+	failed += stories_run(stories, ARRAY_SIZE(stories), NULL);
 
 	failed += stories_run(crowd_stories, ARRAY_SIZE(crowd_stories), &crowd);
 	return failed + stories_run(pod_stories, ARRAY_SIZE(pod_stories), &pod);

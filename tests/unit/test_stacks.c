@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/unit.h"
 
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "collect/stacks.h"
 #include "schema/kinds.h"
@@ -137,36 +140,68 @@ static void keeps_what_is_used(void **state)
 	}
 }
 
-/* Of a process that is not there: no pid is as large as this. */
-static void user_frames_are_announced_once(void **state)
+/* This very process: the thread that asks, as the kernel names it. */
+static struct kw_party self(void)
 {
-	const struct kw_party nobody = { .pid = 4194304, .tid = 4194304, .start_ns = 1 };
-	const uint64_t frames[] = { 4096, 16 };
+	struct kw_party p = { .pid = (uint32_t)getpid(), .tid = (uint32_t)getpid() };
+	unsigned long long ticks = 0;
+	char text[1024] = "", *at;
+	FILE *f = fopen("/proc/self/stat", "r");
+
+	assert_non_null(f);
+	assert_true(fread(text, 1, sizeof(text) - 1, f) > 0);
+	fclose(f);
+	at = strrchr(text, ')');
+	assert_int_equal(sscanf(at, ") %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+				&ticks), 1);
+	p.start_ns = ticks * 10000000;
+	return p;
+}
+
+static void user_frames_are_file_and_offset(void **state)
+{
+	const uint64_t frames[] = { (uintptr_t)self, (uintptr_t)on_event, 16, 17 };
+	const struct kw_party task = self();
 	struct fixture *f = *state;
-	uint64_t hash = stacks_intern_user(f->stacks, &nobody, frames, 2, 500);
+	uint64_t hash = stacks_intern_user(f->stacks, &task, frames, 4, task.start_ns + 1), offset[2];
+	int end = 0;
 
 	assert_int_not_equal(hash, 0);
 	assert_int_equal(f->seen.count, 1);
-	assert_string_equal(f->seen.p.text, "[unknown]\n[unknown]\n");
-	assert_int_equal(stacks_intern_user(f->stacks, &nobody, frames, 2, 600), hash);
+	/* What follows the last known frame is where the walk went astray. */
+	assert_int_equal(sscanf(f->seen.p.text, "test_stacks+0x%" SCNx64 "\ntest_stacks+0x%" SCNx64 "\n%n", &offset[0],
+				&offset[1], &end), 2);
+	assert_int_equal(f->seen.p.text[end], '\0');
+	assert_int_equal(offset[0] - offset[1], frames[0] - frames[1]);
+	assert_int_equal(stacks_intern_user(f->stacks, &task, frames, 4, task.start_ns + 2), hash);
 	assert_int_equal(f->seen.count, 1);
-	assert_int_equal(stacks_intern_user(f->stacks, &nobody, frames, 0, 600), 0);
+	assert_int_equal(stacks_intern_user(f->stacks, &task, frames, 0, task.start_ns + 2), 0);
+}
+
+static void a_process_that_is_gone_is_unknown(void **state)
+{
+	const struct kw_party nobody = { .pid = 4194304, .tid = 4194304, .start_ns = 1 }; /* no pid is as large */
+	struct fixture *f = *state;
+
+	assert_int_not_equal(stacks_intern_user(f->stacks, &nobody, (const uint64_t[]){ 4096, 16 }, 2, 500), 0);
+	assert_string_equal(f->seen.p.text, "[unknown]\n");
 }
 
 /* Many different stacks must not fill the store: beyond so many a tick only files are named. */
 static void new_user_stacks_are_bounded(void **state)
 {
-	const struct kw_party nobody = { .pid = 4194304, .tid = 4194304, .start_ns = 1 };
+	const uint64_t here = (uintptr_t)self;
+	const struct kw_party task = self();
 	struct fixture *f = *state;
 
 	for (uint64_t i = 0; i < STACKS_USER_NEW; i++)
-		stacks_intern_user(f->stacks, &nobody, (const uint64_t[]){ 1000 + i, 7 }, 2, 500);
-	assert_string_equal(f->seen.p.text, "[unknown]\n[unknown]\n");
-	stacks_intern_user(f->stacks, &nobody, (const uint64_t[]){ 5, 7 }, 2, 500);
-	assert_string_equal(f->seen.p.text, "[unknown]\n");
+		stacks_intern_user(f->stacks, &task, (const uint64_t[]){ here + i, here }, 2, task.start_ns + 1);
+	assert_non_null(strstr(f->seen.p.text, "test_stacks+0x"));
+	stacks_intern_user(f->stacks, &task, (const uint64_t[]){ here - 1, here }, 2, task.start_ns + 1);
+	assert_string_equal(f->seen.p.text, "test_stacks\n");
 	stacks_tick(f->stacks);
-	stacks_intern_user(f->stacks, &nobody, (const uint64_t[]){ 5, 7 }, 2, 500);
-	assert_string_equal(f->seen.p.text, "[unknown]\n[unknown]\n");
+	stacks_intern_user(f->stacks, &task, (const uint64_t[]){ here - 1, here }, 2, task.start_ns + 1);
+	assert_non_null(strstr(f->seen.p.text, "test_stacks+0x"));
 }
 
 int main(void)
@@ -179,7 +214,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(text_is_cut_at_whole_lines, setup, teardown),
 		cmocka_unit_test_setup_teardown(forgets_the_oldest, setup, teardown),
 		cmocka_unit_test_setup_teardown(keeps_what_is_used, setup, teardown),
-		cmocka_unit_test_setup_teardown(user_frames_are_announced_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(user_frames_are_file_and_offset, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_process_that_is_gone_is_unknown, setup, teardown),
 		cmocka_unit_test_setup_teardown(new_user_stacks_are_bounded, setup, teardown),
 	};
 
