@@ -16,6 +16,8 @@ struct row {
 	struct kw_event e;
 	uint64_t span_ns;
 	uint64_t numbers[FOLD_NUMBERS_MAX];
+	uint64_t user[KW_STACK_FRAMES_MAX];
+	unsigned int user_count;
 };
 
 struct fold {
@@ -45,6 +47,7 @@ static bool alike(const struct kw_event *a, const struct kw_event *b)
 	       x->cg.v2 == y->cg.v2 && x->cg.v1 == y->cg.v1 && !memcmp(x->comm, y->comm, sizeof(x->comm));
 }
 
+/* peer_stack stands for the addresses of user mode as long as the row is here. */
 static uint64_t place_of(const struct kw_event *e)
 {
 	uint64_t hash = hash_bytes(&e->subject.cg, sizeof(e->subject.cg), e->kind);
@@ -54,7 +57,7 @@ static uint64_t place_of(const struct kw_event *e)
 	return hash_bytes(&e->peer_stack, sizeof(e->peer_stack), hash);
 }
 
-static struct row *add_row(struct fold *f, const struct kw_event *e)
+static struct row *add_row(struct fold *f, const struct kw_event *e, const uint64_t *user, unsigned int count)
 {
 	struct row *r;
 
@@ -70,11 +73,12 @@ static struct row *add_row(struct fold *f, const struct kw_event *e)
 		f->cap = cap;
 	}
 	r = &f->rows[f->count++];
-	*r = (struct row){ .e = *e };
+	*r = (struct row){ .e = *e, .user_count = MIN(count, KW_STACK_FRAMES_MAX) };
+	memcpy(r->user, user, r->user_count * sizeof(*user));
 	return r;
 }
 
-static struct row *find_row(struct fold *f, const struct kw_event *e)
+static struct row *find_row(struct fold *f, const struct kw_event *e, const uint64_t *user, unsigned int count)
 {
 	for (uint64_t at = place_of(e);; at++) {
 		uint16_t *slot = &f->slots[at % SLOTS];
@@ -84,22 +88,24 @@ static struct row *find_row(struct fold *f, const struct kw_event *e)
 			return &f->rows[*slot - 1];
 		if (*slot)
 			continue;
-		r = add_row(f, e);
+		r = add_row(f, e, user, count);
 		if (r)
 			*slot = f->count;
 		return r;
 	}
 }
 
-int fold_add(struct fold *f, const struct kw_event *e, const void *payload)
+int fold_add(struct fold *f, const struct kw_event *e, const void *payload, const uint64_t *user, unsigned int count)
 {
 	unsigned int numbers = e->payload_size / sizeof(uint64_t) - 1;
+	struct kw_event keyed = *e;
 	const uint64_t *from = payload;
 	struct row *r;
 
 	if (e->payload_size % sizeof(uint64_t) || !numbers || numbers > FOLD_NUMBERS_MAX)
 		return -EINVAL;
-	r = find_row(f, e);
+	keyed.peer_stack = count ? hash_bytes(user, count * sizeof(*user), 0) : 0;
+	r = find_row(f, &keyed, user, count);
 	if (!r)
 		return -ENOSPC;
 	for (unsigned int i = 0; i < numbers; i++)
@@ -107,13 +113,15 @@ int fold_add(struct fold *f, const struct kw_event *e, const void *payload)
 	return 0;
 }
 
-void fold_flush(struct fold *f, uint64_t now_ns, uint64_t span_ns, int (*emit)(void *ctx, const struct kw_event *e),
-		void *ctx)
+void fold_flush(struct fold *f, uint64_t now_ns, uint64_t span_ns, fold_emit_fn emit, void *ctx)
 {
 	for (unsigned int i = 0; i < f->count; i++) {
-		f->rows[i].e.ts_ns = now_ns;
-		f->rows[i].span_ns = span_ns;
-		emit(ctx, &f->rows[i].e);
+		struct row *r = &f->rows[i];
+
+		r->e.ts_ns = now_ns;
+		r->e.peer_stack = 0;
+		r->span_ns = span_ns;
+		emit(ctx, &r->e, r->user, r->user_count);
 	}
 	f->count = 0;
 	memset(f->slots, 0, sizeof(f->slots));

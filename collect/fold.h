@@ -12,16 +12,19 @@
 
 struct fold;
 
+/* What becomes of a row: its event, with the payload behind it, and the stack in user mode, not yet named. */
+typedef int (*fold_emit_fn)(void *ctx, struct kw_event *e, const uint64_t *user, unsigned int count);
+
 struct fold *fold_new(void); /* NULL: out of memory */
 void fold_free(struct fold *f);
 
 /*
  * Adds a sample whose payload is of u64 (collect/probe.h, "folded") to the row of its kind, cgroup, process, comm and
- * stacks.  0, -ENOSPC when this tick has too many rows already, -EINVAL when the payload is no such.
+ * stacks: that in the kernel as e->stack names it, that in user mode by its addresses.  0, -ENOSPC when this tick has
+ * too many rows already, -EINVAL when the payload is no such.
  */
-int fold_add(struct fold *f, const struct kw_event *e, const void *payload);
+int fold_add(struct fold *f, const struct kw_event *e, const void *payload, const uint64_t *user, unsigned int count);
 /* Hands all rows to emit with these times, in the order they began, and forgets them. */
-void fold_flush(struct fold *f, uint64_t now_ns, uint64_t span_ns, int (*emit)(void *ctx, const struct kw_event *e),
-		void *ctx);
+void fold_flush(struct fold *f, uint64_t now_ns, uint64_t span_ns, fold_emit_fn emit, void *ctx);
 
 #endif

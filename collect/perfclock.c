@@ -58,7 +58,7 @@ int perfclock_attach(const struct bpf_program *program, unsigned int rate, struc
 
 	if (cpus < 0)
 		return cpus;
-	c = calloc(1, sizeof(*c) + cpus * sizeof(c->links[0]));
+	c = calloc(1, sizeof(*c) + (size_t)cpus * sizeof(struct bpf_link *)); /* NOLINT(bugprone-sizeof-expression) */
 	if (!c)
 		return -ENOMEM;
 	for (int cpu = 0; r == 0 && cpu < cpus; cpu++) {

@@ -76,10 +76,9 @@ static int complete(struct collect *c, struct record *r)
 			return ret;
 	}
 	r->event.stack = stacks_intern(c->stacks, r->stack, r->frames, r->event.ts_ns);
-	/* Of a sample it is the stack in user mode. */
+	/* Of a sample it is the stack in user mode, named with the tick. */
 	if (probe && probe->folded)
-		r->event.peer_stack = stacks_intern_user(c->stacks, &r->event.subject, r->peer_stack, r->peer_frames,
-							 r->event.ts_ns);
+		stacks_want_user(c->stacks, &r->event.subject, r->peer_stack, r->peer_frames, r->event.ts_ns);
 	else
 		r->event.peer_stack = stacks_intern(c->stacks, r->peer_stack, r->peer_frames, r->event.ts_ns);
 	mark_self(&r->event);
@@ -87,12 +86,14 @@ static int complete(struct collect *c, struct record *r)
 }
 
 /* Not sent on by itself: the row it is in stands in the books once it is made. */
-static void fold(struct collect *c, const struct kw_event *e, const void *payload)
+static void fold(struct collect *c, const struct record *r)
 {
-	if (fold_add(c->fold, e, payload) < 0)
-		c->books.lost[e->kind]++;
+	unsigned int kind = r->event.kind;
+
+	if (fold_add(c->fold, &r->event, r->payload, r->peer_stack, r->peer_frames) < 0)
+		c->books.lost[kind]++;
 	else
-		c->books.own[e->kind]++;
+		c->books.own[kind]++;
 }
 
 void ring_record(struct collect *c, const void *data, size_t size)
@@ -121,7 +122,7 @@ void ring_record(struct collect *c, const void *data, size_t size)
 	}
 	probe = probe_of(c, e->kind);
 	if (probe && probe->folded)
-		fold(c, e, r->payload);
+		fold(c, r);
 	else
 		collect_hand_on(c, e);
 }

@@ -12,6 +12,7 @@
 /* Set-associative with least recent use inside a set: bounded, no pointers, 4096 stacks in 96 KiB. */
 #define SETS 1024
 #define WAYS 4
+#define USER_WAIT_MS 5 /* for the maps of who was sampled just before the tick */
 #define STACK_TEXT_MAX (sizeof(((struct kw_stack *)0)->text) - 1)
 
 struct way {
@@ -185,24 +186,45 @@ static void user_text(const struct user_frame *frames, unsigned int count, bool 
 	}
 }
 
-uint64_t stacks_intern_user(struct stacks *s, const struct kw_party *task, const uint64_t *frames, unsigned int count,
-			    uint64_t ts_ns)
+void stacks_want_user(struct stacks *s, const struct kw_party *task, const uint64_t *frames, unsigned int count,
+		      uint64_t ts_ns)
 {
-	uint64_t hash = hash_bytes(frames, count * sizeof(*frames), hash_bytes(&task->pid, sizeof(task->pid), 1));
+	if (count)
+		usermaps_want(s->maps, task, ts_ns, frames, count);
+}
+
+void stacks_settle_user(struct stacks *s)
+{
+	usermaps_wait(s->maps, USER_WAIT_MS);
+	usermaps_tick(s->maps);
+	s->user_new = 0;
+}
+
+static bool any_known(const struct user_frame *frames, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (strcmp(frames[i].name, USERMAPS_UNKNOWN) != 0)
+			return true;
+	return false;
+}
+
+uint64_t stacks_intern_user(struct stacks *s, uint32_t pid, const uint64_t *frames, unsigned int count, uint64_t ts_ns)
+{
+	uint64_t hash = hash_bytes(frames, count * sizeof(*frames), hash_bytes(&pid, sizeof(pid), 1));
 	struct user_frame named[KW_STACK_FRAMES_MAX];
-	bool known, full;
 	struct way *way;
+	bool full;
 
 	if (!count || count > KW_STACK_FRAMES_MAX)
 		return 0;
 	way = find_way(s, hash);
 	if (way->used)
 		return way->text_hash;
-	known = usermaps_resolve(s->maps, task, ts_ns, frames, count, named);
+	usermaps_resolve(s->maps, pid, frames, count, named);
+	full = s->user_new < STACKS_USER_NEW && any_known(named, count);
 	/* Code without frame pointers leads the kernel's walk astray: what it then took for callers is no code. */
 	while (count > 1 && !strcmp(named[count - 1].name, USERMAPS_UNKNOWN))
 		count--;
-	full = known && s->user_new < STACKS_USER_NEW;
 	strbuf_reset(&s->text);
 	user_text(named, count, !full, &s->text);
 	if (!full)
@@ -211,10 +233,4 @@ uint64_t stacks_intern_user(struct stacks *s, const struct kw_party *task, const
 	*way = (struct way){ .frames_hash = hash, .text_hash = announce_text(s, ts_ns) };
 	way->used = way->text_hash ? s->clock : 0;
 	return way->text_hash;
-}
-
-void stacks_tick(struct stacks *s)
-{
-	s->user_new = 0;
-	usermaps_tick(s->maps);
 }

@@ -24,14 +24,16 @@ void stacks_free(struct stacks *s);
 uint64_t stacks_intern(struct stacks *s, const uint64_t *frames, unsigned int count, uint64_t ts_ns);
 
 /*
- * The same for the frames of a task in user mode, which was at them at ts_ns: file and offset of each.  A tick may add
- * STACKS_USER_NEW texts of that detail; beyond, only the files are named, so that a host with many different stacks
- * does not fill the store with them.
+ * The same for the frames of a task in user mode: file and offset of each, as far as they are known by then.  So
+ * stacks_want_user() comes first, while the process still is there, and stacks_settle_user() before the stacks of a
+ * tick are named.  A tick may add STACKS_USER_NEW texts of that detail; beyond, only the files are named, so that a
+ * host with many different stacks does not fill the store with them.
  */
 #define STACKS_USER_NEW 32
-uint64_t stacks_intern_user(struct stacks *s, const struct kw_party *task, const uint64_t *frames, unsigned int count,
-			    uint64_t ts_ns);
-void stacks_tick(struct stacks *s);
+void stacks_want_user(struct stacks *s, const struct kw_party *task, const uint64_t *frames, unsigned int count,
+		      uint64_t ts_ns);
+void stacks_settle_user(struct stacks *s);
+uint64_t stacks_intern_user(struct stacks *s, uint32_t pid, const uint64_t *frames, unsigned int count, uint64_t ts_ns);
 
 /*
  * How many of the first frames only show that somebody is tracing (the BPF program itself, bpf_trace_run, the

@@ -18,7 +18,7 @@
 struct sums {
 	enum shared_map map;
 	size_t key_size, value_size, epoch_offset;
-	unsigned int max_entries;
+	size_t max_entries;
 	void (*emit)(struct collect *c, const void *key, const void *value, uint64_t now_ns, uint64_t span_ns);
 };
 

@@ -53,6 +53,14 @@ static void emit_tick(struct collect *c, uint64_t now_ns, struct kw_tick *tick)
 	collect_make(c, &r.e);
 }
 
+static int emit_folded(void *ctx, struct kw_event *e, const uint64_t *user, unsigned int count)
+{
+	struct collect *c = ctx;
+
+	e->peer_stack = stacks_intern_user(c->stacks, e->subject.pid, user, count, e->ts_ns);
+	return collect_make(c, e);
+}
+
 void tick_run(struct collect *c)
 {
 	struct kw_tick tick = { 0 };
@@ -67,8 +75,8 @@ void tick_run(struct collect *c)
 		sums_flip(c);
 		books_settle(c);
 		sums_drain(c, now_ns);
-		fold_flush(c->fold, now_ns, span_ns, collect_make, c);
-		stacks_tick(c->stacks);
+		stacks_settle_user(c->stacks);
+		fold_flush(c->fold, now_ns, span_ns, emit_folded, c);
 	} else {
 		c->settled = true;
 	}

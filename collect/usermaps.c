@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -31,43 +34,29 @@ struct process {
 	unsigned int count;
 };
 
+struct request {
+	struct kw_party task;
+	uint64_t ts_ns;
+};
+
 struct usermaps {
 	char proc_dir[64];
+	pthread_mutex_t lock; /* of all below but text */
+	pthread_cond_t work, done;
+	struct request queue[USERMAPS_QUEUE];
+	unsigned int head, count; /* of the queue; the one that is being read stays in it */
+	unsigned int owners;	  /* the caller and the thread: the last one frees */
+	bool ending;
 	uint64_t clock;
 	int64_t left_ns; /* for reading, in this tick */
 	struct process processes[USERMAPS_PROCESSES];
-	char text[MAPS_MAX];
+	char text[MAPS_MAX]; /* the thread's own */
 };
-
-struct usermaps *usermaps_new(const char *proc_dir)
-{
-	struct usermaps *m = calloc(1, sizeof(*m));
-
-	if (!m)
-		return NULL;
-	snprintf(m->proc_dir, sizeof(m->proc_dir), "%s", proc_dir);
-	usermaps_tick(m);
-	return m;
-}
 
 static void forget(struct process *p)
 {
 	free(p->regions);
 	*p = (struct process){ 0 };
-}
-
-void usermaps_free(struct usermaps *m)
-{
-	if (!m)
-		return;
-	for (unsigned int i = 0; i < USERMAPS_PROCESSES; i++)
-		forget(&m->processes[i]);
-	free(m);
-}
-
-void usermaps_tick(struct usermaps *m)
-{
-	m->left_ns = USERMAPS_TICK_NS;
 }
 
 /* The path is whatever the container calls its files; " (deleted)" stands behind one that is gone. */
@@ -156,20 +145,7 @@ static int64_t cpu_ns(void)
 	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
 }
 
-static void load(struct usermaps *m, struct process *p, const struct kw_party *task, uint64_t ts_ns)
-{
-	int64_t began = cpu_ns();
-	char path[96];
-
-	forget(p);
-	p->pid = task->pid;
-	p->loaded_ns = ts_ns;
-	snprintf(path, sizeof(path), "%s/%u/maps", m->proc_dir, task->pid);
-	m->text[0] = '\0';
-	if (is_there(m, task))
-		read_regions(m, p, path);
-	m->left_ns -= cpu_ns() - began;
-}
+/* ---- what is known ----------------------------------------------------------------------------------------------- */
 
 /* The one of that number, or the place that was not used for longest. */
 static struct process *find(struct usermaps *m, uint32_t pid)
@@ -210,29 +186,182 @@ static bool must_load(const struct process *p, const struct kw_party *task, uint
 	if (p->pid != task->pid || age_ns > KEPT_NS)
 		return true;
 	/* A task that began since may be of another process of the same number. */
-	return age_ns > AGAIN_NS &&
-	       (task->start_ns > p->loaded_ns || !knows_all(p, addresses, count));
+	return age_ns > AGAIN_NS && (task->start_ns > p->loaded_ns || !knows_all(p, addresses, count));
 }
 
-bool usermaps_resolve(struct usermaps *m, const struct kw_party *task, uint64_t ts_ns, const uint64_t *addresses,
-		      unsigned int count, struct user_frame *ret_frames)
+void usermaps_resolve(struct usermaps *m, uint32_t pid, const uint64_t *addresses, unsigned int count,
+		      struct user_frame *ret_frames)
 {
-	struct process *p = find(m, task->pid);
-	bool known = true;
+	const struct process *p;
 
-	if (must_load(p, task, ts_ns, addresses, count)) {
-		known = m->left_ns > 0;
-		if (known)
-			load(m, p, task, ts_ns);
-	}
-	if (p->pid == task->pid)
-		p->used = ++m->clock;
+	pthread_mutex_lock(&m->lock);
+	p = find(m, pid);
 	for (unsigned int i = 0; i < count; i++) {
-		const struct region *r = p->pid == task->pid ? region_of(p, addresses[i]) : NULL;
+		const struct region *r = p->pid == pid ? region_of(p, addresses[i]) : NULL;
 
-		ret_frames[i] = (struct user_frame){ .name = r ? r->name : USERMAPS_UNKNOWN };
+		ret_frames[i] = (struct user_frame){ 0 };
+		snprintf(ret_frames[i].name, sizeof(ret_frames[i].name), "%s", r ? r->name : USERMAPS_UNKNOWN);
 		if (r && r->name[0] != '[')
 			ret_frames[i].offset = addresses[i] - r->start + r->offset;
 	}
-	return known;
+	pthread_mutex_unlock(&m->lock);
+}
+
+/* ---- what is wanted ---------------------------------------------------------------------------------------------- */
+
+static bool is_queued(const struct usermaps *m, uint32_t pid)
+{
+	for (unsigned int i = 0; i < m->count; i++)
+		if (m->queue[(m->head + i) % USERMAPS_QUEUE].task.pid == pid)
+			return true;
+	return false;
+}
+
+void usermaps_want(struct usermaps *m, const struct kw_party *task, uint64_t ts_ns, const uint64_t *addresses,
+		   unsigned int count)
+{
+	struct process *p;
+
+	pthread_mutex_lock(&m->lock);
+	p = find(m, task->pid);
+	if (p->pid == task->pid)
+		p->used = ++m->clock;
+	if (m->left_ns > 0 && m->count < USERMAPS_QUEUE && !is_queued(m, task->pid) &&
+	    must_load(p, task, ts_ns, addresses, count)) {
+		m->queue[(m->head + m->count++) % USERMAPS_QUEUE] = (struct request){ *task, ts_ns };
+		pthread_cond_signal(&m->work);
+	}
+	pthread_mutex_unlock(&m->lock);
+}
+
+void usermaps_wait(struct usermaps *m, unsigned int ms)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_nsec += (long)ms * NSEC_PER_MSEC;
+	end.tv_sec += end.tv_nsec / NSEC_PER_SEC;
+	end.tv_nsec %= NSEC_PER_SEC;
+	pthread_mutex_lock(&m->lock);
+	while (m->count && pthread_cond_timedwait(&m->done, &m->lock, &end) == 0)
+		;
+	pthread_mutex_unlock(&m->lock);
+}
+
+void usermaps_tick(struct usermaps *m)
+{
+	pthread_mutex_lock(&m->lock);
+	m->left_ns = USERMAPS_TICK_NS;
+	pthread_mutex_unlock(&m->lock);
+}
+
+/* ---- the thread -------------------------------------------------------------------------------------------------- */
+
+static void read_process(struct usermaps *m, const struct request *r, struct process *ret)
+{
+	char path[96];
+
+	*ret = (struct process){ .pid = r->task.pid, .loaded_ns = r->ts_ns };
+	snprintf(path, sizeof(path), "%s/%u/maps", m->proc_dir, r->task.pid);
+	m->text[0] = '\0';
+	if (is_there(m, &r->task))
+		read_regions(m, ret, path);
+}
+
+/* With the lock held, but not while it reads. */
+static void serve_one(struct usermaps *m)
+{
+	const struct request request = m->queue[m->head];
+	struct process fresh, *p;
+	int64_t began = cpu_ns();
+
+	if (m->left_ns > 0) {
+		pthread_mutex_unlock(&m->lock);
+		read_process(m, &request, &fresh);
+		pthread_mutex_lock(&m->lock);
+		p = find(m, request.task.pid);
+		forget(p);
+		*p = fresh;
+		p->used = ++m->clock;
+		m->left_ns -= cpu_ns() - began;
+	}
+	m->head = (m->head + 1) % USERMAPS_QUEUE;
+	if (!--m->count)
+		pthread_cond_broadcast(&m->done);
+}
+
+/* Ends with the lock given back. */
+static void let_go(struct usermaps *m)
+{
+	bool last = !--m->owners;
+
+	pthread_mutex_unlock(&m->lock);
+	if (!last)
+		return;
+	for (unsigned int i = 0; i < USERMAPS_PROCESSES; i++)
+		forget(&m->processes[i]);
+	pthread_cond_destroy(&m->work);
+	pthread_cond_destroy(&m->done);
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+}
+
+static void *serve(void *arg)
+{
+	struct usermaps *m = arg;
+
+	pthread_mutex_lock(&m->lock);
+	while (!m->ending)
+		if (m->count)
+			serve_one(m);
+		else
+			pthread_cond_wait(&m->work, &m->lock);
+	let_go(m);
+	return NULL;
+}
+
+/* Detached: one that waits for a lock must not keep anybody from ending.  Signals are for the main thread. */
+static int start_thread(struct usermaps *m)
+{
+	sigset_t all, former;
+	pthread_t thread;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &former);
+	r = pthread_create(&thread, NULL, serve, m);
+	pthread_sigmask(SIG_SETMASK, &former, NULL);
+	if (r == 0)
+		pthread_detach(thread);
+	return -r;
+}
+
+struct usermaps *usermaps_new(const char *proc_dir)
+{
+	struct usermaps *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	snprintf(m->proc_dir, sizeof(m->proc_dir), "%s", proc_dir);
+	pthread_mutex_init(&m->lock, NULL);
+	pthread_cond_init(&m->work, NULL);
+	pthread_cond_init(&m->done, NULL);
+	m->owners = 2;
+	m->left_ns = USERMAPS_TICK_NS;
+	if (start_thread(m) < 0) {
+		m->owners = 1;
+		usermaps_free(m);
+		return NULL;
+	}
+	return m;
+}
+
+void usermaps_free(struct usermaps *m)
+{
+	if (!m)
+		return;
+	pthread_mutex_lock(&m->lock);
+	m->ending = true;
+	pthread_cond_signal(&m->work);
+	let_go(m);
 }

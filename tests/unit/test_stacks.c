@@ -163,8 +163,12 @@ static void user_frames_are_file_and_offset(void **state)
 	const uint64_t frames[] = { (uintptr_t)self, (uintptr_t)on_event, 16, 17 };
 	const struct kw_party task = self();
 	struct fixture *f = *state;
-	uint64_t hash = stacks_intern_user(f->stacks, &task, frames, 4, task.start_ns + 1), offset[2];
+	uint64_t hash, offset[2];
 	int end = 0;
+
+	stacks_want_user(f->stacks, &task, frames, 4, task.start_ns + 1);
+	stacks_settle_user(f->stacks);
+	hash = stacks_intern_user(f->stacks, task.pid, frames, 4, task.start_ns + 1);
 
 	assert_int_not_equal(hash, 0);
 	assert_int_equal(f->seen.count, 1);
@@ -173,9 +177,9 @@ static void user_frames_are_file_and_offset(void **state)
 				&offset[1], &end), 2);
 	assert_int_equal(f->seen.p.text[end], '\0');
 	assert_int_equal(offset[0] - offset[1], frames[0] - frames[1]);
-	assert_int_equal(stacks_intern_user(f->stacks, &task, frames, 4, task.start_ns + 2), hash);
+	assert_int_equal(stacks_intern_user(f->stacks, task.pid, frames, 4, task.start_ns + 2), hash);
 	assert_int_equal(f->seen.count, 1);
-	assert_int_equal(stacks_intern_user(f->stacks, &task, frames, 0, task.start_ns + 2), 0);
+	assert_int_equal(stacks_intern_user(f->stacks, task.pid, frames, 0, task.start_ns + 2), 0);
 }
 
 static void a_process_that_is_gone_is_unknown(void **state)
@@ -183,7 +187,7 @@ static void a_process_that_is_gone_is_unknown(void **state)
 	const struct kw_party nobody = { .pid = 4194304, .tid = 4194304, .start_ns = 1 }; /* no pid is as large */
 	struct fixture *f = *state;
 
-	assert_int_not_equal(stacks_intern_user(f->stacks, &nobody, (const uint64_t[]){ 4096, 16 }, 2, 500), 0);
+	assert_int_not_equal(stacks_intern_user(f->stacks, nobody.pid, (const uint64_t[]){ 4096, 16 }, 2, 500), 0);
 	assert_string_equal(f->seen.p.text, "[unknown]\n");
 }
 
@@ -194,13 +198,15 @@ static void new_user_stacks_are_bounded(void **state)
 	const struct kw_party task = self();
 	struct fixture *f = *state;
 
+	stacks_want_user(f->stacks, &task, &here, 1, task.start_ns + 1);
+	stacks_settle_user(f->stacks);
 	for (uint64_t i = 0; i < STACKS_USER_NEW; i++)
-		stacks_intern_user(f->stacks, &task, (const uint64_t[]){ here + i, here }, 2, task.start_ns + 1);
+		stacks_intern_user(f->stacks, task.pid, (const uint64_t[]){ here + i, here }, 2, task.start_ns + 1);
 	assert_non_null(strstr(f->seen.p.text, "test_stacks+0x"));
-	stacks_intern_user(f->stacks, &task, (const uint64_t[]){ here - 1, here }, 2, task.start_ns + 1);
+	stacks_intern_user(f->stacks, task.pid, (const uint64_t[]){ here - 1, here }, 2, task.start_ns + 1);
 	assert_string_equal(f->seen.p.text, "test_stacks\n");
-	stacks_tick(f->stacks);
-	stacks_intern_user(f->stacks, &task, (const uint64_t[]){ here - 1, here }, 2, task.start_ns + 1);
+	stacks_settle_user(f->stacks);
+	stacks_intern_user(f->stacks, task.pid, (const uint64_t[]){ here - 1, here }, 2, task.start_ns + 1);
 	assert_non_null(strstr(f->seen.p.text, "test_stacks+0x"));
 }
 
