@@ -12,6 +12,7 @@
 #include "bpf/irq.bpf.h"
 
 #define KW_BLOCKED_FLOOR_NS 2000000ULL /* shorter ones are not in the sums; stops always are */
+#define KW_BLOCKED_DOUBTED_NS 1000000000LL /* from here on compared with the thread's life */
 #define KW_READERS_MAX 64
 #define KW_READER_FDS 64 /* descriptors of a process searched for the other end of what is full */
 #define KW_READER_SEARCH_NS 5000000000ULL
@@ -277,7 +278,8 @@ static __always_inline u32 blocked_resource(u32 what)
 /*
  * How long the sleeper has been off its CPU.  exec_start is in the clock_task of the run queue it left, which lags
  * behind clock by what interrupts and the hypervisor took.  The waker's own queue has a fresh clock, that of an idle CPU may
- * be old; both only ever make the sleep look shorter.
+ * be old; both only ever make the sleep look shorter.  Threads with an exec_start of 0 that slept nevertheless were seen:
+ * a sleep longer than the thread's life is not known.
  */
 static __always_inline u64 blocked_for(struct task_struct *task)
 {
@@ -289,6 +291,8 @@ static __always_inline u64 blocked_for(struct task_struct *task)
 		return 0;
 	left = task->se.cfs_rq->rq;
 	ns = self->se.cfs_rq->rq->clock - (left->clock - left->clock_task) - task->se.exec_start;
+	if (ns > KW_BLOCKED_DOUBTED_NS && ns > (s64)(bpf_ktime_get_boot_ns() - task->start_boottime))
+		return 0;
 	return ns > 0 ? ns : 0;
 }
 

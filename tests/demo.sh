@@ -30,25 +30,28 @@ code=$?
 [ "$code" -eq 0 ] || fail "the fault program failed"
 victim=$(jq -r 'select(.event == "setup").victim' "$out")
 culprit=$(jq -r 'select(.event == "setup").culprit' "$out")
-onset=$(jq -r 'select(.event == "onset").wall_ns' "$out")
 echo "It is over.  $victim was the one who waited, $culprit the one who hogged.  What does kwhy say?"
 
-# Nanoseconds go beyond what jq's numbers hold, so they are compared as strings of equal length.  Detection may
-# place the beginning a little before our own reading of the clock.
-since=$((onset - 1000000000))
+# Names are drawn at random: a report about this victim is about this demo.  On a loaded host somebody else may have made
+# it wait before; the one who hogged is waited for, and what there is otherwise is shown in the end.
+reports_on_victim() {
+	curl -sf --max-time 5 "$url/api/v1/incidents?limit=50" | jq -c --arg victim "$victim" --arg culprit "$culprit" '
+		def is($name): .container.name == $name or .container.cgroup == $name;
+		[.items[] | select(any(.victims[]; is($victim)))] as $all
+		| [$all[] | select(any(.culprits[]; .container != null and is($culprit)))] as $named
+		| {sure: ($named != []), report: (($named + $all)[0])} | select(.report != null)' 2>/dev/null
+}
+
 deadline=$((SECONDS + 15))
-while [ "$SECONDS" -lt "$deadline" ]; do
-	found=$(curl -sf --max-time 5 "$url/api/v1/incidents?limit=50" |
-		jq -c --arg victim "$victim" --arg since "$since" '
-		def ns: tostring | (("0" * (20 - length)) // "") + .;
-		[.items[] | select((.window.onset_ns | ns) >= ($since | ns))
-		 | select(any(.victims[]; .container.name == $victim or .container.cgroup == $victim))]
-		| first // empty' 2>/dev/null)
-	if [ -n "$found" ]; then
-		jq -r '.headline' <<<"$found"
-		echo "$url/incidents/$(jq -r '.id' <<<"$found")"
-		exit 0
-	fi
-	sleep 0.5
+found='' sure=false
+while [ "$SECONDS" -lt "$deadline" ] && [ "$sure" != true ]; do
+	found=$(reports_on_victim)
+	sure=$(jq -r .sure <<<"$found")
+	[ "$sure" = true ] || sleep 0.5
 done
+if [ -n "$found" ]; then
+	jq -r '.report | .headline' <<<"$found"
+	echo "$url/incidents/$(jq -r '.report.id' <<<"$found")"
+	exit 0
+fi
 fail "kwhy at $url reported nothing about $victim within 15 s: see $url/incidents"
