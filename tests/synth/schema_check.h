@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Checks a JSON value against the part of JSON Schema 2020-12 that
- * schema/report-v1.json uses: $ref to #/$defs, type, enum, const, required,
+ * schema/report-v1.json and schema/openapi.json use: $ref within, type, enum, const, required,
  * properties, items, oneOf, minimum, maximum.  Static: included by tests once.
  */
 #ifndef KWHY_TESTS_SYNTH_SCHEMA_CHECK_H
@@ -95,6 +95,19 @@ static bool one_holds(const json_t *root, const json_t *choices, const json_t *v
 	return !choices;
 }
 
+/* "#/a/b": NULL when there is none. */
+static const json_t *referred(const json_t *root, const char *ref)
+{
+	char name[64];
+
+	for (ref += 1; root && *ref == '/'; ref += strlen(name)) {
+		ref++;
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(ref, "/"), ref);
+		root = json_object_get(root, name);
+	}
+	return root;
+}
+
 static bool schema_holds(const json_t *root, const json_t *schema, const json_t *value, const char *path)
 {
 	const char *ref = json_string_value(json_object_get(schema, "$ref"));
@@ -102,7 +115,11 @@ static bool schema_holds(const json_t *root, const json_t *schema, const json_t 
 	const json_t *fixed = json_object_get(schema, "const");
 
 	if (ref)
-		schema = json_object_get(json_object_get(root, "$defs"), ref + strlen("#/$defs/"));
+		schema = referred(root, ref);
+	if (!schema) {
+		complain(path, "refers to nothing");
+		return false;
+	}
 	if (!type_holds(json_object_get(schema, "type"), value) || !listed(json_object_get(schema, "enum"), value) ||
 	    (fixed && !json_equal(fixed, value)) || (least && json_number_value(value) < json_number_value(least)) ||
 	    (most && json_number_value(value) > json_number_value(most)) ||

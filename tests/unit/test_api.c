@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the server answers at every documented address is what schema/openapi.json says of it, over a store that has
+ * something of everything. */
+#include "tests/unit/unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "aggregate/aggregate.h" /* what the store is written through */
+#include "analyze/reports.h"
+#include "base/embed.h"
+#include "tests/synth/schema_check.h"
+#include "tests/unit/store_fixture.h"
+#include "web/routes.h"
+#include "web/rows.h"
+
+#define INCIDENT "01KAYQ0000000000000000ABCD"
+
+static const char report[] =
+	"{\"schema\":\"kwhy.report/v1\",\"id\":\"" INCIDENT "\",\"revision\":1,\"status\":\"open\",\"severity\":\"warning\","
+	"\"cause\":\"cpu.neighbor\",\"headline\":\"web waited\",\"confidence\":{\"level\":\"confirmed\",\"basis\":[],"
+	"\"capped_by\":[]},\"window\":{\"onset_ns\":\"1700000002000000000\",\"detected_ns\":\"1700000003000000000\","
+	"\"peak_ns\":\"1700000003000000000\",\"end_ns\":null},\"node\":{},\"resource\":{\"kind\":\"cpu\",\"name\":\"cpu\"},"
+	"\"victims\":[],\"culprits\":[],\"bystanders\":[],\"budget\":[],\"chain\":{\"nodes\":[],\"edges\":[]},\"evidence\":[],"
+	"\"hypotheses\":[],\"timeline\":[],\"data_quality\":{},\"remediation\":[],\"generator\":{}}";
+
+struct world {
+	struct fixture f;
+	struct web *web;
+	json_t *document;
+};
+
+static void put_incident(const char *dir)
+{
+	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
+	json_t *object = json_loads(report, 0, NULL);
+	struct reports *reports;
+
+	assert_non_null(object);
+	assert_int_equal(reports_open(dir, &reports, &error), 0);
+	assert_int_equal(reports_put(reports, object), 0);
+	reports_free(reports);
+	json_decref(object);
+}
+
+static int setup(void **state)
+{
+	static struct world w;
+	const struct web_options options = { .state_dir = w.f.dir, .host = "", .listen = "", .config = "" };
+	const struct embedded_file *file = embedded_find("schema/openapi.json");
+
+	fixture_new(&w.f);
+	fixture_open(&w.f);
+	put_cgroup(&w.f, SEC(0.5), CG_MADE, 0, 100, "/web");
+	for (unsigned int at = 1; at <= 5; at++) {
+		put_wait(&w.f, SEC(at), 100, 1, 100000000);
+		put_runq(&w.f, SEC(at) + 1, 100, 200, 50000000);
+		put_tick(&w.f, SEC(at) + 1000, at);
+	}
+	put_incident(w.f.dir);
+	w.web = web_new(&options);
+	w.document = json_loadb(file->data, file->size, 0, NULL);
+	assert_non_null(w.web);
+	assert_non_null(w.document);
+	*state = &w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	web_free(w->web);
+	json_decref(w->document);
+	fixture_free(&w->f);
+	return 0;
+}
+
+/* NULL when the answer is no JSON. */
+static json_t *ask(struct world *w, enum http_method method, const char *path, const char *body, unsigned int *ret_status)
+{
+	struct http_request req = { .method = method, .path = path, .body = body, .now_ns = WALL(SEC(6)),
+				    .content_type = body ? "application/json" : NULL };
+	struct http_response res = { 0 };
+	json_t *answer;
+
+	routes_dispatch(w->web, &req, &res);
+	*ret_status = res.status;
+	answer = json_loads(strbuf_str(&res.body), 0, NULL);
+	http_response_cleanup(&res);
+	return answer;
+}
+
+static void check(struct world *w, const json_t *operation, json_t *answer, unsigned int status, const char *path)
+{
+	const json_t *content, *schema;
+	char code[8];
+
+	snprintf(code, sizeof(code), "%u", status);
+	content = json_object_get(operation, "responses");
+	content = json_object_get(json_object_get(content, code) ? json_object_get(content, code) : json_object_get(content, "default"),
+				  "content");
+	schema = json_object_get(json_object_iter_value(json_object_iter((json_t *)content)), "schema");
+	assert_non_null(schema);
+	if (!answer || !schema_holds(w->document, schema, answer, path)) {
+		AUTO_FREE char *text = answer ? json_dumps(answer, 0) : NULL;
+
+		fail_msg("%s answers %u: %s", path, status, text ? text : "no JSON");
+	}
+	json_decref(answer);
+}
+
+/* Those whose answer is no JSON document, or that need what a unit test does not have (a process for SQL, roles). */
+static bool is_special(const char *path)
+{
+	static const char *const special[] = { "/api/v1/stream", "/api/v1/bundles", "/api/v1/query", "/api/v1/audit", "/api/v1/why" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(special); i++)
+		if (!strcmp(path, special[i]))
+			return true;
+	return false;
+}
+
+static void answers_are_as_documented(void **state)
+{
+	struct world *w = *state;
+	unsigned int status, fine = 0;
+	const char *path;
+	json_t *entry;
+
+	json_object_foreach (json_object_get(w->document, "paths"), path, entry) {
+		AUTO(strbuf) struct strbuf address = STRBUF_INIT;
+		const json_t *get = json_object_get(entry, "get");
+		const char *brace = strchr(path, '{');
+		json_t *answer;
+
+		if (!get || is_special(path))
+			continue;
+		print_message("# %s\n", path);
+		strbuf_add(&address, path, brace ? (size_t)(brace - path) : strlen(path));
+		if (brace)
+			strbuf_addf(&address, "%s%s", !strncmp(path, "/api/v1/incidents/", 18) ? INCIDENT : "/web", strchr(brace, '}') + 1);
+		answer = ask(w, HTTP_GET, strbuf_str(&address), NULL, &status);
+		fine += status == 200;
+		check(w, get, answer, status, path);
+	}
+	assert_true(fine >= 10);
+}
+
+static const json_t *operation(struct world *w, const char *path, const char *method)
+{
+	return json_object_get(json_object_get(json_object_get(w->document, "paths"), path), method);
+}
+
+static void marks_are_kept(void **state)
+{
+	static const char path[] = "/api/v1/incidents/" INCIDENT "/marks";
+	struct world *w = *state;
+	unsigned int status;
+	json_t *answer = ask(w, HTTP_POST, path, "{\"what\":\"muted\",\"author\":\"ann\",\"comment\":\"c\",\"lasts\":\"2h\"}", &status);
+
+	assert_int_equal(status, 200);
+	assert_string_equal(value_text(json_array_get(json_object_get(answer, "items"), 0), "author"), "ann");
+	check(w, operation(w, "/api/v1/incidents/{id}/marks", "post"), answer, status, path);
+	answer = ask(w, HTTP_GET, "/api/v1/silences", NULL, &status);
+	assert_int_equal(json_array_size(json_object_get(answer, "items")), 1);
+	check(w, operation(w, "/api/v1/silences", "get"), answer, status, "silences");
+	answer = ask(w, HTTP_POST, path, "{\"what\":\"taken_back\",\"author\":\"ann\"}", &status);
+	assert_int_equal(json_array_size(json_object_get(answer, "items")), 2);
+	json_decref(answer);
+	answer = ask(w, HTTP_GET, "/api/v1/silences", NULL, &status);
+	assert_int_equal(json_array_size(json_object_get(answer, "items")), 0);
+	json_decref(answer);
+}
+
+static void refuses_bad_marks(void **state)
+{
+	static const struct {
+		const char *path, *body;
+		unsigned int status;
+	} cases[] = {
+		{ "/api/v1/incidents/" INCIDENT "/marks", "{\"what\":\"muted\",\"author\":\"ann\"}", 422 },
+		{ "/api/v1/incidents/" INCIDENT "/marks", "{\"what\":\"liked\",\"author\":\"ann\"}", 422 },
+		{ "/api/v1/incidents/" INCIDENT "/marks", "{\"what\":\"acknowledged\",\"author\":\"\"}", 422 },
+		{ "/api/v1/incidents/" INCIDENT "/marks", "{\"what\":7}", 422 },
+		{ "/api/v1/incidents/" INCIDENT "/marks", "[]", 400 },
+		{ "/api/v1/incidents/" INCIDENT "/marks", "{\"what\":\"muted\",\"author\":\"a\",\"comment\":\"c\",\"lasts\":\"soon\"}", 422 },
+		{ "/api/v1/incidents/01KAYQ0000000000000000ABCE/marks", "{\"what\":\"acknowledged\",\"author\":\"a\"}", 404 },
+		{ "/api/v1/incidents/" INCIDENT "/nothing", "{}", 404 },
+	};
+	struct world *w = *state;
+	unsigned int status;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		print_message("# %s\n", cases[i].body);
+		json_decref(ask(w, HTTP_POST, cases[i].path, cases[i].body, &status));
+		assert_int_equal(status, cases[i].status);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(answers_are_as_documented),
+		cmocka_unit_test(marks_are_kept),
+		cmocka_unit_test(refuses_bad_marks),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
