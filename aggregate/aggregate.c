@@ -10,6 +10,7 @@
 #include "aggregate/metadata.h"
 #include "aggregate/record.h"
 #include "aggregate/store.h"
+#include "aggregate/thin.h"
 
 #define SWEEP_TICKS 60
 #define EARLY_MAX (32 << 20) /* bytes of records before the first tick: a scan of some 30000 directories */
@@ -18,6 +19,7 @@
 struct aggregate {
 	struct identity *identity;
 	struct store *store;
+	struct thin *thin;
 	struct metadata *metadata; /* NULL: nobody to ask */
 	uint64_t generation;	   /* of the store, as of the last time all containers were marked */
 	int64_t loaded_ns;   /* newest row of a former run */
@@ -231,6 +233,7 @@ static int store_record(struct aggregate *a, union record *rec, const struct kw_
 		a->lost += r != -EBADMSG;
 		return r;
 	}
+	thin_note(a->thin, info, row.payload, ts_ns);
 	return store_event(a->store, &row);
 }
 
@@ -317,6 +320,7 @@ static int take_tick(struct aggregate *a, const union record *rec)
 
 static int end_tick(struct aggregate *a, int64_t boot_ns)
 {
+	struct thin_piece piece;
 	int64_t now_ns = 0;
 	int r;
 
@@ -324,6 +328,8 @@ static int end_tick(struct aggregate *a, int64_t boot_ns)
 	if (++a->ticks % SWEEP_TICKS == 0)
 		identity_sweep(a->identity, now_ns);
 	r = write_containers(a);
+	if (!r && thin_next(a->thin, now_ns, &piece))
+		r = store_thin(a->store, &piece);
 	if (!r)
 		r = store_commit(a->store, now_ns);
 	return r;
@@ -368,7 +374,8 @@ int aggregate_new(const char *state_dir, const struct config *config, const char
 	if (!a)
 		return r;
 	a->identity = identity_new(boot_id);
-	if (a->identity)
+	a->thin = thin_new(config_ns(config, "store.detail"));
+	if (a->identity && a->thin)
 		r = store_open(state_dir, &limits, boot_id, &a->store, ret_error);
 	if (!r)
 		r = store_load(a->store, a->identity, &a->loaded_ns);
@@ -390,6 +397,7 @@ void aggregate_free(struct aggregate *a)
 		write_containers(a);
 	store_close(a->store);
 	identity_free(a->identity);
+	thin_free(a->thin);
 	free(a->early);
 	free(a);
 }

@@ -31,6 +31,14 @@ static bool is_gauge(size_t kind, const char *name)
 	return false;
 }
 
+bool idle_is_gauge(unsigned int number, const char *name)
+{
+	for (size_t i = 0; i < IDLE_KINDS; i++)
+		if (idle_kinds[i].kind == number)
+			return is_gauge(i, name);
+	return false;
+}
+
 /* True when a delta is not zero; else *ret_gauges is a hash of the gauges. */
 static bool is_active(size_t kind, const struct kw_kind_info *info, const void *payload, uint64_t *ret_gauges)
 {

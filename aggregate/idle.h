@@ -29,4 +29,7 @@ struct idle {
  */
 bool idle_skip(struct idle *idle, const struct kw_kind_info *info, bool inside, const void *payload);
 
+/* Whether a field of a kind of sample is a state, not an amount of its tick. */
+bool idle_is_gauge(unsigned int number, const char *name);
+
 #endif

@@ -13,6 +13,7 @@
 
 #include "aggregate/identity.h"
 #include "aggregate/shards.h"
+#include "aggregate/thin.h"
 #include "base/embed.h"
 #include "base/hash.h"
 #include "base/hashmap.h"
@@ -31,6 +32,10 @@ enum statement {
 	STMT_STR_ADD,
 	STMT_STR_FIND,
 	STMT_META,
+	STMT_THIN_FOLD,
+	STMT_THIN_DELETE,
+	STMT_THIN_BACK,
+	STMT_THIN_CLEAR,
 	STMT_COUNT,
 };
 
@@ -51,6 +56,15 @@ static const char *const statements[STMT_COUNT] = {
 	[STMT_STR_ADD] = "INSERT OR IGNORE INTO str (text) VALUES (:text)",
 	[STMT_STR_FIND] = "SELECT id FROM str WHERE text = :text",
 	[STMT_META] = "INSERT OR REPLACE INTO meta VALUES (:key, :value)",
+	/* Of a query with one max() SQLite takes the other columns from the row that has it: the latest of each. */
+	[STMT_THIN_FOLD] =
+		"INSERT INTO temp.thin SELECT max(ts_ns), kind, cid, pcid, duration_ns, error, flags, cpu, pid, tid,"
+		" start_ns, comm, ppid, ptid, pstart_ns, pcomm, stack, pstack, kw_fold(kind, ts_ns, payload) FROM main.event"
+		" WHERE kind = :kind AND ts_ns > :from AND ts_ns <= :to"
+		" GROUP BY cid, pcid, pid, comm, stack, pstack, kw_fold_key(kind, payload)",
+	[STMT_THIN_DELETE] = "DELETE FROM main.event WHERE kind = :kind AND ts_ns > :from AND ts_ns <= :to",
+	[STMT_THIN_BACK] = "INSERT INTO main.event SELECT * FROM temp.thin",
+	[STMT_THIN_CLEAR] = "DELETE FROM temp.thin",
 };
 
 struct stack_text {
@@ -120,6 +134,10 @@ static int run(sqlite3_stmt *stmt)
 
 static int prepare_all(struct store *s)
 {
+	int r = thin_register(s->db);
+
+	if (r != SQLITE_OK)
+		return error_of(s->db, r);
 	for (size_t i = 0; i < STMT_COUNT; i++) {
 		int rc = sqlite3_prepare_v3(s->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &s->stmts[i], NULL);
 
@@ -512,6 +530,26 @@ int store_commit(struct store *s, int64_t now_ns)
 	if (is_full(s, now_ns)) {
 		shard_seal(s);
 		shards_retain(s->shards, s->limits.max_size - s->limits.shard_size, now_ns - s->limits.max_age_ns);
+	}
+	return 0;
+}
+
+int store_thin(struct store *s, const struct thin_piece *piece)
+{
+	static const enum statement steps[] = { STMT_THIN_FOLD, STMT_THIN_DELETE, STMT_THIN_BACK, STMT_THIN_CLEAR };
+
+	if (!s->db || !s->in_transaction || piece->to_ns <= s->first_ns)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		sqlite3_stmt *stmt = s->stmts[steps[i]];
+		int rc;
+
+		bind_int(stmt, ":kind", piece->kind);
+		bind_int(stmt, ":from", piece->from_ns);
+		bind_int(stmt, ":to", piece->to_ns);
+		rc = run(stmt);
+		if (rc != SQLITE_OK)
+			return fail(s, rc);
 	}
 	return 0;
 }

@@ -67,6 +67,10 @@ int store_stack(struct store *s, uint64_t hash, const char *text);
 /* Commits; begins a new shard with the next row when this one is full, and deletes what is too old or too much. */
 int store_commit(struct store *s, int64_t now_ns);
 
+/* Folds these rows of the live shard (aggregate/thin.h), within the transaction at hand. */
+struct thin_piece;
+int store_thin(struct store *s, const struct thin_piece *piece);
+
 /* Changes whenever containers must be written again: another shard, or a transaction that was lost. */
 uint64_t store_generation(const struct store *s);
 
