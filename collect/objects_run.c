@@ -663,6 +663,7 @@ static void judge_held_back(struct probe_run *run)
 		enum probe_run_state state;
 		const char *why;
 	} levels[] = {
+		[LEVEL_WHOLE] = { PROBE_ATTACHED, "" },
 		[LEVEL_RAISED] = { PROBE_RAISED, "over its budget: thresholds are four times as high" },
 		[LEVEL_SAMPLED] = { PROBE_SAMPLED, "over its budget: a sixteenth of the records a container may have" },
 		[LEVEL_DETACHED] = { PROBE_DETACHED, "over its budget: detached" },

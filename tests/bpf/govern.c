@@ -174,10 +174,10 @@ static const char *levels_of(const struct watch *w, const char *probe, char ret[
 
 static void held_back_and_let_go(struct checks *k)
 {
-	static const char *const settings[] = {
+	const char *const settings[] = {
 		"collect.tick", "200ms", "govern.window", "200ms", "govern.period", "400ms", "govern.hold", "300ms",
 		"govern.probe_budget", "0.002", "govern.budget", "1",
-		"collect.disabled", NOT_HERE,
+		"collect.disabled", all_but("cgroup,drop,runq,exit"),
 		NULL,
 	};
 	char levels[STEPS_MAX * 2 + 1];
@@ -236,8 +236,8 @@ static void held_back_and_let_go(struct checks *k)
 
 static void one_noisy_container(struct checks *k)
 {
-	static const char *const settings[] = { "collect.rate", "20", "collect.run_stats", "false",
-						"collect.disabled", NOT_HERE, "collect.tick", "200ms", NULL };
+	const char *const settings[] = { "collect.rate", "20", "collect.run_stats", "false",
+						"collect.disabled", all_but("cgroup,drop,runq,exit"), "collect.tick", "200ms", NULL };
 	char mount[256], path[2][400];
 	static struct watch w;
 	struct config *config;
@@ -279,7 +279,7 @@ static void one_noisy_container(struct checks *k)
 
 static void off_and_on(struct checks *k)
 {
-	static const char *const settings[] = { "collect.tick", "200ms", NULL };
+	const char *const settings[] = { "collect.tick", "200ms", NULL };
 	static struct watch w;
 	struct config *config;
 	struct collect *c;

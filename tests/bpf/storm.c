@@ -217,7 +217,7 @@ static void join_and_call_seldom(void)
 static void million(struct checks *k, const char *object_path, const struct two_cgroups *t, const char *rate,
 		    void (*second)(void), const char *what)
 {
-	const char *const settings[] = { "collect.rate", rate, "collect.disabled", NOT_HERE ",exit,drop",
+	const char *const settings[] = { "collect.rate", rate, "collect.disabled", all_but("cgroup"),
 					 "collect.run_stats", "false", "collect.tick", "200ms", NULL };
 	struct load loads[2] = { { 0 } };
 	struct bpf_object *object = NULL;
@@ -351,7 +351,7 @@ static void remove_brief(void)
 
 static void flood(struct checks *k, void (*step)(void), const char *what)
 {
-	static const char *const settings[] = { "collect.rate", "1000000", "collect.disabled", NOT_HERE,
+	const char *const settings[] = { "collect.rate", "1000000", "collect.disabled", all_but("cgroup,exit,drop"),
 						"collect.run_stats", "false", "collect.tick", "200ms", NULL };
 	static struct watch w;
 	struct config *config;
