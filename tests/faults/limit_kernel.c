@@ -65,11 +65,10 @@ static bool take_one(const struct object_state *st, int watcher, int i)
 static void hoard(struct sandbox *sb, struct object_state *st)
 {
 	int watcher = inotify_init1(IN_CLOEXEC), n = 0;
-	bool room = true;
 
 	while (sandbox_phase(sb) < PHASE_AFTER) {
-		if (sandbox_phase(sb) == PHASE_FAULT && room)
-			room = take_one(st, watcher, n) && ++n < OBJECTS_MAX;
+		if (sandbox_phase(sb) == PHASE_FAULT && n < OBJECTS_MAX && take_one(st, watcher, n))
+			n++;
 		else
 			nap_ns(st->period_ms * MS);
 	}
@@ -118,13 +117,14 @@ static void watcher(struct sandbox *sb, void *arg)
 	file_name(st, 0, path, sizeof(path));
 	while (own >= 0 && sandbox_phase(sb) < PHASE_STOP) {
 		enum phase phase = sandbox_phase(sb);
-		AUTO_CLOSE int other = st->instances ? inotify_init1(IN_CLOEXEC) : -1;
-		int watch = st->instances ? other : inotify_add_watch(own, path, IN_CREATE);
+		int got = st->instances ? inotify_init1(IN_CLOEXEC) : inotify_add_watch(own, path, IN_CREATE);
 
 		if (phase == PHASE_FAULT)
-			note(st, watch >= 0, st->instances ? EMFILE : ENOSPC);
-		if (!st->instances && watch >= 0)
-			inotify_rm_watch(own, watch);
+			note(st, got >= 0, st->instances ? EMFILE : ENOSPC);
+		if (got >= 0 && st->instances)
+			close(got);
+		else if (got >= 0)
+			inotify_rm_watch(own, got);
 		nap_ns(st->period_ms * MS);
 	}
 }
