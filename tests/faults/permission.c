@@ -60,7 +60,7 @@ static void scanner(struct sandbox *sb, void *arg)
 static int permission_setup(struct sandbox *sb)
 {
 	struct permission_state *st = sb->state;
-	struct container *scanners;
+	struct container *scanners = NULL;
 	int r = container_new(sb, &sb->victim), file;
 
 	if (r == 0)

@@ -27,10 +27,11 @@ static int write_header(const char *dev)
 {
 	AUTO_CLOSE int fd = open(dev, O_RDWR | O_CLOEXEC);
 	uint32_t info[2] = { 1, (uint32_t)(strtoll(SWAP_BYTES, NULL, 10) / PAGE - 1) };
+	static const char magic[] = { 'S', 'W', 'A', 'P', 'S', 'P', 'A', 'C', 'E', '2' };
 	char page[PAGE] = "";
 
 	memcpy(page + 1024, info, sizeof(info));
-	memcpy(page + PAGE - 10, "SWAPSPACE2", 10);
+	memcpy(page + PAGE - sizeof(magic), magic, sizeof(magic));
 	return fd >= 0 && pwrite(fd, page, sizeof(page), 0) == PAGE ? 0 : -EIO;
 }
 
