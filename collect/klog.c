@@ -195,6 +195,12 @@ static void complete(struct klog_report *r, const char *text)
 	}
 }
 
+/* Whether a dump of the task at hand follows (dump_stack()). */
+static bool has_more(const struct klog_report *r)
+{
+	return !strcmp(r->p.class, "kernel") || !strcmp(r->p.sign, "alloc_fail");
+}
+
 static struct klog_report *find_equal(struct klog *k, const struct klog_report *r)
 {
 	for (unsigned int i = 0; i < k->count; i++) {
@@ -214,7 +220,7 @@ void klog_line(struct klog *k, const char *text, uint32_t priority, uint64_t seq
 	if (!klog_begins(text, &r)) {
 		struct klog_report *newest = k->count ? &k->open[k->count - 1] : NULL;
 
-		if (newest && k->lines++ < KLOG_BLOCK_LINES && !strcmp(newest->p.class, "kernel"))
+		if (newest && k->lines++ < KLOG_BLOCK_LINES && has_more(newest))
 			complete(newest, text);
 		return;
 	}

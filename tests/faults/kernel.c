@@ -74,7 +74,10 @@ static void fail_inside(struct sandbox *sb, void *arg)
 	if (pid == 0) {
 		if (f->act)
 			f->act();
-		_exit(!f->act && sandbox_write_file(DOOR, text) < 0);
+		else if (sandbox_write_file(DOOR, text) < 0)
+			_exit(1);
+		nap_ns(1500 * MS); /* still there when the kernel's log is read */
+		_exit(0);
 	}
 	while (!st->done && sandbox_phase(sb) < PHASE_STOP)
 		nap_ns(50 * MS);

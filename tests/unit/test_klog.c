@@ -170,6 +170,22 @@ static void an_oops_is_completed(void **state)
 	assert_int_equal(k.open[0].p.seq, 100);
 }
 
+static void a_refused_allocation_names_the_task(void **state)
+{
+	static const char *const text[] = {
+		"sable: page allocation failure: order:10, mode:0x820(GFP_ATOMIC), nodemask=(null),cpuset=/,mems_allowed=0",
+		"CPU: 1 UID: 0 PID: 251 Comm: sable Tainted: G           OE      6.12.117+deb12-cloud-amd64 #1",
+	};
+	struct klog k = { 0 };
+
+	(void)state;
+	lines(&k, text, ARRAY_SIZE(text));
+	assert_int_equal(k.count, 1);
+	assert_int_equal(k.open[0].task.pid, 251);
+	assert_int_equal(k.open[0].p.on_cpu, 1);
+	assert_string_equal(k.open[0].task.comm, "sable");
+}
+
 static void a_stall_names_cpu_and_task(void **state)
 {
 	static const char *const text[] = {
@@ -269,6 +285,7 @@ int main(void)
 		cmocka_unit_test(reports_of_real_kernels),
 		cmocka_unit_test(ordinary_lines_are_none),
 		cmocka_unit_test(an_oops_is_completed),
+		cmocka_unit_test(a_refused_allocation_names_the_task),
 		cmocka_unit_test(a_stall_names_cpu_and_task),
 		cmocka_unit_test(the_likely_owner_is_the_other_task),
 		cmocka_unit_test(a_backtrace_of_others_changes_nothing),

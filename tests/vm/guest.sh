@@ -15,7 +15,7 @@ chmod 755 "$state"
 "$KWHY" doctor --state "$state" --json >"$out/doctor.json" 2>/dev/null
 [[ ${1:-} != doctor ]] || exit 0
 # The kernel looks for modules where the initramfs was: what faults need is loaded beforehand.
-modprobe -qa loop ext4 xfs fuse veth tun nf_tables nft_ct sch_tbf sch_htb 2>/dev/null
+modprobe -qa loop ext4 xfs fuse veth tun nf_tables nft_ct sch_tbf sch_htb sd_mod 2>/dev/null
 modprobe -q scsi_debug dev_size_mb=8 opts=2 2>/dev/null # a disk with one bad sector
 [[ ! -s $out/kwhy_fault.ko ]] || insmod "$out/kwhy_fault.ko"
 
