@@ -254,7 +254,8 @@ check-faults:
 # Stock Debian kernels under emulation, every fault that a guest can have.
 check-vm:
 	@FAULTS_IN_GUEST='cpu_throttled oom_memcg reclaim_memcg net_drop_policy fs_frozen freeze_cgroup proc_killed \
-		kernel_softlockup kernel_rcu_stall kernel_workqueue kernel_oops kernel_warning' VM_SECONDS=600 \
+		kernel_softlockup kernel_rcu_stall kernel_workqueue kernel_oops kernel_warning \
+		alloc_fail lock_spin hw_memory hw_disk' VM_SECONDS=600 \
 		MAKE='$(MAKE)' BUILD='$(BUILD)' VM_KERNELS='5.10 6.1 6.12 newest' tests/run-all.sh vm
 .PHONY: check-containers tests-containers
 # Five hundred short-lived containers; make test runs some dozens.
