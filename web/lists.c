@@ -261,6 +261,16 @@ int64_t list_waits(struct reader *r, int64_t span_ns, json_t **ret_rows, struct 
 		ret_rows, ret_error);
 }
 
+int64_t list_held(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error)
+{
+	return query_recent(
+		r, span_ns,
+		"SELECT h.container, c.name, c.ref, h.what, sum(h.count) AS count, max(h.ts_ns) AS ts_ns FROM v_held h"
+		" LEFT JOIN v_container c ON c.container = h.container WHERE h.ts_ns > :from"
+		" GROUP BY h.container, h.what ORDER BY count DESC LIMIT 20",
+		ret_rows, ret_error);
+}
+
 int64_t list_usage(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error)
 {
 	return query_recent(

@@ -59,6 +59,8 @@ int64_t list_similar(struct reader *r, const char *id, json_t **ret_rows, struct
 int64_t list_probes(struct reader *r, json_t **ret_rows, struct strbuf *ret_error);
 /* Per container over the span before the newest tick: waits by reason, pressure, CPU used. */
 int64_t list_waits(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
+/* Records that the rate limit held back, by container and kind; the most first. */
+int64_t list_held(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
 int64_t list_usage(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
 int64_t list_pressure(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
 /* Packets lost or sent again, and sent. */

@@ -11,6 +11,8 @@
 #include "web/routes.h"
 #include "web/rows.h"
 
+#define HELD_NS (10 * 60 * NSEC_PER_SEC)
+
 static int probes_rows(const struct http_request *req, struct http_response *res, json_t **ret_rows)
 {
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
@@ -111,6 +113,31 @@ static void probes_table(struct strbuf *b, const json_t *rows)
 	strbuf_addstr(b, "</tbody></table></div></section>\n");
 }
 
+/* One noisy container is held back alone; this is who, of what, and how much. */
+static void held_list(struct strbuf *b, struct reader *reader)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	json_t *rows = NULL, *row;
+	size_t i;
+
+	if (list_held(reader, HELD_NS, &rows, &err) <= 0) {
+		json_decref(rows);
+		return;
+	}
+	strbuf_addstr(b, "<section aria-labelledby=\"h-held\"><h2 id=\"h-held\">Held back by the rate limit</h2>\n"
+			 "<p class=\"note\">During the last ten minutes, beyond <code>collect.rate</code> a second.</p>\n"
+			 "<ul class=\"plain\">");
+	json_array_foreach (rows, i, row) {
+		strbuf_addstr(b, "<li>");
+		page_container_link(b, container_label(row));
+		strbuf_addf(b, ": %" PRId64 " records of <code>", value_int(row, "count", 0));
+		strbuf_add_html(b, value_text(row, "what"));
+		strbuf_addstr(b, "</code></li>\n");
+	}
+	strbuf_addstr(b, "</ul></section>\n");
+	json_decref(rows);
+}
+
 static void heartbeat(struct strbuf *b, const json_t *readiness)
 {
 	const json_t *tick = json_object_get(readiness, "tick");
@@ -204,6 +231,7 @@ int page_agent(const struct http_request *req, struct http_response *res)
 	server_facts(b, req);
 	missing_list(b, json_object_get(readiness, "missing"));
 	probes_table(b, rows);
+	held_list(b, req->reader);
 	strbuf_addstr(b, "<section aria-labelledby=\"h-settings\"><h2 id=\"h-settings\">Settings</h2>\n"
 			 "<details id=\"settings\"><summary>All settings of the server</summary><pre><code>");
 	strbuf_add_html(b, web_options(req->web)->config);
