@@ -49,7 +49,8 @@ static int parse_param(const char *line, struct saved_param *ret)
 	char name[25], type[8], usual[65];
 	int at = 0;
 
-	if (sscanf(line, "%24s %7s %64[^: ]: %n", name, type, usual, &at) != 3 || !at || !is_word(name, sizeof(ret->name)))
+	if (sscanf(line, "%24s %7s %64[^: ]: %n", name, type, usual, &at) != 3 || !at ||
+	    !is_word(name, sizeof(ret->name)))
 		return -EINVAL;
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		if (strcmp(type, types[i]))
@@ -72,7 +73,8 @@ static int header_line(struct saved_query *q, const char *line, struct strbuf *e
 	else if (!strncmp(line, "-- param: ", 10) && q->param_count == SAVED_PARAMS_MAX)
 		return complain(err, q->name, "too many parameters");
 	else if (!strncmp(line, "-- param: ", 10) && parse_param(line + 10, &q->params[q->param_count++]))
-		return complain(err, q->name, "a parameter is \"NAME TYPE DEFAULT: meaning\", TYPE text, int, time or span");
+		return complain(err, q->name,
+				"a parameter is \"NAME TYPE DEFAULT: meaning\", TYPE text, int, time or span");
 	return 0;
 }
 
@@ -105,8 +107,9 @@ json_t *saved_query_json(const struct saved_query *q)
 	for (size_t i = 0; i < q->param_count; i++) {
 		const struct saved_param *p = &q->params[i];
 
-		json_array_append_new(params, json_pack("{s:s, s:s, s:s*, s:s}", "name", p->name, "type", types[p->type],
-							"default", p->usual[0] ? p->usual : NULL, "text", p->text));
+		json_array_append_new(params,
+				      json_pack("{s:s, s:s, s:s*, s:s}", "name", p->name, "type", types[p->type],
+						"default", p->usual[0] ? p->usual : NULL, "text", p->text));
 	}
 	return json_pack("{s:s, s:s, s:s, s:o, s:s}", "name", q->name, "title", q->title, "about", q->about, "params",
 			 params, "sql", q->sql);
@@ -281,12 +284,14 @@ int saved_query_bind(const struct saved_query *q, const char *(*given)(const voi
 		ret->params[i] = (struct query_param){ .name = ret->names[i], .type = PARAM_NULL };
 		if (!*value || !bind_value(p, value, now_ns, &ret->params[i]))
 			continue;
-		strbuf_addf(ret_error, "%s must be %s %s; it is \"", p->name, p->type == SAVED_INT ? "an" : "a", types[p->type]);
+		strbuf_addf(ret_error, "%s must be %s %s; it is \"", p->name, p->type == SAVED_INT ? "an" : "a",
+			    types[p->type]);
 		strbuf_add_plain(ret_error, value);
 		strbuf_addch(ret_error, '"');
 		return -EINVAL;
 	}
-	ret->params[q->param_count] = (struct query_param){ .name = ":since", .type = PARAM_INT,
+	ret->params[q->param_count] = (struct query_param){ .name = ":since",
+							    .type = PARAM_INT,
 							    .integer = since_ns ? since_ns : until - SAVED_SPAN_NS };
 	ret->params[q->param_count + 1] = (struct query_param){ .name = ":until", .type = PARAM_INT, .integer = until };
 	return 0;

@@ -47,7 +47,7 @@ struct saved_queries;
  * errno.
  */
 int saved_queries_load(const char *dir, struct saved_queries **ret_queries, struct strbuf *ret_messages);
-void saved_queries_free(struct saved_queries *s); /* NULL is fine */
+void saved_queries_free(struct saved_queries *s);				     /* NULL is fine */
 const struct saved_query *saved_queries_at(const struct saved_queries *s, size_t i); /* by name; NULL past the last */
 const struct saved_query *saved_queries_find(const struct saved_queries *s, const char *name); /* NULL: none */
 

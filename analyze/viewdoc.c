@@ -9,13 +9,15 @@
 #include "schema/kinds.h"
 
 /* The columns of every view of a kind, before those of its payload (schema/VIEWS.md, v_event). */
-static const char envelope[] = "ts_ns, container, container_name, peer, peer_name, pid, tid, comm, peer_pid, peer_tid, peer_comm,"
-			       " duration_ns, error, pending (0/1), cpu, stack, peer_stack";
+static const char envelope[] =
+	"ts_ns, container, container_name, peer, peer_name, pid, tid, comm, peer_pid, peer_tid, peer_comm,"
+	" duration_ns, error, pending (0/1), cpu, stack, peer_stack";
 
 static void add_column(json_t *columns, const char *name, size_t name_len, const char *text, size_t text_len)
 {
 	if (name_len)
-		json_array_append_new(columns, json_pack("{s:s%, s:s%}", "name", name, name_len, "text", text, text_len));
+		json_array_append_new(columns,
+				      json_pack("{s:s%, s:s%}", "name", name, name_len, "text", text, text_len));
 }
 
 static void add_fields(json_t *columns, const struct kw_kind_info *info)
@@ -86,8 +88,8 @@ static void add_documented(json_t *views, const char *line, size_t len)
 	}
 	list = tick + 4;
 	add_columns(columns, list, (size_t)(line + len - list) - (line[len - 1] == '|' ? 2 : 0));
-	json_array_append_new(views, json_pack("{s:s%, s:s, s:o}", "view", name, (size_t)(tick - name), "about", "", "columns",
-					       columns));
+	json_array_append_new(views, json_pack("{s:s%, s:s, s:o}", "view", name, (size_t)(tick - name), "about", "",
+					       "columns", columns));
 }
 
 static bool is_documented(const json_t *views, const char *name)
@@ -115,8 +117,8 @@ static void add_kinds(json_t *views)
 		columns = json_array();
 		add_columns(columns, envelope, strlen(envelope));
 		add_fields(columns, info);
-		json_array_append_new(views, json_pack("{s:s, s:s, s:o}", "view", strbuf_str(&name), "about", info->title,
-						       "columns", columns));
+		json_array_append_new(views, json_pack("{s:s, s:s, s:o}", "view", strbuf_str(&name), "about",
+						       info->title, "columns", columns));
 	}
 }
 

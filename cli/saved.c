@@ -58,7 +58,8 @@ int cli_saved_query(const struct cli *cli, struct reader *r, struct saved_querie
 	}
 	for (size_t i = 0; i < cli->param_count; i++)
 		if (!takes(q, cli->params[i])) {
-			log_error("%s takes no parameter %.*s", q->name, (int)strcspn(cli->params[i], "="), cli->params[i]);
+			log_error("%s takes no parameter %.*s", q->name, (int)strcspn(cli->params[i], "="),
+				  cli->params[i]);
 			return CLI_USAGE;
 		}
 	reader_bounds(r, &first, &last);
@@ -81,7 +82,9 @@ static void add_params(struct table *t, const struct saved_query *q)
 
 int cli_list_saved(const struct cli *cli)
 {
-	struct column columns[] = { { .title = "Name" }, { .title = "What it answers", .elastic = true }, { .title = "Parameters" } };
+	struct column columns[] = { { .title = "Name" },
+				    { .title = "What it answers", .elastic = true },
+				    { .title = "Parameters" } };
 	struct table t = { .columns = columns, .column_count = ARRAY_SIZE(columns) };
 	const struct saved_query *q;
 	struct saved_queries *all;

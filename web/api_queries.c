@@ -23,8 +23,8 @@ int api_queries(const struct http_request *req, struct http_response *res)
 	for (size_t i = 0; (q = saved_queries_at(saved, i)); i++)
 		json_array_append_new(items, saved_query_json(q));
 	saved_queries_free(saved);
-	return http_json(res, json_pack("{s:o, s:s*}", "items", items, "left_out",
-					messages.len ? strbuf_str(&messages) : NULL));
+	return http_json(
+		res, json_pack("{s:o, s:s*}", "items", items, "left_out", messages.len ? strbuf_str(&messages) : NULL));
 }
 
 int api_views(const struct http_request *req, struct http_response *res)

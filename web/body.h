@@ -10,7 +10,8 @@
 /* A JSON object; *ret is a new reference.  0 or what http_problem() returned. */
 int body_json(const struct http_request *req, struct http_response *res, json_t **ret);
 /* A form; *ret_form points into *ret_text, which the caller frees.  As above. */
-int body_form(const struct http_request *req, struct http_response *res, struct http_request *ret_form, char **ret_text);
+int body_form(const struct http_request *req, struct http_response *res, struct http_request *ret_form,
+	      char **ret_text);
 /* A field of it, "" when absent. */
 const char *body_field(const struct http_request *form, const char *name);
 

@@ -85,8 +85,8 @@ static int check_wish(const struct http_request *req, struct http_response *res,
 	if (i == ARRAY_SIZE(all))
 		return http_problem(res, 422, "\"what\" is acknowledged, muted or taken_back.");
 	if (!*w->author || strlen(w->author) > SILENCE_TEXT_MAX || strlen(w->comment) > 4 * SILENCE_TEXT_MAX)
-		return http_problem(res, 422, "Say who you are, in %d characters; a comment may have %d.", SILENCE_TEXT_MAX,
-				    4 * SILENCE_TEXT_MAX);
+		return http_problem(res, 422, "Say who you are, in %d characters; a comment may have %d.",
+				    SILENCE_TEXT_MAX, 4 * SILENCE_TEXT_MAX);
 	if (strcmp(w->what, "muted"))
 		return 0;
 	if (!*w->comment)
@@ -98,10 +98,12 @@ static int check_wish(const struct http_request *req, struct http_response *res,
 }
 
 /* A mute is a silence of the alerts of this incident. */
-static int add_silence(const struct http_request *req, struct alertstore *store, struct wish *w, struct strbuf *ret_error)
+static int add_silence(const struct http_request *req, struct alertstore *store, struct wish *w,
+		       struct strbuf *ret_error)
 {
-	json_t *given = json_pack("{s:s, s:s, s:o, s:[{s:s, s:s, s:s}]}", "author", w->author, "comment", w->comment, "ends_ns",
-				  rows_ns(w->until_ns), "matchers", "name", "incident", "op", "=", "value", req->arg);
+	json_t *given =
+		json_pack("{s:s, s:s, s:o, s:[{s:s, s:s, s:s}]}", "author", w->author, "comment", w->comment, "ends_ns",
+			  rows_ns(w->until_ns), "matchers", "name", "incident", "op", "=", "value", req->arg);
 	json_t *silence = silence_read(given, req->now_ns, ret_error);
 	int r = silence ? alertstore_put_silence(store, silence, req->now_ns) : -EINVAL;
 
@@ -124,9 +126,13 @@ static int put(const struct http_request *req, struct alertstore *store, struct 
 	if (!r && w->until_ns)
 		r = add_silence(req, store, w, ret_error);
 	if (!r)
-		r = alertstore_mark(store, &(struct alert_mark){ .incident = req->arg, .what = w->what, .author = w->author,
-								 .comment = w->comment, .silence = w->silence,
-								 .at_ns = req->now_ns, .until_ns = w->until_ns });
+		r = alertstore_mark(store, &(struct alert_mark){ .incident = req->arg,
+								 .what = w->what,
+								 .author = w->author,
+								 .comment = w->comment,
+								 .silence = w->silence,
+								 .at_ns = req->now_ns,
+								 .until_ns = w->until_ns });
 	if (!r)
 		return alertstore_commit(store);
 	alertstore_rollback(store);
@@ -163,8 +169,12 @@ int marks_post(const struct http_request *req, struct http_response *res)
 
 	if (r)
 		return r;
-	w = (struct wish){ body_field(&form, "what"), body_field(&form, "author"), body_field(&form, "comment"),
-			   body_field(&form, "lasts"), "", 0 };
+	w = (struct wish){ body_field(&form, "what"),
+			   body_field(&form, "author"),
+			   body_field(&form, "comment"),
+			   body_field(&form, "lasts"),
+			   "",
+			   0 };
 	r = add_mark(req, res, &w);
 	if (r)
 		return r;
@@ -180,8 +190,12 @@ static int post_mark(const struct http_request *req, struct http_response *res)
 
 	if (r)
 		return r;
-	w = (struct wish){ value_text(given, "what"), value_text(given, "author"), value_text(given, "comment"),
-			   value_text(given, "lasts"), "", 0 };
+	w = (struct wish){ value_text(given, "what"),
+			   value_text(given, "author"),
+			   value_text(given, "comment"),
+			   value_text(given, "lasts"),
+			   "",
+			   0 };
 	r = add_mark(req, res, &w);
 	json_decref(given);
 	return r ? r : http_json(res, json_pack("{s:o}", "items", read_marks(req, req->arg)));
@@ -210,7 +224,9 @@ void marks_badge(struct strbuf *b, const json_t *mark)
 
 static const char *said(const char *what)
 {
-	return !strcmp(what, "muted") ? "muted its alerts" : !strcmp(what, "acknowledged") ? "acknowledged it" : "took that back";
+	return !strcmp(what, "muted")	       ? "muted its alerts"
+	       : !strcmp(what, "acknowledged") ? "acknowledged it"
+					       : "took that back";
 }
 
 static void history(struct strbuf *b, const json_t *marks)
@@ -245,12 +261,17 @@ void marks_section(struct strbuf *b, const struct http_request *req, const char 
 
 	strbuf_addstr(b, "<section id=\"handling\" class=\"handling\" aria-label=\"Handling\">\n");
 	history(b, marks);
-	strbuf_addf(b, "<details class=\"more\" id=\"handle\"><summary>%s</summary>\n<form class=\"filter\" method=\"post\" action=\"/incidents/",
+	strbuf_addf(b,
+		    "<details class=\"more\" id=\"handle\"><summary>%s</summary>\n<form class=\"filter\" "
+		    "method=\"post\" action=\"/incidents/",
 		    marked ? "Say more, mute, or take back" : "Acknowledge or mute");
 	strbuf_add_html(b, incident);
-	strbuf_addstr(b, "\">\n<label>Who you are<input name=\"author\" required maxlength=\"256\" autocomplete=\"name\"></label>\n"
+	strbuf_addstr(b, "\">\n<label>Who you are<input name=\"author\" required maxlength=\"256\" "
+			 "autocomplete=\"name\"></label>\n"
 			 "<label>Comment<input name=\"comment\" maxlength=\"1024\" autocomplete=\"off\"></label>\n"
-			 "<label>Mute for<select name=\"lasts\"><option>1h</option><option>4h</option><option>1d</option><option>7d</option></select></label>\n"
+			 "<label>Mute for<select "
+			 "name=\"lasts\"><option>1h</option><option>4h</option><option>1d</option><option>7d</option></"
+			 "select></label>\n"
 			 "<p class=\"actions\"><button name=\"what\" value=\"acknowledged\">Acknowledge</button> "
 			 "<button name=\"what\" value=\"muted\">Mute its alerts</button>");
 	strbuf_addstr(b, marked ? " <button name=\"what\" value=\"taken_back\">Take back</button>" : "");

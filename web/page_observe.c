@@ -97,7 +97,8 @@ static void window_address(struct strbuf *b, const struct http_request *req, int
 	add_time(b, "until", to_ns);
 }
 
-static void window_link(struct strbuf *b, const struct http_request *req, int64_t from_ns, int64_t to_ns, const char *text)
+static void window_link(struct strbuf *b, const struct http_request *req, int64_t from_ns, int64_t to_ns,
+			const char *text)
 {
 	AUTO(strbuf) struct strbuf href = STRBUF_INIT;
 
@@ -112,7 +113,9 @@ static void window_links(struct strbuf *b, const struct http_request *req, int64
 	static const struct {
 		const char *text;
 		int64_t ns;
-	} spans[] = { { "5 min", 300 * NSEC_PER_SEC }, { "15 min", 900 * NSEC_PER_SEC }, { "1 h", 3600 * NSEC_PER_SEC },
+	} spans[] = { { "5 min", 300 * NSEC_PER_SEC },
+		      { "15 min", 900 * NSEC_PER_SEC },
+		      { "1 h", 3600 * NSEC_PER_SEC },
 		      { "6 h", 6 * 3600 * NSEC_PER_SEC } };
 
 	strbuf_addstr(b, "<div class=\"spans\" role=\"group\" aria-label=\"Window\">");
@@ -134,8 +137,8 @@ static void time_input(struct strbuf *b, const char *name, const char *label, co
 
 	if (ns)
 		time_format(&text, ns);
-	strbuf_addf(b, "<label>%s<input name=\"%s\" value=\"%s\" placeholder=\"%s\" autocomplete=\"off\"></label>\n", label, name,
-		    strbuf_str(&text), hint);
+	strbuf_addf(b, "<label>%s<input name=\"%s\" value=\"%s\" placeholder=\"%s\" autocomplete=\"off\"></label>\n",
+		    label, name, strbuf_str(&text), hint);
 }
 
 static void hidden(struct strbuf *b, const struct http_request *req, const char *name)
@@ -169,13 +172,17 @@ static void selection_form(struct strbuf *b, const struct http_request *req, int
 	hidden(b, req, "container");
 	hidden(b, req, "series");
 	hidden(b, req, "by");
-	strbuf_addf(b, "<input type=\"hidden\" name=\"since\" value=\"%s\"><input type=\"hidden\" name=\"until\" value=\"%s\">\n",
+	strbuf_addf(b,
+		    "<input type=\"hidden\" name=\"since\" value=\"%s\"><input type=\"hidden\" name=\"until\" "
+		    "value=\"%s\">\n",
 		    strbuf_str(&since), strbuf_str(&until));
 	time_input(b, "from", "Part from", "10:01:02", s->from_ns);
 	time_input(b, "to", "to", "10:01:04", s->to_ns);
-	strbuf_addstr(b, "<p class=\"actions\"><button>What changed</button> <button name=\"do\" value=\"diagnose\">Diagnose it</button>"
+	strbuf_addstr(b, "<p class=\"actions\"><button>What changed</button> <button name=\"do\" "
+			 "value=\"diagnose\">Diagnose it</button>"
 			 " <button name=\"do\" value=\"zoom\">Zoom in</button></p>\n"
-			 "<p class=\"note hint\" hidden>Drag over a chart, or go into one and press ← → with Shift, to choose a part.</p></form>\n");
+			 "<p class=\"note hint\" hidden>Drag over a chart, or go into one and press ← → with Shift, to "
+			 "choose a part.</p></form>\n");
 }
 
 static void shaded(struct strbuf *b, const json_t *incidents)
@@ -185,7 +192,9 @@ static void shaded(struct strbuf *b, const json_t *incidents)
 
 	if (!json_array_size(incidents))
 		return;
-	strbuf_addf(b, "<details class=\"more\" id=\"shaded\" open><summary>%zu incident%s shaded</summary><ul class=\"plain\">\n",
+	strbuf_addf(b,
+		    "<details class=\"more\" id=\"shaded\" open><summary>%zu incident%s shaded</summary><ul "
+		    "class=\"plain\">\n",
 		    json_array_size(incidents), json_array_size(incidents) == 1 ? " is" : "s are");
 	json_array_foreach ((json_t *)incidents, i, incident) {
 		strbuf_addstr(b, "<li>");
@@ -333,9 +342,11 @@ static void changed_series(struct strbuf *b, const json_t *rows)
 		strbuf_addstr(b, "<p>Nothing measured left what was usual before.</p>\n");
 		return;
 	}
-	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Measured\"><table><thead><tr>"
-			 "<th scope=\"col\">Measured</th><th scope=\"col\" class=\"num\">Before</th><th scope=\"col\" class=\"num\">In this part</th>"
-			 "</tr></thead><tbody>\n");
+	strbuf_addstr(b,
+		      "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Measured\"><table><thead><tr>"
+		      "<th scope=\"col\">Measured</th><th scope=\"col\" class=\"num\">Before</th><th scope=\"col\" "
+		      "class=\"num\">In this part</th>"
+		      "</tr></thead><tbody>\n");
 	json_array_foreach ((json_t *)rows, i, row)
 		change_row(b, row);
 	strbuf_addstr(b, "</tbody></table></div>\n");
@@ -345,11 +356,15 @@ static void changes(struct strbuf *b, const json_t *model)
 {
 	static const struct {
 		const char *name, *title;
-	} lists[] = { { "blame", "Who it waited for" }, { "events", "Events" }, { "containers", "Containers that began or ended" },
+	} lists[] = { { "blame", "Who it waited for" },
+		      { "events", "Events" },
+		      { "containers", "Containers that began or ended" },
 		      { "log", "Kernel log" } };
-	int64_t before = value_int(model, "before_ns", 0), from = value_int(model, "from_ns", 0), to = value_int(model, "to_ns", 0);
+	int64_t before = value_int(model, "before_ns", 0), from = value_int(model, "from_ns", 0),
+		to = value_int(model, "to_ns", 0);
 
-	strbuf_addstr(b, "<section aria-labelledby=\"h-changed\" id=\"changed\"><h2 id=\"h-changed\">What changed</h2>\n<p class=\"note\">");
+	strbuf_addstr(b, "<section aria-labelledby=\"h-changed\" id=\"changed\"><h2 id=\"h-changed\">What "
+			 "changed</h2>\n<p class=\"note\">");
 	html_time(b, from);
 	strbuf_addstr(b, " – ");
 	html_time_short(b, to);
@@ -386,7 +401,9 @@ static int read_selection(const struct http_request *req, struct http_response *
 
 static json_t *changes_model(const struct http_request *req, const struct selection *s, struct strbuf *ret_error)
 {
-	const struct series_query q = { .container = http_param(req, "container"), .since_ns = s->from_ns, .until_ns = s->to_ns };
+	const struct series_query q = { .container = http_param(req, "container"),
+					.since_ns = s->from_ns,
+					.until_ns = s->to_ns };
 	json_t *model = NULL;
 
 	series_changes(req->reader, &q, &model, ret_error);
@@ -435,9 +452,12 @@ static void body(struct strbuf *b, const struct http_request *req, const json_t 
 		 const json_t *changed)
 {
 	const json_t *items = json_object_get(model, "items"), *incidents = json_object_get(model, "incidents");
-	struct chart_frame f = { .from_ns = value_int(model, "from_ns", 0), .to_ns = value_int(model, "to_ns", 0),
-				 .step_ns = value_int(model, "step_ns", 1), .incidents = incidents,
-				 .selected_from_ns = s->from_ns, .selected_to_ns = s->to_ns };
+	struct chart_frame f = { .from_ns = value_int(model, "from_ns", 0),
+				 .to_ns = value_int(model, "to_ns", 0),
+				 .step_ns = value_int(model, "step_ns", 1),
+				 .incidents = incidents,
+				 .selected_from_ns = s->from_ns,
+				 .selected_to_ns = s->to_ns };
 	bool host = !value_int(json_object_get(model, "container"), "container", 0);
 
 	head(b, req, model);
@@ -445,7 +465,9 @@ static void body(struct strbuf *b, const struct http_request *req, const json_t 
 	if (changed)
 		changes(b, changed);
 	shaded(b, incidents);
-	strbuf_addf(b, "<div id=\"observed\" data-from=\"%" PRId64 "\" data-to=\"%" PRId64 "\" data-step=\"%" PRId64 "\">\n",
+	strbuf_addf(b,
+		    "<div id=\"observed\" data-from=\"%" PRId64 "\" data-to=\"%" PRId64 "\" data-step=\"%" PRId64
+		    "\">\n",
 		    f.from_ns / NSEC_PER_MSEC, f.to_ns / NSEC_PER_MSEC, f.step_ns / NSEC_PER_MSEC);
 	if (http_param(req, "by"))
 		charts_by_container(b, &f, items);

@@ -77,7 +77,8 @@ int page_why(const struct http_request *req, struct http_response *res)
 	page_query_without(&address, req, "format", NULL);
 	address.data[--address.len] = '\0'; /* a '&': there is a container at least */
 	page_begin(res, &page);
-	render_report_article(&res->body, report, &(struct report_links){ .address = strbuf_str(&address), .stored = false });
+	render_report_article(&res->body, report,
+			      &(struct report_links){ .address = strbuf_str(&address), .stored = false });
 	page_end(res);
 	json_decref(report);
 	return 0;

@@ -177,11 +177,19 @@ static void draw_box(struct strbuf *b, const struct box *box)
 {
 	unsigned int x = x_of(box), y = y_of(box);
 
-	strbuf_addf(b, "<g class=\"box %s\"><title>", box->is_victim ? "victim" : box->is_cause ? "culprit" : "between");
+	strbuf_addf(b, "<g class=\"box %s\"><title>",
+		    box->is_victim  ? "victim"
+		    : box->is_cause ? "culprit"
+				    : "between");
 	strbuf_add_html(b, name_of(box->node));
-	strbuf_addf(b, "</title><rect x=\"%u\" y=\"%u\" width=\"%d\" height=\"%d\" rx=\"8\"/>", x, y, BOX_WIDTH, BOX_HEIGHT);
-	strbuf_addf(b, "<text class=\"role\" x=\"%u\" y=\"%u\">%s</text><text class=\"name\" x=\"%u\" y=\"%u\">", x + 14, y + 20,
-		    box->is_victim ? "Victim" : box->is_cause ? "Root" : "Between", x + 14, y + 40);
+	strbuf_addf(b, "</title><rect x=\"%u\" y=\"%u\" width=\"%d\" height=\"%d\" rx=\"8\"/>", x, y, BOX_WIDTH,
+		    BOX_HEIGHT);
+	strbuf_addf(b, "<text class=\"role\" x=\"%u\" y=\"%u\">%s</text><text class=\"name\" x=\"%u\" y=\"%u\">",
+		    x + 14, y + 20,
+		    box->is_victim  ? "Victim"
+		    : box->is_cause ? "Root"
+				    : "Between",
+		    x + 14, y + 40);
 	short_name(b, name_of(box->node));
 	strbuf_addstr(b, "</text></g>\n");
 }
@@ -189,14 +197,16 @@ static void draw_box(struct strbuf *b, const struct box *box)
 static void draw_arrow(struct strbuf *b, const struct graph *g, const struct arrow *a)
 {
 	const struct box *from = &g->boxes[a->from], *to = &g->boxes[a->to];
-	unsigned int x1 = x_of(from) + BOX_WIDTH, y1 = y_of(from) + BOX_HEIGHT / 2, x2 = x_of(to), y2 = y_of(to) + BOX_HEIGHT / 2;
+	unsigned int x1 = x_of(from) + BOX_WIDTH, y1 = y_of(from) + BOX_HEIGHT / 2, x2 = x_of(to),
+		     y2 = y_of(to) + BOX_HEIGHT / 2;
 
 	/* A way back, in a circle, runs below the boxes. */
 	if (to->layer <= from->layer)
-		strbuf_addf(b, "<path class=\"way\" d=\"M%u %uV%uH%uV%u\"/>", x1 - BOX_WIDTH / 2, y1 + BOX_HEIGHT / 2, g->rows * ROW,
-			    x2 + BOX_WIDTH / 2, y2 + BOX_HEIGHT / 2 + 3);
+		strbuf_addf(b, "<path class=\"way\" d=\"M%u %uV%uH%uV%u\"/>", x1 - BOX_WIDTH / 2, y1 + BOX_HEIGHT / 2,
+			    g->rows * ROW, x2 + BOX_WIDTH / 2, y2 + BOX_HEIGHT / 2 + 3);
 	else
-		strbuf_addf(b, "<path class=\"way\" d=\"M%u %uL%u %uM%u %ul-9 -6m9 6l-9 6\"/>", x1 + 3, y1, x2 - 4, y2, x2 - 3, y2);
+		strbuf_addf(b, "<path class=\"way\" d=\"M%u %uL%u %uM%u %ul-9 -6m9 6l-9 6\"/>", x1 + 3, y1, x2 - 4, y2,
+			    x2 - 3, y2);
 	wrapped(b, value_text(a->edge, "mechanism"), (x1 + x2) / 2, (y1 + y2) / 2);
 	strbuf_addch(b, '\n');
 }
@@ -209,10 +219,11 @@ void render_chain(struct strbuf *b, const json_t *chain)
 	if (!g.arrow_count)
 		return;
 	place(&g);
-	strbuf_addf(b,
-		    "<div class=\"scroll chain-graph\" tabindex=\"0\" role=\"region\" aria-label=\"Chain as a graph\"><svg"
-		    " aria-hidden=\"true\" width=\"%u\" height=\"%u\">\n",
-		    2 * MARGIN + g.layers * BOX_WIDTH + (g.layers - 1) * GAP, 2 * MARGIN + g.rows * ROW);
+	strbuf_addf(
+		b,
+		"<div class=\"scroll chain-graph\" tabindex=\"0\" role=\"region\" aria-label=\"Chain as a graph\"><svg"
+		" aria-hidden=\"true\" width=\"%u\" height=\"%u\">\n",
+		2 * MARGIN + g.layers * BOX_WIDTH + (g.layers - 1) * GAP, 2 * MARGIN + g.rows * ROW);
 	for (size_t i = 0; i < g.arrow_count; i++)
 		draw_arrow(b, &g, &g.arrows[i]);
 	for (size_t i = 0; i < g.box_count; i++)

@@ -77,7 +77,9 @@ static void area(struct strbuf *b, const char *css, const struct chart_frame *f,
 /* Classes come from a fixed set of words; anything else is left out. */
 static const char *severity_class(const char *severity)
 {
-	return !strcmp(severity, "critical") ? "shade critical" : !strcmp(severity, "warning") ? "shade warning" : "shade info";
+	return !strcmp(severity, "critical")  ? "shade critical"
+	       : !strcmp(severity, "warning") ? "shade warning"
+					      : "shade info";
 }
 
 static void shades(struct strbuf *b, const struct chart_frame *f)
@@ -88,8 +90,8 @@ static void shades(struct strbuf *b, const struct chart_frame *f)
 	json_array_foreach ((json_t *)f->incidents, i, incident) {
 		int64_t end = value_int(incident, "end_ns", 0);
 
-		area(b, severity_class(value_text(incident, "severity")), f, value_int(incident, "onset_ns", f->from_ns),
-		     end > 0 ? end : f->to_ns);
+		area(b, severity_class(value_text(incident, "severity")), f,
+		     value_int(incident, "onset_ns", f->from_ns), end > 0 ? end : f->to_ns);
 	}
 }
 
@@ -129,7 +131,9 @@ static void line(struct strbuf *b, const struct chart_frame *f, const json_t *va
 
 static void drawing(struct strbuf *b, const struct chart_frame *f, const json_t *item, const struct numbers *n)
 {
-	strbuf_addstr(b, "<div class=\"plot\"><svg viewBox=\"0 0 1000 100\" preserveAspectRatio=\"none\" aria-hidden=\"true\">");
+	strbuf_addstr(
+		b,
+		"<div class=\"plot\"><svg viewBox=\"0 0 1000 100\" preserveAspectRatio=\"none\" aria-hidden=\"true\">");
 	shades(b, f);
 	band(b, item, n);
 	line(b, f, json_object_get(item, "values"), n);

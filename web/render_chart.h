@@ -11,7 +11,7 @@
 
 struct chart_frame {
 	int64_t from_ns, to_ns, step_ns;
-	const json_t *incidents;	      /* shaded; may be NULL */
+	const json_t *incidents;		  /* shaded; may be NULL */
 	int64_t selected_from_ns, selected_to_ns; /* 0: nothing is */
 };
 

@@ -16,13 +16,23 @@
 #define PAST_MAX_NS (60 * 60 * NSEC_PER_SEC)
 #define CHANGE_MIN_NS (60 * NSEC_PER_SEC)
 #define TIME_LIMIT_NS (5 * NSEC_PER_SEC)
+/* One sample in thirty is kept of those that say nothing new (aggregate/idle.h); ticks may be a little longer. */
+#define STILL_NS (35 * NSEC_PER_SEC)
 #define LOW 0.1
 #define HIGH 0.9
+
+/* What it means when there is no sample although kwhy ran. */
+enum missing {
+	UNKNOWN,
+	ZERO,  /* only what happened is recorded */
+	STILL, /* 0 for a while: a sample that says nothing new is left out, but one in so many */
+	SAME,  /* as before for a while, likewise */
+};
 
 /* value is an aggregate over the samples of one step; :step is its length. */
 struct series_def {
 	const char *name, *group, *title, *unit, *view, *value;
-	bool zero;	/* no sample means 0 where kwhy was running: only what happened is recorded */
+	enum missing missing;
 	bool host_only; /* the view has no containers */
 };
 
@@ -31,44 +41,63 @@ struct series_def {
 #define WAITS(reasons) "sum(wait_ns) FILTER (WHERE reason IN (" reasons ")) * 1.0 / :step"
 
 static const struct series_def defs[] = {
-	{ "psi.cpu", "Pressure", "CPU pressure", "ratio", "v_pressure", SHARE("cpu_some_ns"), false, false },
-	{ "psi.memory", "Pressure", "Memory pressure", "ratio", "v_pressure", SHARE("memory_some_ns"), false, false },
-	{ "psi.memory.full", "Pressure", "Memory pressure, all stalled", "ratio", "v_pressure", SHARE("memory_full_ns"), false, false },
-	{ "psi.io", "Pressure", "I/O pressure", "ratio", "v_pressure", SHARE("io_some_ns"), false, false },
-	{ "psi.io.full", "Pressure", "I/O pressure, all stalled", "ratio", "v_pressure", SHARE("io_full_ns"), false, false },
-	{ "cpu.used", "CPU", "CPU used", "cores", "v_usage", SHARE("cpu_ns"), false, false },
-	{ "cpu.throttled", "CPU", "Stopped by its quota", "ratio", "v_usage", "sum(cpu_throttled_periods) * 1.0 / sum(cpu_periods)", false, false },
-	{ "wait.cpu", "CPU", "Waiting for a CPU", "tasks", "v_wait", WAITS("'cpu'"), true, false },
-	{ "wait.throttled", "CPU", "Waiting for quota", "tasks", "v_wait", WAITS("'throttled'"), true, false },
-	{ "wait.stolen", "CPU", "Interrupted while running", "tasks", "v_wait", WAITS("'stolen'"), true, false },
-	{ "host.busy", "CPU", "CPU busy, of all CPUs", "ratio", "v_host", "1 - sum(idle_ns + iowait_ns) * 1.0 / sum(cpus * span_ns)", false, true },
-	{ "host.steal", "CPU", "Stolen by the hypervisor", "ratio", "v_host", "sum(steal_ns) * 1.0 / sum(cpus * span_ns)", false, true },
-	{ "host.running", "CPU", "Runnable tasks", "tasks", "v_host", "max(running)", false, true },
-	{ "host.forks", "CPU", "Forks", "per s", "v_host", RATE("forks"), false, true },
-	{ "memory.used", "Memory", "Memory charged", "bytes", "v_usage", "max(memory_bytes)", false, false },
-	{ "memory.cache", "Memory", "Page cache", "bytes", "v_usage", "max(memory_file_bytes)", false, false },
-	{ "memory.refaults", "Memory", "Pages read again after eviction", "per s", "v_usage", RATE("refaults"), false, false },
-	{ "memory.faults", "Memory", "Major faults", "per s", "v_usage", RATE("major_faults"), false, false },
-	{ "memory.swap", "Memory", "Swapped out", "bytes", "v_usage", "max(memory_swap_bytes)", false, false },
-	{ "wait.reclaim", "Memory", "Reclaiming memory", "tasks", "v_wait", WAITS("'reclaim'"), true, false },
-	{ "host.available", "Memory", "Memory available", "bytes", "v_host", "min(memory_available_bytes)", false, true },
-	{ "host.reclaim", "Memory", "Pages scanned by direct reclaim", "per s", "v_host", RATE("reclaim_direct_pages"), false, true },
-	{ "io.read", "Storage", "Read", "bytes per s", "v_usage", RATE("io_read_bytes"), false, false },
-	{ "io.written", "Storage", "Written", "bytes per s", "v_usage", RATE("io_write_bytes"), false, false },
-	{ "wait.block", "Storage", "Waiting for storage", "tasks", "v_wait", WAITS("'block'"), true, false },
-	{ "wait.filesystem", "Storage", "Waiting for a frozen or remote file system", "tasks", "v_wait", WAITS("'fs_frozen', 'remote'"), true, false },
-	{ "host.dirty", "Storage", "Dirty pages", "bytes", "v_host", "max(dirty_bytes)", false, true },
-	{ "net.sent", "Network", "TCP segments sent", "per s", "v_netstat", RATE("tcp_out_segs"), false, false },
-	{ "net.retransmitted", "Network", "TCP segments sent again", "per s", "v_netstat", RATE("tcp_retransmits"), false, false },
-	{ "net.dropped", "Network", "Dropped at a full queue", "per s", "v_netstat", "sum(coalesce(listen_overflows, 0) + coalesce(request_queue_drops, 0) + coalesce(udp_rcvbuf_errors, 0)) * 1e9 / sum(span_ns)", false, false },
-	{ "net.resets", "Network", "TCP resets sent", "per s", "v_netstat", RATE("tcp_resets_sent"), false, false },
-	{ "wait.lock", "Locks and peers", "Waiting for a kernel lock", "tasks", "v_wait", WAITS("'lock'"), true, false },
-	{ "wait.futex", "Locks and peers", "Waiting for a user-space lock", "tasks", "v_wait", WAITS("'futex'"), true, false },
-	{ "wait.file_lock", "Locks and peers", "Waiting for a file lock", "tasks", "v_wait", WAITS("'file_lock'"), true, false },
-	{ "wait.peer", "Locks and peers", "Waiting for the other end", "tasks", "v_wait", WAITS("'peer'"), true, false },
-	{ "tasks", "Tasks", "Tasks", "tasks", "v_usage", "max(pids)", false, false },
-	{ "wait.stopped", "Tasks", "Frozen, stopped or traced", "tasks", "v_wait", WAITS("'frozen', 'stopped', 'traced'"), true, false },
-	{ "wait.other", "Tasks", "Waiting for something else", "tasks", "v_wait", WAITS("'other', 'unknown'"), true, false },
+	{ "psi.cpu", "Pressure", "CPU pressure", "ratio", "v_pressure", SHARE("cpu_some_ns"), STILL, false },
+	{ "psi.memory", "Pressure", "Memory pressure", "ratio", "v_pressure", SHARE("memory_some_ns"), STILL, false },
+	{ "psi.memory.full", "Pressure", "Memory pressure, all stalled", "ratio", "v_pressure", SHARE("memory_full_ns"),
+	  STILL, false },
+	{ "psi.io", "Pressure", "I/O pressure", "ratio", "v_pressure", SHARE("io_some_ns"), STILL, false },
+	{ "psi.io.full", "Pressure", "I/O pressure, all stalled", "ratio", "v_pressure", SHARE("io_full_ns"), STILL,
+	  false },
+	{ "cpu.used", "CPU", "CPU used", "cores", "v_usage", SHARE("cpu_ns"), STILL, false },
+	{ "cpu.throttled", "CPU", "Stopped by its quota", "ratio", "v_usage",
+	  "sum(cpu_throttled_periods) * 1.0 / sum(cpu_periods)", STILL, false },
+	{ "wait.cpu", "CPU", "Waiting for a CPU", "tasks", "v_wait", WAITS("'cpu'"), ZERO, false },
+	{ "wait.throttled", "CPU", "Waiting for quota", "tasks", "v_wait", WAITS("'throttled'"), ZERO, false },
+	{ "wait.stolen", "CPU", "Interrupted while running", "tasks", "v_wait", WAITS("'stolen'"), ZERO, false },
+	{ "host.busy", "CPU", "CPU busy, of all CPUs", "ratio", "v_host",
+	  "1 - sum(idle_ns + iowait_ns) * 1.0 / sum(cpus * span_ns)", UNKNOWN, true },
+	{ "host.steal", "CPU", "Stolen by the hypervisor", "ratio", "v_host",
+	  "sum(steal_ns) * 1.0 / sum(cpus * span_ns)", UNKNOWN, true },
+	{ "host.running", "CPU", "Runnable tasks", "tasks", "v_host", "max(running)", UNKNOWN, true },
+	{ "host.forks", "CPU", "Forks", "per s", "v_host", RATE("forks"), UNKNOWN, true },
+	{ "memory.used", "Memory", "Memory charged", "bytes", "v_usage", "max(memory_bytes)", SAME, false },
+	{ "memory.cache", "Memory", "Page cache", "bytes", "v_usage", "max(memory_file_bytes)", SAME, false },
+	{ "memory.refaults", "Memory", "Pages read again after eviction", "per s", "v_usage", RATE("refaults"), STILL,
+	  false },
+	{ "memory.faults", "Memory", "Major faults", "per s", "v_usage", RATE("major_faults"), STILL, false },
+	{ "memory.swap", "Memory", "Swapped out", "bytes", "v_usage", "max(memory_swap_bytes)", SAME, false },
+	{ "wait.reclaim", "Memory", "Reclaiming memory", "tasks", "v_wait", WAITS("'reclaim'"), ZERO, false },
+	{ "host.available", "Memory", "Memory available", "bytes", "v_host", "min(memory_available_bytes)", UNKNOWN,
+	  true },
+	{ "host.reclaim", "Memory", "Pages scanned by direct reclaim", "per s", "v_host", RATE("reclaim_direct_pages"),
+	  UNKNOWN, true },
+	{ "io.read", "Storage", "Read", "bytes per s", "v_usage", RATE("io_read_bytes"), STILL, false },
+	{ "io.written", "Storage", "Written", "bytes per s", "v_usage", RATE("io_write_bytes"), STILL, false },
+	{ "wait.block", "Storage", "Waiting for storage", "tasks", "v_wait", WAITS("'block'"), ZERO, false },
+	{ "wait.filesystem", "Storage", "Waiting for a frozen or remote file system", "tasks", "v_wait",
+	  WAITS("'fs_frozen', 'remote'"), ZERO, false },
+	{ "host.dirty", "Storage", "Dirty pages", "bytes", "v_host", "max(dirty_bytes)", UNKNOWN, true },
+	{ "net.sent", "Network", "TCP segments sent", "per s", "v_netstat", RATE("tcp_out_segs"), STILL, false },
+	{ "net.retransmitted", "Network", "TCP segments sent again", "per s", "v_netstat", RATE("tcp_retransmits"),
+	  STILL, false },
+	{ "net.dropped", "Network", "Dropped at a full queue", "per s", "v_netstat",
+	  "sum(coalesce(listen_overflows, 0) + coalesce(request_queue_drops, 0) + coalesce(udp_rcvbuf_errors, 0)) * "
+	  "1e9 / sum(span_ns)",
+	  STILL, false },
+	{ "net.resets", "Network", "TCP resets sent", "per s", "v_netstat", RATE("tcp_resets_sent"), STILL, false },
+	{ "wait.lock", "Locks and peers", "Waiting for a kernel lock", "tasks", "v_wait", WAITS("'lock'"), ZERO,
+	  false },
+	{ "wait.futex", "Locks and peers", "Waiting for a user-space lock", "tasks", "v_wait", WAITS("'futex'"), ZERO,
+	  false },
+	{ "wait.file_lock", "Locks and peers", "Waiting for a file lock", "tasks", "v_wait", WAITS("'file_lock'"), ZERO,
+	  false },
+	{ "wait.peer", "Locks and peers", "Waiting for the other end", "tasks", "v_wait", WAITS("'peer'"), ZERO,
+	  false },
+	{ "tasks", "Tasks", "Tasks", "tasks", "v_usage", "max(pids)", SAME, false },
+	{ "wait.stopped", "Tasks", "Frozen, stopped or traced", "tasks", "v_wait",
+	  WAITS("'frozen', 'stopped', 'traced'"), ZERO, false },
+	{ "wait.other", "Tasks", "Waiting for something else", "tasks", "v_wait", WAITS("'other', 'unknown'"), ZERO,
+	  false },
 };
 
 /* Chosen series of one container, a row of values each. */
@@ -118,7 +147,8 @@ static int choose(struct grid *g, const struct series_query *q, int64_t containe
 		if ((!q->names || named(q->names, defs[i].name)) && (!container || !defs[i].host_only))
 			g->chosen[g->count++] = &defs[i];
 	if (q->names && (!g->count || g->count < count_names(q->names))) {
-		strbuf_addstr(ret_error, container ? "a container has no such series; there are:" : "there is no such series; there are:");
+		strbuf_addstr(ret_error, container ? "a container has no such series; there are:"
+						   : "there is no such series; there are:");
 		for (size_t i = 0; i < ARRAY_SIZE(defs); i++)
 			if (!container || !defs[i].host_only)
 				strbuf_addf(ret_error, " %s", defs[i].name);
@@ -131,11 +161,12 @@ static int choose(struct grid *g, const struct series_query *q, int64_t containe
 static int64_t find_subject(struct reader *r, const char *name, int64_t from_ns, int64_t to_ns, struct subject *ret,
 			    struct strbuf *ret_error)
 {
-	/* The newest that was there; an exact name before the beginning of an id. */
+	/* One that was there then, before the newest; an exact name before the beginning of an id. */
 	static const char sql[] =
 		"SELECT container, name, ref FROM v_container WHERE (name = :name OR ref = :name OR cgroup = :name OR"
 		" CAST(container AS TEXT) = :name OR (length(:name) >= 6 AND substr(id, 1, length(:name)) = :name))"
-		" AND first_ns <= :to AND coalesce(last_ns, :to) >= :from ORDER BY name = :name DESC, ref = :name DESC,"
+		" ORDER BY first_ns <= :to AND coalesce(last_ns, :to) >= :from DESC, name = :name DESC, ref = :name "
+		"DESC,"
 		" last_ns IS NULL DESC, first_ns DESC LIMIT 1";
 	const struct query_param params[] = { { .name = ":name", .type = PARAM_TEXT, .text = name },
 					      { .name = ":from", .type = PARAM_INT, .integer = from_ns },
@@ -145,7 +176,8 @@ static int64_t find_subject(struct reader *r, const char *name, int64_t from_ns,
 	int64_t n;
 
 	if (!name || !strcmp(name, "host")) {
-		*ret = (struct subject){ 0, json_pack("{s:i, s:s, s:s}", "container", 0, "name", "host", "ref", "host") };
+		*ret = (struct subject){ 0,
+					 json_pack("{s:i, s:s, s:s}", "container", 0, "name", "host", "ref", "host") };
 		return 0;
 	}
 	n = rows_query(r, sql, params, ARRAY_SIZE(params), &limits, &rows, ret_error);
@@ -153,7 +185,7 @@ static int64_t find_subject(struct reader *r, const char *name, int64_t from_ns,
 		*ret = (struct subject){ value_int(json_array_get(rows, 0), "container", 0),
 					 json_incref(json_array_get(rows, 0)) };
 	else if (!n)
-		strbuf_addstr(ret_error, "no container was called that within this time");
+		strbuf_addstr(ret_error, "no container is called that");
 	json_decref(rows);
 	return n > 0 ? 0 : n ? n : -ENOENT;
 }
@@ -207,35 +239,63 @@ static int64_t fill_view(struct reader *r, struct grid *g, const char *view, str
 	return n ? reader_query(r, strbuf_str(&sql), params, ARRAY_SIZE(params), &limits, fill_row, &f, ret_error) : 0;
 }
 
+struct presence {
+	size_t buckets;
+	bool *ticked;
+};
 
-static int fill_zero(void *ctx, int count, const char *const *names, const struct query_value *values)
+static int note_tick(void *ctx, int count, const char *const *names, const struct query_value *values)
 {
-	struct grid *g = ctx;
+	const struct presence *p = ctx;
 	int64_t bucket = values[0].integer;
 
 	(void)count;
 	(void)names;
-	for (size_t i = 0; i < g->count && bucket >= 0 && bucket < (int64_t)g->buckets; i++) {
-		double *value = &g->values[i * g->buckets + (size_t)bucket];
-
-		if (g->chosen[i]->zero && isnan(*value))
-			*value = 0;
-	}
+	if (bucket >= 0 && bucket < (int64_t)p->buckets)
+		p->ticked[bucket] = true;
 	return 0;
 }
 
-/* Where there was a tick, what was not recorded did not happen. */
-static int64_t fill_zeroes(struct reader *r, struct grid *g, struct strbuf *ret_error)
+static void complete_row(const struct grid *g, size_t i, const bool *ticked)
 {
-	static const char sql[] = "SELECT DISTINCT (ts_ns - :from - 1) / :step FROM v_tick WHERE ts_ns > :from AND ts_ns <= :to";
+	size_t age = 0, still = (size_t)MAX(1, STILL_NS / g->step_ns);
+	double last = NAN, *row = g->values + i * g->buckets;
+
+	for (size_t k = 0; k < g->buckets; k++, age++) {
+		bool recent = !isnan(last) && age < still;
+
+		if (!isnan(row[k])) {
+			last = row[k];
+			age = 0;
+		} else if (ticked[k] && (g->chosen[i]->missing == ZERO || (g->chosen[i]->missing == STILL && recent))) {
+			row[k] = 0;
+		} else if (ticked[k] && g->chosen[i]->missing == SAME && recent) {
+			row[k] = last;
+		}
+	}
+}
+
+/* Where there was a tick, kwhy ran. */
+static int64_t complete(struct reader *r, struct grid *g, struct strbuf *ret_error)
+{
+	static const char sql[] =
+		"SELECT DISTINCT (ts_ns - :from - 1) / :step FROM v_tick WHERE ts_ns > :from AND ts_ns <= :to";
 	const struct query_param params[] = {
 		{ .name = ":from", .type = PARAM_INT, .integer = g->from_ns },
 		{ .name = ":to", .type = PARAM_INT, .integer = g->from_ns + g->step_ns * (int64_t)g->buckets },
 		{ .name = ":step", .type = PARAM_INT, .integer = g->step_ns },
 	};
 	const struct query_limits limits = { .rows = (int64_t)g->buckets + 1, .time_ns = TIME_LIMIT_NS };
+	AUTO_FREE bool *ticked = calloc(MAX(1, g->buckets), sizeof(*ticked));
+	struct presence presence = { g->buckets, ticked };
+	int64_t n;
 
-	return reader_query(r, sql, params, ARRAY_SIZE(params), &limits, fill_zero, g, ret_error);
+	if (!ticked)
+		return -ENOMEM;
+	n = reader_query(r, sql, params, ARRAY_SIZE(params), &limits, note_tick, &presence, ret_error);
+	for (size_t i = 0; i < g->count && n >= 0; i++)
+		complete_row(g, i, ticked);
+	return n;
 }
 
 /* The caller frees g->values. */
@@ -250,7 +310,7 @@ static int64_t fill(struct reader *r, struct grid *g, struct strbuf *ret_error)
 		g->values[i] = NAN;
 	for (size_t i = 0; i < ARRAY_SIZE(views) && n >= 0; i++)
 		n = fill_view(r, g, views[i], ret_error);
-	return n < 0 ? n : fill_zeroes(r, g, ret_error);
+	return n < 0 ? n : complete(r, g, ret_error);
 }
 
 /* ---- what was usual -------------------------------------------------------------------------------------- */
@@ -299,14 +359,57 @@ static json_t *item_of(const struct grid *g, size_t i, const struct grid *past, 
 			 quantile(before, n, LOW), "high", quantile(before, n, HIGH), "values", values);
 }
 
-static int64_t add_items(struct reader *r, struct grid *g, const json_t *subject, json_t *items, struct strbuf *ret_error)
+/* ---- steps ----------------------------------------------------------------------------------------------- */
+
+static int take_span(void *ctx, int count, const char *const *names, const struct query_value *values)
+{
+	int64_t *span_ns = ctx;
+
+	(void)count;
+	(void)names;
+	*span_ns = MAX(*span_ns, values[0].integer);
+	return 0;
+}
+
+/* What the longest sample of that time stands for: a second, or more where older ones were put together. */
+static int64_t sample_span(struct reader *r, int64_t from_ns, int64_t to_ns)
+{
+	static const char sql[] =
+		"SELECT coalesce(max(span_ns), 0) FROM v_pressure WHERE container = 0 AND ts_ns > :from AND"
+		" ts_ns <= :to";
+	const struct query_param params[] = { { .name = ":from", .type = PARAM_INT, .integer = from_ns },
+					      { .name = ":to", .type = PARAM_INT, .integer = to_ns } };
+	const struct query_limits limits = { .rows = 1, .time_ns = TIME_LIMIT_NS };
+	AUTO(strbuf) struct strbuf ignored = STRBUF_INIT;
+	int64_t span_ns = NSEC_PER_SEC;
+
+	reader_query(r, sql, params, ARRAY_SIZE(params), &limits, take_span, &span_ns, &ignored);
+	return MIN(span_ns, 600 * NSEC_PER_SEC);
+}
+
+/*
+ * Whole seconds, and never shorter than a sample, so that each step has one; the last may reach beyond the window.  A
+ * tick is not a second to the nanosecond.
+ */
+static void lay_out(struct reader *r, struct grid *g, int64_t from_ns, int64_t to_ns, int64_t points)
+{
+	int64_t span = to_ns - from_ns, step = MAX((span + points - 1) / points, sample_span(r, from_ns, to_ns));
+
+	g->from_ns = from_ns;
+	g->step_ns = MAX(NSEC_PER_SEC, (step - NSEC_PER_SEC / 10 + NSEC_PER_SEC - 1) / NSEC_PER_SEC * NSEC_PER_SEC);
+	if (g->step_ns * points < span)
+		g->step_ns += NSEC_PER_SEC;
+	g->buckets = (size_t)((span + g->step_ns - 1) / g->step_ns);
+}
+
+static int64_t add_items(struct reader *r, struct grid *g, const json_t *subject, json_t *items,
+			 struct strbuf *ret_error)
 {
 	int64_t span = g->step_ns * (int64_t)g->buckets, past_ns = MIN(MAX(span, PAST_MIN_NS), PAST_MAX_NS);
 	struct grid past = *g;
 	int64_t n;
 
-	past.buckets = (size_t)MAX(1, past_ns / g->step_ns);
-	past.from_ns = g->from_ns - (int64_t)past.buckets * g->step_ns;
+	lay_out(r, &past, g->from_ns - past_ns, g->from_ns, MAX(1, past_ns / g->step_ns));
 	past.values = NULL;
 	n = fill(r, g, ret_error);
 	if (n >= 0)
@@ -333,12 +436,14 @@ static int64_t top_containers(struct reader *r, const struct grid *g, json_t **r
 	const struct query_limits limits = { .rows = SERIES_CONTAINERS_MAX, .time_ns = TIME_LIMIT_NS };
 	AUTO(strbuf) struct strbuf sql = STRBUF_INIT;
 
-	strbuf_addf(&sql,
-		    "WITH t AS MATERIALIZED (SELECT container AS number, %s AS amount FROM %s WHERE ts_ns > :from AND ts_ns <= :to"
-		    " AND container <> 0 GROUP BY 1 HAVING amount > 0 ORDER BY amount DESC LIMIT :limit)"
-		    " SELECT t.number AS container, c.name, c.ref FROM t LEFT JOIN v_container c ON c.container = t.number"
-		    " ORDER BY t.amount DESC",
-		    g->chosen[0]->value, g->chosen[0]->view);
+	strbuf_addf(
+		&sql,
+		"WITH t AS MATERIALIZED (SELECT container AS number, %s AS amount FROM %s WHERE ts_ns > :from AND "
+		"ts_ns <= :to"
+		" AND container <> 0 GROUP BY 1 HAVING amount > 0 ORDER BY amount DESC LIMIT :limit)"
+		" SELECT t.number AS container, c.name, c.ref FROM t LEFT JOIN v_container c ON c.container = t.number"
+		" ORDER BY t.amount DESC",
+		g->chosen[0]->value, g->chosen[0]->view);
 	return rows_query(r, strbuf_str(&sql), params, ARRAY_SIZE(params), &limits, ret_rows, ret_error);
 }
 
@@ -366,8 +471,8 @@ static int64_t add_by_container(struct reader *r, struct grid *g, json_t *items,
 
 /* ---- the whole ------------------------------------------------------------------------------------------- */
 
-static int64_t add_incidents(struct reader *r, const struct subject *subject, int64_t from_ns, int64_t to_ns, json_t *model,
-			     struct strbuf *ret_error)
+static int64_t add_incidents(struct reader *r, const struct subject *subject, int64_t from_ns, int64_t to_ns,
+			     json_t *model, struct strbuf *ret_error)
 {
 	static const char sql[] =
 		"SELECT id, severity, status, cause, headline, onset_ns, end_ns FROM v_incident WHERE onset_ns <= :to"
@@ -388,8 +493,8 @@ static int64_t add_incidents(struct reader *r, const struct subject *subject, in
 }
 
 /* Selects the shards of the window and its past; fills in what the query leaves open. */
-static int64_t open_window(struct reader *r, const struct series_query *q, int64_t past_ns, int64_t *ret_from, int64_t *ret_to,
-			   struct strbuf *ret_error)
+static int64_t open_window(struct reader *r, const struct series_query *q, int64_t past_ns, int64_t *ret_from,
+			   int64_t *ret_to, struct strbuf *ret_error)
 {
 	int64_t first, last, n = reader_bounds(r, &first, &last);
 
@@ -407,16 +512,6 @@ static int64_t open_window(struct reader *r, const struct series_query *q, int64
 	return MIN(n, 0);
 }
 
-/* Whole seconds, as samples come by the second; the last step may reach beyond the window. */
-static void lay_out(struct grid *g, int64_t from_ns, int64_t to_ns, int64_t points)
-{
-	int64_t span = to_ns - from_ns, step = (span + points - 1) / points;
-
-	g->from_ns = from_ns;
-	g->step_ns = MAX(NSEC_PER_SEC, (step + NSEC_PER_SEC - 1) / NSEC_PER_SEC * NSEC_PER_SEC);
-	g->buckets = (size_t)((span + g->step_ns - 1) / g->step_ns);
-}
-
 int64_t series_read(struct reader *r, const struct series_query *q, json_t **ret_model, struct strbuf *ret_error)
 {
 	struct subject subject = { 0 };
@@ -432,7 +527,7 @@ int64_t series_read(struct reader *r, const struct series_query *q, json_t **ret
 		json_decref(subject.object);
 		return n;
 	}
-	lay_out(&g, from, to, q->points ? q->points : SERIES_POINTS);
+	lay_out(r, &g, from, to, q->points ? q->points : SERIES_POINTS);
 	items = json_array();
 	model = json_pack("{s:o, s:o, s:o, s:o, s:o}", "from_ns", rows_ns(from), "to_ns", rows_ns(to), "step_ns",
 			  rows_ns(g.step_ns), "container", subject.object, "items", items);
@@ -492,7 +587,8 @@ static json_t *changed_series(struct grid *now, struct grid *past)
 
 	for (size_t i = 0; i < now->count; i++) {
 		double *before = past->values + i * past->buckets;
-		struct change c = { now->chosen[i], mean(before, past->buckets), mean(now->values + i * now->buckets, now->buckets), 0 };
+		struct change c = { now->chosen[i], mean(before, past->buckets),
+				    mean(now->values + i * now->buckets, now->buckets), 0 };
 		size_t n = sort_row(before, past->buckets);
 
 		if (!n || isnan(c.after))
@@ -503,9 +599,10 @@ static json_t *changed_series(struct grid *now, struct grid *past)
 	}
 	qsort(list, count, sizeof(*list), farther);
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(out, json_pack("{s:s, s:s, s:s, s:s, s:f, s:f}", "name", list[i].def->name, "title",
-						     list[i].def->title, "group", list[i].def->group, "unit",
-						     list[i].def->unit, "before", list[i].before, "after", list[i].after));
+		json_array_append_new(out,
+				      json_pack("{s:s, s:s, s:s, s:s, s:f, s:f}", "name", list[i].def->name, "title",
+						list[i].def->title, "group", list[i].def->group, "unit",
+						list[i].def->unit, "before", list[i].before, "after", list[i].after));
 	return out;
 }
 
@@ -516,20 +613,26 @@ static const struct {
 	{ "blame",
 	  "SELECT b.resource, CASE WHEN b.culprit IS NULL THEN b.sink ELSE coalesce((SELECT c.name FROM v_container c"
 	  " WHERE c.container = b.culprit), 'unknown') END AS culprit,"
-	  " sum(b.ns) FILTER (WHERE b.ts_ns <= :from) AS before_ns, sum(b.ns) FILTER (WHERE b.ts_ns > :from) AS after_ns"
+	  " sum(b.ns) FILTER (WHERE b.ts_ns <= :from) AS before_ns, sum(b.ns) FILTER (WHERE b.ts_ns > :from) AS "
+	  "after_ns"
 	  " FROM v_blame b WHERE b.ts_ns > :before AND b.ts_ns <= :to AND (:container = 0 OR b.victim = :container)"
 	  " GROUP BY 1, 2 HAVING max(coalesce(before_ns, 0), coalesce(after_ns, 0)) >= 10000000"
 	  " ORDER BY abs(coalesce(after_ns, 0) - coalesce(before_ns, 0)) DESC LIMIT 10" },
-	{ "events",
-	  "SELECT kind, count(*) FILTER (WHERE ts_ns <= :from) AS before, count(*) FILTER (WHERE ts_ns > :from) AS after"
-	  " FROM v_event WHERE class = 'context' AND ts_ns > :before AND ts_ns <= :to AND (:container = 0 OR container ="
-	  " :container OR peer = :container) GROUP BY kind HAVING before <> after ORDER BY abs(after - before) DESC LIMIT 10" },
+	{ "events", "SELECT kind, count(*) FILTER (WHERE ts_ns <= :from) AS before, count(*) FILTER (WHERE ts_ns > "
+		    ":from) AS after"
+		    " FROM v_event WHERE class = 'context' AND ts_ns > :before AND ts_ns <= :to AND (:container = 0 OR "
+		    "container ="
+		    " :container OR peer = :container) GROUP BY kind HAVING before <> after ORDER BY abs(after - "
+		    "before) DESC LIMIT 10" },
 	{ "containers",
 	  "SELECT name, ref, CASE WHEN first_ns > :from AND first_ns <= :to THEN 'began' ELSE 'ended' END AS what,"
-	  " CASE WHEN first_ns > :from AND first_ns <= :to THEN first_ns ELSE last_ns END AS ts_ns FROM v_container WHERE"
-	  " kind IN ('container', 'pod', 'cgroup') AND (first_ns > :from AND first_ns <= :to OR last_ns > :from AND last_ns"
+	  " CASE WHEN first_ns > :from AND first_ns <= :to THEN first_ns ELSE last_ns END AS ts_ns FROM v_container "
+	  "WHERE"
+	  " kind IN ('container', 'pod', 'cgroup') AND (first_ns > :from AND first_ns <= :to OR last_ns > :from AND "
+	  "last_ns"
 	  " <= :to) ORDER BY 4 LIMIT 20" },
-	{ "log", "SELECT ts_ns, text FROM v_log WHERE ts_ns > :from AND ts_ns <= :to AND priority <= 4 ORDER BY ts_ns LIMIT 20" },
+	{ "log", "SELECT ts_ns, text FROM v_log WHERE ts_ns > :from AND ts_ns <= :to AND priority <= 4 ORDER BY ts_ns "
+		 "LIMIT 20" },
 };
 
 static int64_t add_lists(struct reader *r, int64_t container, int64_t before_ns, int64_t from_ns, int64_t to_ns,
@@ -554,16 +657,16 @@ static int64_t add_lists(struct reader *r, int64_t container, int64_t before_ns,
 	return n;
 }
 
-static int64_t compare_windows(struct reader *r, const struct series_query *q, const struct subject *subject, int64_t from,
-			       int64_t to, int64_t before, json_t *model, struct strbuf *ret_error)
+static int64_t compare_windows(struct reader *r, const struct series_query *q, const struct subject *subject,
+			       int64_t from, int64_t to, int64_t before, json_t *model, struct strbuf *ret_error)
 {
 	struct grid now = { 0 }, past;
 	int64_t n = choose(&now, q, subject->container, ret_error);
 
 	past = now;
 	if (n >= 0) {
-		lay_out(&now, from, to, SERIES_POINTS);
-		lay_out(&past, before, from, SERIES_POINTS);
+		lay_out(r, &now, from, to, SERIES_POINTS);
+		lay_out(r, &past, before, from, SERIES_POINTS);
 		n = fill(r, &now, ret_error);
 	}
 	if (n >= 0)

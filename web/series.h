@@ -18,11 +18,11 @@
 #define SERIES_CONTAINERS_MAX 12
 
 struct series_query {
-	const char *container; /* name, ref, number, cgroup path or the beginning of an id; NULL: the host */
-	const char *names;     /* of series, separated by commas; NULL: all */
-	bool by_container;     /* the first of names, for the containers that have most of it */
+	const char *container;	    /* name, ref, number, cgroup path or the beginning of an id; NULL: the host */
+	const char *names;	    /* of series, separated by commas; NULL: all */
+	bool by_container;	    /* the first of names, for the containers that have most of it */
 	int64_t since_ns, until_ns; /* 0: the quarter of an hour before until; up to the newest record */
-	int64_t points;	       /* 0: SERIES_POINTS */
+	int64_t points;		    /* 0: SERIES_POINTS */
 };
 
 /*
@@ -31,7 +31,7 @@ struct series_query {
  * onset_ns, end_ns } ] }.  Value i is of (from + i * step, from + (i + 1) * step]; null where nothing was recorded.
  * usual is the median of the time before, low and high are its tenths; null when there is none.
  *
- * 0, or negative errno with a line in *ret_error: -ENOENT no such container then, -EINVAL no such series, -ENODATA
+ * 0, or negative errno with a line in *ret_error: -ENOENT no such container, -EINVAL no such series, -ENODATA
  * nothing is stored, or an error of reader_query().
  */
 int64_t series_read(struct reader *r, const struct series_query *q, json_t **ret_model, struct strbuf *ret_error);

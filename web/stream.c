@@ -12,7 +12,7 @@
 struct stream {
 	pthread_mutex_t lock;
 	char *kept[STREAM_KEPT]; /* message i is at i % STREAM_KEPT; NULL: it was lost for want of memory */
-	uint64_t first, next;    /* ids kept: [first, next) */
+	uint64_t first, next;	 /* ids kept: [first, next) */
 	struct stream_client *clients;
 	unsigned int client_count;
 	int64_t posted_ns;
@@ -23,7 +23,7 @@ struct stream_client {
 	struct stream *stream;
 	struct stream_client *before, *after;
 	uint64_t next;
-	size_t offset; /* of what was sent of message next already */
+	size_t offset;		    /* of what was sent of message next already */
 	struct stream_sleep asleep; /* wake is NULL while awake */
 };
 

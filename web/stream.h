@@ -21,7 +21,7 @@ struct stream_client;
 
 /* first_id: of the first message; later than any that clients of an earlier run can have seen. */
 struct stream *stream_new(uint64_t first_id); /* NULL when out of memory */
-void stream_free(struct stream *s);           /* every client must have left; NULL is fine */
+void stream_free(struct stream *s);	      /* every client must have left; NULL is fine */
 
 /* data is one line.  Dropped when out of memory: a client that sees a gap in the ids asks again. */
 void stream_post(struct stream *s, const char *event, const char *data, int64_t now_ns);

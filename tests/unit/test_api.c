@@ -17,11 +17,14 @@
 #define INCIDENT "01KAYQ0000000000000000ABCD"
 
 static const char report[] =
-	"{\"schema\":\"kwhy.report/v1\",\"id\":\"" INCIDENT "\",\"revision\":1,\"status\":\"open\",\"severity\":\"warning\","
+	"{\"schema\":\"kwhy.report/v1\",\"id\":\"" INCIDENT
+	"\",\"revision\":1,\"status\":\"open\",\"severity\":\"warning\","
 	"\"cause\":\"cpu.neighbor\",\"headline\":\"web waited\",\"confidence\":{\"level\":\"confirmed\",\"basis\":[],"
 	"\"capped_by\":[]},\"window\":{\"onset_ns\":\"1700000002000000000\",\"detected_ns\":\"1700000003000000000\","
-	"\"peak_ns\":\"1700000003000000000\",\"end_ns\":null},\"node\":{},\"resource\":{\"kind\":\"cpu\",\"name\":\"cpu\"},"
-	"\"victims\":[],\"culprits\":[],\"bystanders\":[],\"budget\":[],\"chain\":{\"nodes\":[],\"edges\":[]},\"evidence\":[],"
+	"\"peak_ns\":\"1700000003000000000\",\"end_ns\":null},\"node\":{},\"resource\":{\"kind\":\"cpu\",\"name\":"
+	"\"cpu\"},"
+	"\"victims\":[],\"culprits\":[],\"bystanders\":[],\"budget\":[],\"chain\":{\"nodes\":[],\"edges\":[]},"
+	"\"evidence\":[],"
 	"\"hypotheses\":[],\"timeline\":[],\"data_quality\":{},\"remediation\":[],\"generator\":{}}";
 
 struct world {
@@ -77,9 +80,13 @@ static int teardown(void **state)
 }
 
 /* NULL when the answer is no JSON. */
-static json_t *ask(struct world *w, enum http_method method, const char *path, const char *body, unsigned int *ret_status)
+static json_t *ask(struct world *w, enum http_method method, const char *path, const char *body,
+		   unsigned int *ret_status)
 {
-	struct http_request req = { .method = method, .path = path, .body = body, .now_ns = WALL(SEC(6)),
+	struct http_request req = { .method = method,
+				    .path = path,
+				    .body = body,
+				    .now_ns = WALL(SEC(6)),
 				    .content_type = body ? "application/json" : NULL };
 	struct http_response res = { 0 };
 	json_t *answer;
@@ -98,7 +105,8 @@ static void check(struct world *w, const json_t *operation, json_t *answer, unsi
 
 	snprintf(code, sizeof(code), "%u", status);
 	content = json_object_get(operation, "responses");
-	content = json_object_get(json_object_get(content, code) ? json_object_get(content, code) : json_object_get(content, "default"),
+	content = json_object_get(json_object_get(content, code) ? json_object_get(content, code)
+								 : json_object_get(content, "default"),
 				  "content");
 	schema = json_object_get(json_object_iter_value(json_object_iter((json_t *)content)), "schema");
 	assert_non_null(schema);
@@ -113,7 +121,8 @@ static void check(struct world *w, const json_t *operation, json_t *answer, unsi
 /* Those whose answer is no JSON document, or that need what a unit test does not have (a process for SQL, roles). */
 static bool is_special(const char *path)
 {
-	static const char *const special[] = { "/api/v1/stream", "/api/v1/bundles", "/api/v1/query", "/api/v1/audit", "/api/v1/why" };
+	static const char *const special[] = { "/api/v1/stream", "/api/v1/bundles", "/api/v1/query", "/api/v1/audit",
+					       "/api/v1/why" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(special); i++)
 		if (!strcmp(path, special[i]))
@@ -139,7 +148,8 @@ static void answers_are_as_documented(void **state)
 		print_message("# %s\n", path);
 		strbuf_add(&address, path, brace ? (size_t)(brace - path) : strlen(path));
 		if (brace)
-			strbuf_addf(&address, "%s%s", !strncmp(path, "/api/v1/incidents/", 18) ? INCIDENT : "/web", strchr(brace, '}') + 1);
+			strbuf_addf(&address, "%s%s", !strncmp(path, "/api/v1/incidents/", 18) ? INCIDENT : "/web",
+				    strchr(brace, '}') + 1);
 		answer = ask(w, HTTP_GET, strbuf_str(&address), NULL, &status);
 		fine += status == 200;
 		check(w, get, answer, status, path);
@@ -157,7 +167,8 @@ static void marks_are_kept(void **state)
 	static const char path[] = "/api/v1/incidents/" INCIDENT "/marks";
 	struct world *w = *state;
 	unsigned int status;
-	json_t *answer = ask(w, HTTP_POST, path, "{\"what\":\"muted\",\"author\":\"ann\",\"comment\":\"c\",\"lasts\":\"2h\"}", &status);
+	json_t *answer = ask(w, HTTP_POST, path,
+			     "{\"what\":\"muted\",\"author\":\"ann\",\"comment\":\"c\",\"lasts\":\"2h\"}", &status);
 
 	assert_int_equal(status, 200);
 	assert_string_equal(value_text(json_array_get(json_object_get(answer, "items"), 0), "author"), "ann");
@@ -184,8 +195,10 @@ static void refuses_bad_marks(void **state)
 		{ "/api/v1/incidents/" INCIDENT "/marks", "{\"what\":\"acknowledged\",\"author\":\"\"}", 422 },
 		{ "/api/v1/incidents/" INCIDENT "/marks", "{\"what\":7}", 422 },
 		{ "/api/v1/incidents/" INCIDENT "/marks", "[]", 400 },
-		{ "/api/v1/incidents/" INCIDENT "/marks", "{\"what\":\"muted\",\"author\":\"a\",\"comment\":\"c\",\"lasts\":\"soon\"}", 422 },
-		{ "/api/v1/incidents/01KAYQ0000000000000000ABCE/marks", "{\"what\":\"acknowledged\",\"author\":\"a\"}", 404 },
+		{ "/api/v1/incidents/" INCIDENT "/marks",
+		  "{\"what\":\"muted\",\"author\":\"a\",\"comment\":\"c\",\"lasts\":\"soon\"}", 422 },
+		{ "/api/v1/incidents/01KAYQ0000000000000000ABCE/marks", "{\"what\":\"acknowledged\",\"author\":\"a\"}",
+		  404 },
 		{ "/api/v1/incidents/" INCIDENT "/nothing", "{}", 404 },
 	};
 	struct world *w = *state;

@@ -14,8 +14,9 @@
 
 static void reads_a_file(void **state)
 {
-	static const char text[] = "-- SPDX-License-Identifier: Apache-2.0\n-- title: T\n-- about: A, and B.\n"
-				   "-- param: port int -: only: this\n-- param: back span 5min: how far\nSELECT 1 -- title: no\n";
+	static const char text[] =
+		"-- SPDX-License-Identifier: Apache-2.0\n-- title: T\n-- about: A, and B.\n"
+		"-- param: port int -: only: this\n-- param: back span 5min: how far\nSELECT 1 -- title: no\n";
 	AUTO(strbuf) struct strbuf why = STRBUF_INIT;
 	struct saved_query q;
 
@@ -44,9 +45,12 @@ static void names_mistakes(void **state)
 		{ "a", "-- title: T\n-- param: x number -: y\n", "TYPE text, int" },
 		{ "a", "-- title: T\n-- param: x int\n", "TYPE text, int" },
 		{ "a", "-- title: T\n-- param: x;y int -: z\n", "TYPE text, int" },
-		{ "a", "-- title: T\n-- param: a int -: a\n-- param: b int -: a\n-- param: c int -: a\n-- param: d int -: a\n"
-		       "-- param: e int -: a\n-- param: f int -: a\n-- param: g int -: a\n-- param: h int -: a\n"
-		       "-- param: i int -: a\n", "too many" },
+		{ "a",
+		  "-- title: T\n-- param: a int -: a\n-- param: b int -: a\n-- param: c int -: a\n-- param: d int -: "
+		  "a\n"
+		  "-- param: e int -: a\n-- param: f int -: a\n-- param: g int -: a\n-- param: h int -: a\n"
+		  "-- param: i int -: a\n",
+		  "too many" },
 	};
 
 	(void)state;
@@ -71,8 +75,11 @@ static void binds_values(void **state)
 	struct saved_query q;
 
 	(void)state;
-	assert_int_equal(saved_query_parse("a", "-- title: T\n-- param: port int -: p\n-- param: at time now: t\n"
-					   "-- param: who text -: w\n", &q, &why), 0);
+	assert_int_equal(saved_query_parse("a",
+					   "-- title: T\n-- param: port int -: p\n-- param: at time now: t\n"
+					   "-- param: who text -: w\n",
+					   &q, &why),
+			 0);
 	assert_int_equal(saved_query_bind(&q, given, "53", 0, 0, 5 * HOUR, &v, &why), 0);
 	assert_int_equal(v.count, 5);
 	assert_string_equal(v.params[0].name, ":port");
@@ -163,10 +170,8 @@ static void views_are_described(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_a_file),
-		cmocka_unit_test(names_mistakes),
-		cmocka_unit_test(binds_values),
-		cmocka_unit_test(shipped_ones_are_complete),
+		cmocka_unit_test(reads_a_file),	       cmocka_unit_test(names_mistakes),
+		cmocka_unit_test(binds_values),	       cmocka_unit_test(shipped_ones_are_complete),
 		cmocka_unit_test(views_are_described),
 	};
 

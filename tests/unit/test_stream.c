@@ -164,9 +164,12 @@ static void breaks_a_long_silence(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tells_what_comes),    cmocka_unit_test(cuts_messages),
-		cmocka_unit_test(goes_on_where_a_client_left), cmocka_unit_test(forgets_for_the_slow),
-		cmocka_unit_test(bounds_its_clients),  cmocka_unit_test(breaks_a_long_silence),
+		cmocka_unit_test(tells_what_comes),
+		cmocka_unit_test(cuts_messages),
+		cmocka_unit_test(goes_on_where_a_client_left),
+		cmocka_unit_test(forgets_for_the_slow),
+		cmocka_unit_test(bounds_its_clients),
+		cmocka_unit_test(breaks_a_long_silence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

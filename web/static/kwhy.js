@@ -150,7 +150,7 @@
 	function keepFresh() {
 		const { refresh: seconds, on } = document.body.dataset;
 		const gap = Number(seconds) * 1000;
-		let source = null, timer = 0, asked = Date.now();
+		let source = null, timer = 0, idle = 0, asked = Date.now();
 		if (!gap)
 			return;
 
@@ -194,6 +194,7 @@
 
 		function stop() {
 			document.removeEventListener("visibilitychange", turn);
+			clearInterval(idle);
 			source?.close();
 			source = { close() {} };
 		}
@@ -207,6 +208,8 @@
 
 		document.addEventListener("visibilitychange", turn);
 		listen();
+		// That nothing comes any more is news too.
+		idle = setInterval(soon, Math.max(gap, 15000));
 	}
 
 	zoneButton.hidden = false;
