@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -133,6 +134,7 @@ static void observer_start(struct bench *b, struct observer *o)
 	if (!o->pid) {
 		signals_unblock();
 		setpgid(0, 0);
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		if (is_kwhy)
 			exec_kwhy(b, listen);
 		_exit(bench_exec(o->name));

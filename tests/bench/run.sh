@@ -23,22 +23,26 @@ bench_cleanup() {
 read -ra loads <<<"${LOADS:-pipe syscalls http idle storm}"
 [[ -n ${LOADS:-} ]] || loads+=("${MAKE:-make} -s -B -j$(nproc) BUILD=$scratch/compile $scratch/compile/libbase.a")
 
-# The parts of kwhy that each has: who waited long for a CPU, and a histogram of it.
+# bcc and bpftrace.  The parts of kwhy that each of these has: who waited long for a CPU, and a histogram of such waits.
 against=()
-for command in "runqslower-bpfcc 10000" "runqlat.bt"; do
-	if command -v "${command%% *}" >/dev/null; then against+=(--against "$command"); else echo "left out: ${command%% *} is not installed" >&2; fi
+for command in "runqslower 10000" "runqlat.bt"; do
+	if command -v "${command%% *}" >/dev/null; then
+		against+=(--against "$command")
+	else
+		echo "left out: ${command%% *} is not installed" >&2
+	fi
 done
 "$KWHY" bench --rounds "$rounds" "${against[@]}" "${loads[@]}" || exit
 
 # ---- each program ----
 
-programs() { # of our collector
-	bpftool prog show -j | jq -c --argjson pid "$collector" \
-		'.[] | select(any(.pids[]?; .pid == $pid)) | {id, name, ns: (.run_time_ns // 0), hits: (.run_cnt // 0)}'
+programs() { # loaded since
+	bpftool prog show -j | jq -c --slurpfile others "$scratch/others" \
+		'.[] | select(.id as $id | $others[0] | bsearch($id) < 0) | {id, name, ns: (.run_time_ns // 0), hits: (.run_cnt // 0)}'
 }
 
+bpftool prog show -j | jq -c 'map(.id) | sort' >"$scratch/others"
 kwhy_start || exit 1
-collector=$(pgrep -P "$UP_PID" -f 'kwhy collect') || exit 1
 stats_before=$(<"$stats")
 echo 1 >"$stats" || exit 3
 sleep 3
