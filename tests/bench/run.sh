@@ -25,13 +25,11 @@ read -ra loads <<<"${LOADS:-pipe syscalls http idle storm}"
 
 # bcc and bpftrace.  The parts of kwhy that each of these has: who waited long for a CPU, and a histogram of such waits.
 against=()
-for command in "runqslower 10000" "runqlat.bt"; do
-	if command -v "${command%% *}" >/dev/null; then
-		against+=(--against "$command")
-	else
-		echo "left out: ${command%% *} is not installed" >&2
-	fi
-done
+compare() { # program, command
+	if command -v "$1" >/dev/null; then against+=(--against "$2"); else echo "left out: $1 is not installed" >&2; fi
+}
+compare runqslower "runqslower 10000"
+compare bpftrace "unshare -m tests/bench/runqlat.sh"
 "$KWHY" bench --rounds "$rounds" "${against[@]}" "${loads[@]}" || exit
 
 # ---- each program ----
