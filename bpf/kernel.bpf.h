@@ -59,6 +59,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_STACK_TRACE = 7,
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_LRU_PERCPU_HASH = 10,
+	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
@@ -509,8 +510,17 @@ struct sock {
 	struct sock_common __sk_common;
 	u16 sk_protocol;
 	int sk_err;
+	int sk_wmem_queued;
+	u32 sk_max_ack_backlog;
+	struct {
+		atomic_t rmem_alloc;
+	} sk_backlog;
 	struct sock_cgroup_data sk_cgrp_data;
 	struct socket *sk_socket;
+};
+
+struct proto {
+	long *sysctl_mem;
 };
 
 struct inet_sock {
@@ -519,12 +529,54 @@ struct inet_sock {
 
 struct inet_connection_sock {
 	__u8 icsk_retransmits;
+	struct {
+		u32 lrcvtime;
+	} icsk_ack;
+};
+
+/* lib/win_minmax.c: [0] is the least of the window */
+struct minmax_sample {
+	u32 v;
+};
+
+struct minmax {
+	struct minmax_sample s[3];
 };
 
 struct tcp_sock {
 	u32 snd_una;
 	u32 srtt_us;
 	u32 total_retrans;
+	u32 lsndtime;
+	u64 bytes_sent;
+	u64 tcp_mstamp;
+	u64 first_tx_mstamp;
+	struct minmax rtt_min;
+	struct {
+		u32 rtt_us;
+	} rcv_rtt_est;
+	struct {
+		u64 time;
+	} rcvq_space;
+};
+
+struct Qdisc_ops {
+	char id[16];
+};
+
+struct qdisc_skb_head {
+	u32 qlen;
+};
+
+struct gnet_stats_queue {
+	u32 backlog;
+};
+
+struct Qdisc {
+	unsigned int flags;
+	const struct Qdisc_ops *ops;
+	struct qdisc_skb_head q;
+	struct gnet_stats_queue qstats;
 };
 
 struct net_device {
@@ -536,6 +588,7 @@ struct net_device {
 struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
+	s64 tstamp;
 	unsigned int len;
 	__be16 protocol;
 	__u16 transport_header;
@@ -758,9 +811,12 @@ struct bpf_iter__task {
 #define AF_INET6 10
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
+#define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
+#define TCP_FIN_WAIT1 4
 #define TCP_TIME_WAIT 6
 #define TCP_CLOSE 7
 #define TCP_NEW_SYN_RECV 12
+#define TCQ_F_NOLOCK 0x100 /* include/net/sch_generic.h */
 
 #endif

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Drops, retransmits, failures: one object because they share who owns which network namespace and address. */
+/* Drops, retransmits, failures, late answers, queues: one object because they share who owns which network namespace and address. */
+#include "bpf/answer.bpf.h"
 #include "bpf/drop.bpf.h"
 #include "bpf/netfail.bpf.h"
+#include "bpf/qdelay.bpf.h"
 #include "bpf/retransmit.bpf.h"
+#include "bpf/sockmem.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -67,4 +70,36 @@ SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(netfail_port, struct sock *sk, int from, int to)
 {
 	return netfail_state(sk, from, to);
+}
+
+/* Once a recvmsg() that found data. */
+SEC("tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(answer_read, struct sock *sk)
+{
+	return answer_handle(sk, true);
+}
+
+/* Before 5.11 (8e4597c627fb, "bpf: Allow using bpf_sk_storage in FENTRY/FEXIT/RAW_TP"). */
+SEC("tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(answer_read_plain, struct sock *sk)
+{
+	return answer_handle(sk, false);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(answer_none, struct sock *sk, int from, int to)
+{
+	return answer_end(sk, from, to);
+}
+
+SEC("tp_btf/qdisc_dequeue")
+int BPF_PROG(qdelay_dequeue, struct Qdisc *qdisc, void *txq, int packets, struct sk_buff *skb)
+{
+	return qdelay_handle(qdisc, skb);
+}
+
+SEC("tp_btf/sock_exceed_buf_limit")
+int BPF_PROG(sockmem_refused, struct sock *sk, struct proto *prot, long allocated, int kind)
+{
+	return sockmem_handle(sk, prot, allocated, kind);
 }

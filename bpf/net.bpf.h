@@ -164,4 +164,28 @@ static __always_inline bool kw_owner_of_addr(const struct kw_addr *addr, struct 
 	return true;
 }
 
+/*
+ * Who owns a socket: who made it, or, where that is the host's root in another namespace, that namespace's owner.
+ * The namespace's inode.
+ */
+static __always_inline u32 kw_owner_of_sock(struct sock *sk, struct kw_cg *ret)
+{
+	struct kw_netns ns;
+
+	kw_netns_of(BPF_CORE_READ(sk, __sk_common.skc_net.net), &ns);
+	kw_cg_of_sock(sk, ret);
+	if (kw_cg_is_root(ret) && !ns.host)
+		kw_owner_of_netns(ns.key, ret);
+	return ns.inode;
+}
+
+/* Who owns the other end, where that is on this host: over loopback the namespace's own. */
+static __always_inline void kw_owner_of_peer(const struct kw_flow *flow, const struct kw_cg *own, struct kw_cg *ret)
+{
+	if (flow->family == AF_INET && flow->daddr.bytes[12] == 127)
+		*ret = *own;
+	else
+		kw_owner_of_addr(&flow->daddr, ret);
+}
+
 #endif

@@ -13,28 +13,16 @@ KW_RECORD(netfail);
 
 #define EADDRNOTAVAIL 99
 
-/* Who owns the other end, where that is on this host: over loopback the namespace's own. */
-static __always_inline void netfail_peer(const struct kw_flow *flow, const struct kw_cg *own, struct kw_cg *ret)
-{
-	if (flow->family == AF_INET && flow->daddr.bytes[12] == 127)
-		*ret = *own;
-	else
-		kw_owner_of_addr(&flow->daddr, ret);
-}
-
 static __always_inline int netfail_handle(struct sock *sk, u32 error, u32 state)
 {
 	struct kw_netfail_record *r;
 	struct kw_flow flow = {};
 	struct kw_cg cg = {};
-	struct kw_netns ns;
+	u32 netns;
 
 	if (!error || !kw_sock_full(sk) || kw_is_off())
 		return 0;
-	kw_netns_of(BPF_CORE_READ(sk, __sk_common.skc_net.net), &ns);
-	kw_cg_of_sock(sk, &cg);
-	if (kw_cg_is_root(&cg) && !ns.host)
-		kw_owner_of_netns(ns.key, &cg);
+	netns = kw_owner_of_sock(sk, &cg);
 	r = kw_begin(KW_KIND_netfail, &cg, sizeof(*r), sizeof(r->p));
 	if (!r)
 		return 0;
@@ -42,8 +30,8 @@ static __always_inline int netfail_handle(struct sock *sk, u32 error, u32 state)
 	kw_flow_of_sock(sk, &flow);
 	r->e.subject.cg = cg;
 	r->e.error = error;
-	netfail_peer(&flow, &cg, &r->e.peer.cg);
-	r->p.netns = ns.inode;
+	kw_owner_of_peer(&flow, &cg, &r->e.peer.cg);
+	r->p.netns = netns;
 	r->p.family = flow.family;
 	r->p.protocol = BPF_CORE_READ(sk, sk_protocol);
 	r->p.state = state;

@@ -32,20 +32,17 @@ static __always_inline int retransmit_handle(struct sock *sk, struct sk_buff *sk
 {
 	struct kw_retransmit_record *r;
 	struct kw_cg cg = {};
-	struct kw_netns ns;
+	u32 netns;
 
 	if (!kw_sock_full(sk) || kw_is_off())
 		return 0;
-	kw_netns_of(BPF_CORE_READ(sk, __sk_common.skc_net.net), &ns);
-	kw_cg_of_sock(sk, &cg);
-	if (kw_cg_is_root(&cg) && !ns.host)
-		kw_owner_of_netns(ns.key, &cg);
+	netns = kw_owner_of_sock(sk, &cg);
 	r = kw_begin(KW_KIND_retransmit, &cg, sizeof(*r), sizeof(r->p));
 	if (!r)
 		return 0;
 	__builtin_memset(&r->p, 0, sizeof(r->p));
 	r->e.subject.cg = cg;
-	retransmit_fill(r, sk, skb, ns.inode);
+	retransmit_fill(r, sk, skb, netns);
 	kw_submit(r, false);
 	return 0;
 }

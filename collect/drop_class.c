@@ -26,11 +26,11 @@ static const struct pattern by_reason[] = {
 	{ "NETFILTER_DROP", "policy" },    { "BPF_CGROUP_EGRESS", "policy" }, { "XFRM_POLICY", "policy" },
 	{ "SECURITY_HOOK", "policy" },     { "TC_EGRESS", "policy" },         { "TC_INGRESS", "policy" },
 	{ "XDP", "policy" },               { "SOCKET_FILTER", "policy" },     { "IP_RPFILTER", "policy" },
-	{ "SOCKET_RCVBUFF", "rcvbuf" },    { "SOCKET_BACKLOG", "rcvbuf" },    { "PROTO_MEM", "rcvbuf" },
+	{ "SOCKET_RCVBUFF", "rcvbuf" },    { "SOCKET_BACKLOG", "rcvbuf" },    { "PROTO_MEM", "memory" },
 	{ "TCP_ZEROWINDOW", "rcvbuf" },    { "TCP_OFO_*", "rcvbuf" },         { "QDISC_*", "qdisc" },
 	{ "FQ_*", "qdisc" },               { "CAKE_*", "qdisc" },             { "DUALPI2_*", "qdisc" },
 	{ "CPU_BACKLOG", "backlog" },      { "FULL_RING", "backlog" },        { "NO_SOCKET", "noport" },
-	{ "IP_NOPROTO", "noport" },        { "TCP_ABORT_ON_*", "close" },     { "TCP_CLOSE", "close" },
+	{ "NEIGH_CREATEFAIL", "neighbour" }, { "IP_NOPROTO", "noport" },        { "TCP_ABORT_ON_*", "close" },     { "TCP_CLOSE", "close" },
 };
 
 /* Kernels before 5.17 give no reason, later ones "not specified" in places not yet converted. */
@@ -41,7 +41,7 @@ static const struct pattern by_place[] = {
 	{ "udp_queue_rcv_one_skb", "rcvbuf" }, { "udpv6_queue_rcv_one_skb", "rcvbuf" },
 	{ "__udp_enqueue_schedule_skb", "rcvbuf" }, { "sock_queue_rcv_skb*", "rcvbuf" },
 	{ "__udp4_lib_rcv", "noport" },        { "__udp6_lib_rcv", "noport" },    { "__dev_xmit_skb", "qdisc" },
-	{ "kfree_skb_list*", "qdisc" },
+	{ "kfree_skb_list*", "qdisc" },        { "ip_finish_output2", "neighbour" }, { "ip6_finish_output2", "neighbour" },
 };
 
 static bool matches(const char *pattern, const char *name)

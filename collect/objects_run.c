@@ -307,6 +307,8 @@ static void fill_settings(const struct objects *o, struct kw_settings *s)
 	s->irq_on = wanted(o, "irq");
 	s->nosched_on = wanted(o, "nosched");
 	s->errors_window_ns = config_ns(c, "probe.errors.window");
+	s->answer_threshold_ns = threshold(o, "answer", "threshold");
+	s->qdelay_threshold_ns = threshold(o, "qdelay", "threshold");
 	if (file_read_int(AT_FDCWD, "/proc/sys/vm/max_map_count", &maps) == 0)
 		s->max_map_count = maps;
 	s->runq_on = wanted(o, "runq");

@@ -320,6 +320,57 @@ void net_counters_parse(const char *text, struct kw_netstat *ret)
 	}
 }
 
+/* The word with that number in a line, from 0; NULL when the line ends before. */
+static const char *word_at(const char *line, int number)
+{
+	for (line += strspn(line, " "); *line && *line != '\n'; line += strspn(line, " ")) {
+		if (number-- == 0)
+			return line;
+		line += strcspn(line, " \n");
+	}
+	return NULL;
+}
+
+static int column_of(const char *text, const char *column)
+{
+	const char *word;
+
+	for (int i = 0; (word = word_at(text, i)); i++)
+		if (same(word, strcspn(word, " \n"), column))
+			return i;
+	return -1;
+}
+
+static bool stat_value(const char *line, int column, int64_t *ret)
+{
+	const char *word = word_at(line, column);
+	unsigned long long value;
+
+	if (!word || sscanf(word, "%16llx", &value) != 1)
+		return false;
+	*ret = (int64_t)(value & INT64_MAX);
+	return true;
+}
+
+int64_t net_stat_sum(const char *text, const char *column)
+{
+	int at = column_of(text, column);
+	int64_t sum = -1, value;
+
+	for (const char *line = next_line(text); at >= 0 && *line; line = next_line(line))
+		if (stat_value(line, at, &value))
+			sum = (int64_t)(((uint64_t)MAX(sum, 0) + (uint64_t)value) & INT64_MAX);
+	return sum;
+}
+
+int64_t net_stat_first(const char *text, const char *column)
+{
+	int at = column_of(text, column);
+	int64_t value;
+
+	return at >= 0 && stat_value(next_line(text), at, &value) ? value : -1;
+}
+
 /* "   |-- 10.0.0.1" and, in a line of its own, what is known of it: "      /32 host LOCAL". */
 bool fib_trie_parse(const char *text, uint8_t ret_address[16])
 {

@@ -33,6 +33,9 @@ bool blkio_parse(const char *text, __s64 *ret_reads, __s64 *ret_writes);
 
 /* /proc/net/snmp and netstat: pairs of a line of names and a line of values. */
 void net_counters_parse(const char *text, struct kw_netstat *ret);
+/* /proc/net/stat/NAME: a line of column names, then one of hexadecimal values a CPU: their sum, the first.  -1: none. */
+int64_t net_stat_sum(const char *text, const char *column);
+int64_t net_stat_first(const char *text, const char *column);
 /* /proc/net/fib_trie: the first local IPv4 address that is not loopback, v4 mapped.  False: none. */
 bool fib_trie_parse(const char *text, uint8_t ret_address[16]);
 

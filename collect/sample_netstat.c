@@ -10,6 +10,7 @@
 #include "base/fileutil.h"
 #include "collect/cgroups.h"
 #include "collect/netlook.h"
+#include "collect/nettable.h"
 #include "collect/procparse.h"
 #include "collect/roster.h"
 #include "collect/sampler.h"
@@ -30,12 +31,14 @@ struct netns_entry {
 	unsigned int reads, stuck_looks;
 	uint8_t address[16];
 	struct netlook_links links;
+	struct nettable_conntrack conntrack;
 	struct kw_netstat totals;
 };
 
 struct netstat {
 	struct roster *roster;
 	struct netns_entry host;
+	struct nettable_neighbours neighbours;
 };
 
 struct netstat_record {
@@ -143,6 +146,7 @@ static int emit(const struct sampler_ctx *ctx, struct netns_entry *entry, int pi
 
 static int sample_netns(const struct sampler_ctx *ctx, struct netns_entry *entry, int pid)
 {
+	const struct netlook look = look_at(ctx, entry, pid);
 	struct kw_netstat now;
 	int r = 0;
 
@@ -151,6 +155,7 @@ static int sample_netns(const struct sampler_ctx *ctx, struct netns_entry *entry
 	look_again(ctx, entry, pid);
 	if (entry->read_ns && ctx->now_ns > entry->read_ns)
 		r = emit(ctx, entry, pid, &now);
+	nettable_conntrack(&look, &entry->conntrack);
 	entry->totals = now;
 	entry->read_ns = ctx->now_ns;
 	return r;
@@ -197,6 +202,34 @@ static void take_roll(struct netstat *s, const struct cgroups *cgroups)
 	roster_sweep(s->roster);
 }
 
+struct counting {
+	struct netstat *s;
+	const struct sampler_ctx *ctx;
+};
+
+static void count_neighbours(void *arg, void *slot)
+{
+	const struct counting *c = arg;
+	const struct netns_entry *entry = slot;
+	const struct netlook look = look_at(c->ctx, entry, entry->pid);
+
+	if (entry->pid)
+		nettable_neighbours_look(&c->s->neighbours, &look);
+}
+
+/* The neighbours of all namespaces share one table: who has most is looked for in each. */
+static void sample_neighbours(struct netstat *s, const struct sampler_ctx *ctx)
+{
+	struct counting counting = { .s = s, .ctx = ctx };
+	const struct netlook host = look_at(ctx, &s->host, getpid());
+
+	if (!nettable_neighbours_full(&s->neighbours, ctx->now_ns))
+		return;
+	nettable_neighbours_look(&s->neighbours, &host);
+	roster_visit(s->roster, ROSTER_BUDGET_NS, count_neighbours, &counting);
+	nettable_neighbours_emit(&s->neighbours, ctx);
+}
+
 static int netstat_sample(void *state, const struct sampler_ctx *ctx)
 {
 	struct netstat *s = state;
@@ -206,6 +239,7 @@ static int netstat_sample(void *state, const struct sampler_ctx *ctx)
 		return r;
 	take_roll(s, ctx->cgroups);
 	roster_visit(s->roster, ROSTER_BUDGET_NS, visit, (void *)ctx);
+	sample_neighbours(s, ctx);
 	return r;
 }
 
@@ -240,14 +274,17 @@ static int netstat_open(const struct sampler_ctx *ctx, void **ret_state)
 	return 0;
 }
 
-static const uint16_t kinds[] = { KW_KIND_netstat, KW_KIND_listen, KW_KIND_stuck, KW_KIND_link, 0 };
+static const uint16_t kinds[] = { KW_KIND_netstat, KW_KIND_listen, KW_KIND_stuck, KW_KIND_link, KW_KIND_fulltable,
+				  0 };
 
 const struct sampler sampler_netstat = {
 	.name = "netstat",
-	.title = "TCP, UDP and IP counters of every network namespace; its full listeners, stuck connections, lost devices",
-	.cost = "two files per network namespace and tick, about 100 us; at most 4 ms a tick, then in turns",
-	.causes = "net.loss,net.listen_overflow,net.syn_backlog,net.zero_window,net.link_down,net.unreachable,net.drop.rcvbuf",
-	.source = "/proc/PID/net/snmp, netstat, fib_trie; sock_diag, rtnetlink",
+	.title = "TCP, UDP and IP counters of every network namespace; its full listeners and tables, stuck connections, lost devices",
+	.cost = "two files per network namespace and tick, a third where connections are tracked, about 100 us; at most 4 ms a tick, "
+		"then in turns",
+	.causes = "net.loss,net.listen_overflow,net.syn_backlog,net.zero_window,net.link_down,net.unreachable,net.drop.rcvbuf,"
+		  "net.conntrack_full,net.neigh_full",
+	.source = "/proc/PID/net/snmp, netstat, fib_trie, stat; sock_diag, rtnetlink, ctnetlink",
 	.kinds = kinds,
 	.open = netstat_open,
 	.sample = netstat_sample,

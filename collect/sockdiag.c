@@ -39,7 +39,7 @@ static int open_in(int there, int protocol)
 	return error ? error : TAKE_FD(fd);
 }
 
-static int open_netlink(int pid, uint64_t netns, int protocol)
+int sockdiag_open(int pid, uint64_t netns, int protocol)
 {
 	const struct timeval patience = { .tv_usec = 100000 };
 	AUTO_CLOSE int there = -1;
@@ -176,7 +176,7 @@ int sockdiag_tcp(int pid, uint64_t netns, uint32_t states, unsigned int max, soc
 
 	for (size_t i = 0; i < ARRAY_SIZE(families) && r == 0 && reader.seen < max; i++) {
 		/* A socket each: an answer that was not read to its end must not stand before the next. */
-		AUTO_CLOSE int fd = open_netlink(pid, netns, NETLINK_SOCK_DIAG);
+		AUTO_CLOSE int fd = sockdiag_open(pid, netns, NETLINK_SOCK_DIAG);
 
 		r = fd < 0 ? fd : dump(fd, families[i], states, &reader);
 		if (i > 0 && r == -ENOENT)
@@ -228,7 +228,7 @@ int sockdiag_links(int pid, uint64_t netns, struct diag_link *ret_links, unsigne
 		.header = { .nlmsg_len = sizeof(message), .nlmsg_type = RTM_GETLINK,
 			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 	};
-	AUTO_CLOSE int fd = open_netlink(pid, netns, NETLINK_ROUTE);
+	AUTO_CLOSE int fd = sockdiag_open(pid, netns, NETLINK_ROUTE);
 	_Alignas(struct nlmsghdr) char reply[REPLY_MAX];
 	unsigned int count = 0;
 	int more = 1;

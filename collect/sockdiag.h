@@ -46,6 +46,9 @@ struct diag_link {
 /* The devices of the namespace, at most max.  How many, or a negative errno. */
 int sockdiag_links(int pid, uint64_t netns, struct diag_link *ret_links, unsigned int max);
 
+/* A netlink socket of that namespace; answers are waited for 100 ms.  A descriptor or a negative errno, as above. */
+int sockdiag_open(int pid, uint64_t netns, int protocol);
+
 /* One message of the reply, len bytes behind its header; 0 or -EBADMSG. */
 int sockdiag_parse(const void *message, size_t len, struct diag_socket *ret);
 

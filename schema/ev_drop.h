@@ -43,6 +43,6 @@ _Static_assert(sizeof(struct kw_drop) == 176, "kw_drop");
 	F(device, STR, NONE, "device name") \
 	F(reason_name, STR, NONE, "name of the reason") \
 	F(place, STR, NONE, "function that dropped it") \
-	F(class, STR, NONE, "policy, rcvbuf, qdisc, backlog, noport, close (a socket ended), other")
+	F(class, STR, NONE, "policy, rcvbuf, memory, qdisc, backlog, neighbour, noport, close (a socket ended), other")
 
 #endif

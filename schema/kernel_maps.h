@@ -31,6 +31,8 @@ struct kw_settings {
 	__u64 wakeup_threshold_ns;
 	__u64 profile_period_ns; /* between two samples of a CPU */
 	__u64 errors_window_ns;
+	__u64 answer_threshold_ns;
+	__u64 qdelay_threshold_ns;
 	__u64 max_map_count; /* vm.max_map_count when the programs were loaded */
 	__u64 tick_ns; /* of CPUs that run something, where one that is missing means that nobody had the CPU; else 0 */
 	/* probes that share a hot hook; the others are simply not loaded */

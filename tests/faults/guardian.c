@@ -102,6 +102,19 @@ static void remove_swap(const char *dev)
 	sandbox_write_file("/sys/class/zram-control/hot_remove", dev + strlen("/dev/zram"));
 }
 
+static void write_back(const char *assignment)
+{
+	char path[256];
+	char *value;
+
+	snprintf(path, sizeof(path), "%s", assignment);
+	value = strchr(path, '=');
+	if (!value)
+		return;
+	*value++ = '\0';
+	sandbox_write_file(path, value);
+}
+
 static void undo_one(const struct undo *u)
 {
 	switch (u->kind) {
@@ -120,6 +133,9 @@ static void undo_one(const struct undo *u)
 		break;
 	case UNDO_SWAP:
 		remove_swap(u->path);
+		break;
+	case UNDO_WRITE:
+		write_back(u->path);
 		break;
 	case UNDO_FREEZE:
 		break;

@@ -237,6 +237,23 @@ int sandbox_undo_freeze(struct sandbox *sb, const char *path)
 	return undo_add(sb->shared, UNDO_FREEZE, path);
 }
 
+int sandbox_set(struct sandbox *sb, const char *path, const char *value)
+{
+	char assignment[256], now[64] = "";
+	AUTO_FCLOSE FILE *f = fopen(path, "re");
+	int r;
+
+	if (!f || !fgets(now, sizeof(now), f))
+		return sandbox_fail(sb, -EOPNOTSUPP, "%s cannot be read", path);
+	now[strcspn(now, "\n")] = '\0';
+	if (snprintf(assignment, sizeof(assignment), "%s=%s", path, now) >= (int)sizeof(assignment))
+		return -ENAMETOOLONG;
+	r = undo_add(sb->shared, UNDO_WRITE, assignment);
+	if (r == 0 && sandbox_write_file(path, value) < 0)
+		r = sandbox_fail(sb, -EOPNOTSUPP, "%s cannot be written", path);
+	return r;
+}
+
 static int enter_cgroups(struct sandbox *sb, const struct container *c)
 {
 	char path[320];

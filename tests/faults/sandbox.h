@@ -135,6 +135,8 @@ int sandbox_keep_fd(struct sandbox *sb, int fd);
 int sandbox_undo_mount(struct sandbox *sb, const char *path);
 int sandbox_undo_freeze(struct sandbox *sb, const char *path);
 int sandbox_write_file(const char *path, const char *value);
+/* Writes it, and back at the end what is there now.  -EOPNOTSUPP: it cannot be read or written. */
+int sandbox_set(struct sandbox *sb, const char *path, const char *value);
 
 int64_t clock_ns(void);
 void nap_ns(int64_t ns);

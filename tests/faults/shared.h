@@ -5,11 +5,11 @@
 
 #include "tests/faults/sandbox.h"
 
-enum undo_kind { UNDO_RMDIR, UNDO_CGROUP, UNDO_MOUNT, UNDO_FREEZE, UNDO_BDI, UNDO_SWAP };
+enum undo_kind { UNDO_RMDIR, UNDO_CGROUP, UNDO_MOUNT, UNDO_FREEZE, UNDO_BDI, UNDO_SWAP, UNDO_WRITE };
 
 struct undo {
 	enum undo_kind kind;
-	char path[256];
+	char path[256]; /* UNDO_WRITE: "PATH=VALUE" */
 };
 
 struct shared {

@@ -59,7 +59,7 @@ static struct sockaddr_in address_of(const struct talk *t)
 	return a;
 }
 
-static int answer(int fd, char *buf)
+static int answer(struct sandbox *sb, const struct talk *t, int fd, char *buf)
 {
 	int64_t until = clock_ns() + 2000 * MS;
 	uint32_t ask[2];
@@ -69,6 +69,8 @@ static int answer(int fd, char *buf)
 		r = -EINVAL;
 	if (r == 0)
 		r = move_all(fd, buf, ask[0], false, until);
+	if (r == 0 && t->think_ns && sandbox_phase(sb) == PHASE_FAULT)
+		nap_ns(t->think_ns);
 	return r < 0 ? r : move_all(fd, buf, ask[1], true, until);
 }
 
@@ -102,7 +104,7 @@ void talk_server(struct sandbox *sb, void *arg)
 		if (poll(polls, (nfds_t)count, 50) <= 0)
 			continue;
 		for (int i = count - 1; i > 0; i--) {
-			if (!polls[i].revents || answer(polls[i].fd, buf) == 0)
+			if (!polls[i].revents || answer(sb, t, polls[i].fd, buf) == 0)
 				continue;
 			close(polls[i].fd);
 			polls[i] = polls[--count];

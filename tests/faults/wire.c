@@ -166,3 +166,25 @@ int wire_veth(struct sandbox *sb, struct container *client, struct container *se
 		r = configure(sb, client, dev, ret_wire->client);
 	return r < 0 ? r : configure(sb, server, dev, ret_wire->server);
 }
+
+static int write_addresses(const char *path, const char *device, const char *prefix, int number, int last)
+{
+	AUTO_FCLOSE FILE *f = fopen(path, "we");
+
+	for (int i = number; f && i <= last; i++)
+		fprintf(f, "addr add %s::%x/64 dev %s nodad\n", prefix, i, device);
+	return f && !ferror(f) ? 0 : -EIO;
+}
+
+int wire_ipv6(struct sandbox *sb, struct container *c, const char *device, const char *prefix, int number, int last)
+{
+	char path[96], enable[64];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/addresses", sb->dir);
+	snprintf(enable, sizeof(enable), "net.ipv6.conf.%s.disable_ipv6=0", device);
+	r = write_addresses(path, device, prefix, number, MAX(number, last));
+	if (r == 0)
+		r = sandbox_exec(sb, c->netns_fd, (const char *const[]){ "sysctl", "-qw", enable, NULL });
+	return r < 0 ? r : sandbox_exec(sb, c->netns_fd, (const char *const[]){ "ip", "-6", "-batch", path, NULL });
+}

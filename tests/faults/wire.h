@@ -25,12 +25,16 @@ int wire_narrow(struct sandbox *sb, struct container *client, struct container *
 /* The two ends of a veth pair; one container may have several. */
 int wire_veth(struct sandbox *sb, struct container *client, struct container *server, struct wire *ret_wire);
 
+/* IPv6 on a device of the container: an address PREFIX::NUMBER of a /64, and more if last is greater. */
+int wire_ipv6(struct sandbox *sb, struct container *c, const char *device, const char *prefix, int number, int last);
+
 /* Traffic: requests and answers of such sizes, over one connection or one for each. */
 struct talk {
 	char address[20];
 	int port, period_ms, request_size, reply_size;
 	bool reconnect;
 	int64_t timeout_ns;    /* a request that takes longer has failed */
+	int64_t think_ns;      /* before each answer, while the fault lasts */
 	struct tally *tally;   /* [PHASES] */
 	_Atomic uint64_t *retransmits; /* sum of TCP_INFO's at the end; NULL: not wanted */
 };

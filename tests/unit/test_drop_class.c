@@ -11,6 +11,10 @@ static void drops_by_reason_then_by_place(void **state)
 	assert_string_equal(drop_class("QDISC_OVERLIMIT", NULL), "qdisc");
 	assert_string_equal(drop_class("CPU_BACKLOG", NULL), "backlog");
 	assert_string_equal(drop_class("NO_SOCKET", "tcp_v4_rcv"), "noport");
+	assert_string_equal(drop_class("PROTO_MEM", "tcp_data_queue"), "memory");
+	assert_string_equal(drop_class("NEIGH_CREATEFAIL", "ip6_finish_output2"), "neighbour");
+	assert_string_equal(drop_class("NEIGH_FAILED", "neigh_invalidate"), "other");
+	assert_string_equal(drop_class(NULL, "ip_finish_output2"), "neighbour");
 	assert_string_equal(drop_class("TCP_ABORT_ON_DATA", "tcp_rcv_state_process"), "close");
 	assert_string_equal(drop_class("NOT_SPECIFIED", "skb_rbtree_purge"), "close");
 	assert_string_equal(drop_class(NULL, "__tcp_close"), "close");

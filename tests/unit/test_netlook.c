@@ -4,10 +4,13 @@
 
 #include <errno.h>
 #include <linux/inet_diag.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 
 #include "collect/netlook.h"
+#include "collect/nettable.h"
 
 static struct diag_socket sock(enum diag_state state, uint16_t port, uint8_t peer)
 {
@@ -108,12 +111,63 @@ static void messages_of_any_length(void **state)
 	assert_int_equal(s.rqueue, 3);
 }
 
+/* As ctnetlink sends it: the original tuple, with addresses nested twice. */
+static void connections_of_any_length(void **state)
+{
+	struct {
+		struct nfgenmsg head;
+		struct nlattr tuple, ip, source;
+		uint8_t address[4];
+	} m = { .tuple = { sizeof(m) - offsetof(__typeof__(m), tuple), CTA_TUPLE_ORIG | NLA_F_NESTED },
+		.ip = { sizeof(m) - offsetof(__typeof__(m), ip), CTA_TUPLE_IP | NLA_F_NESTED },
+		.source = { sizeof(struct nlattr) + 4, CTA_IP_V4_SRC }, .address = { 10, 1, 2, 3 } };
+	static const uint8_t wanted[16] = { [10] = 0xff, 0xff, 10, 1, 2, 3 };
+	uint8_t address[16], bytes[sizeof(m)];
+
+	(void)state;
+	for (size_t len = 0; len < sizeof(m); len++) {
+		memcpy(bytes, &m, len);
+		assert_false(nettable_origin(bytes, len, address));
+	}
+	assert_true(nettable_origin(&m, sizeof(m), address));
+	assert_memory_equal(address, wanted, 16);
+	m.source.nla_len = 2; /* shorter than itself */
+	assert_false(nettable_origin(&m, sizeof(m), address));
+	m.source.nla_len = 400;
+	assert_false(nettable_origin(&m, sizeof(m), address));
+}
+
+static void the_address_with_most_connections(void **state)
+{
+	struct nettable_addresses t = { .count = 0 };
+	struct kw_fulltable full = { .peer_entries = 0 };
+	uint8_t address[16] = { 0 };
+
+	(void)state;
+	nettable_judge(&t, &full);
+	assert_int_equal(full.looked_at, 0);
+	for (unsigned int i = 0; i < 2 * NETTABLE_ADDRESSES_MAX; i++) {
+		address[14] = (uint8_t)(i >> 8);
+		address[15] = (uint8_t)i;
+		nettable_take(&t, address);
+	}
+	address[14] = 0;
+	address[15] = 7;
+	nettable_take(&t, address);
+	nettable_judge(&t, &full);
+	assert_int_equal(full.looked_at, 2 * NETTABLE_ADDRESSES_MAX + 1);
+	assert_int_equal(full.peer_entries, 2);
+	assert_int_equal(full.peer_address[15], 7);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_fullest_listener_and_its_first_peer),
 		cmocka_unit_test(without_overflow_the_one_with_most_requests),
 		cmocka_unit_test(messages_of_any_length),
+		cmocka_unit_test(connections_of_any_length),
+		cmocka_unit_test(the_address_with_most_connections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

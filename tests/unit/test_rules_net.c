@@ -236,6 +236,142 @@ static void link_down(struct synth *s, enum variant v, int second)
 		fails(s, "unreachable", 101, 6);
 }
 
+static void full_table(struct synth *s, const char *name, int subject, int peer)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_fulltable, subject, peer, SEC, 0);
+	struct kw_fulltable *f = synth_payload(e);
+
+	*f = (struct kw_fulltable){ .span_ns = SEC, .netns = NETNS(VICTIM), .refused = 40, .entries = 500, .capacity = 500,
+				    .looked_at = 500, .peer_entries = 430, .peer_netns = NETNS(CULPRIT) };
+	e->subject.pid = e->subject.tid = e->peer.pid = e->peer.tid = 0;
+	address_of(CULPRIT, f->peer_address);
+	snprintf(f->name, sizeof(f->name), "%s", name);
+	synth_send(s, e);
+}
+
+static void connections_full(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	calm(s);
+	drops(s, "policy", "NETFILTER_DROP", 10);
+	if (v == FAULT)
+		full_table(s, "conntrack", VICTIM, SYNTH_NOBODY);
+}
+
+static void neighbours_full(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	calm(s);
+	if (v == MISSING)
+		return;
+	drops(s, v == FAULT ? "neighbour" : "qdisc", v == FAULT ? "NEIGH_CREATEFAIL" : "QDISC_DROP", 10);
+	if (v == FAULT)
+		full_table(s, "ndisc_cache", SYNTH_HOST, CULPRIT);
+}
+
+static void late(struct synth *s, int64_t ns, int count)
+{
+	for (int i = 0; i < count; i++) {
+		struct kw_event *e = synth_event(s, KW_KIND_answer, VICTIM, CULPRIT, (300 + 100 * i) * MS, ns);
+		struct kw_answer *a = synth_payload(e);
+
+		e->peer.pid = e->peer.tid = 0;
+		*a = (struct kw_answer){ .netns = NETNS(VICTIM), .family = 2, .sport = 40000, .dport = 80,
+					 .srtt_ns = MS / 2, .rtt_min_ns = MS / 10 };
+		address_of(VICTIM, a->saddr);
+		address_of(CULPRIT, a->daddr);
+		synth_send(s, e);
+	}
+}
+
+static void talks(struct synth *s)
+{
+	netstat(s, VICTIM)->tcp_in_segs = 30;
+	netstat(s, CULPRIT)->tcp_in_segs = 30;
+}
+
+static void held(struct synth *s, int64_t ns, int count)
+{
+	for (int i = 0; i < count; i++) {
+		struct kw_event *e = synth_event(s, KW_KIND_qdelay, VICTIM, CULPRIT, (300 + 100 * i) * MS, ns);
+		struct kw_qdelay *q = synth_payload(e);
+
+		e->subject.pid = e->subject.tid = e->peer.pid = e->peer.tid = 0;
+		*q = (struct kw_qdelay){ .netns = NETNS(VICTIM), .ifindex = 2, .queued = 80, .backlog_bytes = 90000,
+					 .own_bytes = 4000, .peer_bytes = 300000, .all_bytes = 310000, .family = 2,
+					 .protocol = 6, .sport = 40000, .dport = 80, .device = "eth0", .qdisc = "tbf" };
+		address_of(VICTIM, q->saddr);
+		address_of(CULPRIT, q->daddr);
+		synth_send(s, e);
+	}
+}
+
+/* The look-alike: late because the requests stood in a queue. */
+static void slow_peer(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	talks(s);
+	if (v == FAULT)
+		late(s, 250 * MS, 6);
+	if (v == ALIKE) {
+		late(s, 250 * MS, 6);
+		held(s, 200 * MS, 6);
+	}
+}
+
+/* As many as ever: it asks for what takes long. */
+static void long_polls(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	talks(s);
+	if (v == FAULT)
+		late(s, 900 * MS, 6);
+}
+
+static void queueing(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	talks(s);
+	if (v == FAULT)
+		held(s, 250 * MS, 6);
+	else if (v == ALIKE)
+		drops(s, "qdisc", "QDISC_DROP", 10);
+}
+
+static void refused_memory(struct synth *s, bool own_limit)
+{
+	for (int i = 0; i < 6; i++) {
+		struct kw_event *e = synth_event(s, KW_KIND_sockmem, VICTIM, SYNTH_NOBODY, (300 + 100 * i) * MS, 0);
+
+		e->subject.pid = e->subject.tid = 0;
+		*(struct kw_sockmem *)synth_payload(e) = (struct kw_sockmem){
+			.allocated_bytes = own_limit ? 1 << 20 : 3000u << 20, .pressure_bytes = 1500u << 20,
+			.limit_bytes = 2000u << 20, .unsent_bytes = 60000, .netns = NETNS(VICTIM), .protocol = 6,
+			.own_limit = own_limit };
+		synth_send(s, e);
+	}
+}
+
+static void own_memory(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	talks(s);
+	if (v == FAULT)
+		refused_memory(s, true);
+	else if (v == ALIKE)
+		drops(s, "rcvbuf", "SOCKET_RCVBUFF", 10);
+}
+
+/* Made up: tcp_mem is the whole host's, so that no test may use it up. */
+static void host_memory(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	talks(s);
+	netstat(s, CULPRIT)->tcp_memory_pressures = v == FAULT;
+	if (v == FAULT)
+		refused_memory(s, false);
+}
+
 static const struct story stories[] = {
 	{ "net.listen_overflow", listen_stalled, "netstat", "/test/web", NULL, "warning", "confirmed",
 	  "net.syn_backlog", NULL },
@@ -255,11 +391,45 @@ static const struct story stories[] = {
 	{ "net.drop.rcvbuf", flooded_reader, "drop", "/test/batch", NULL, "warning", "probable", NULL, NULL },
 	{ "net.drop.qdisc", shaped, "drop", NULL, "qdisc:eth0", "warning", "confirmed", "net.drop.backlog", NULL },
 	{ "net.drop.backlog", not_emptied, "drop", NULL, "queue:eth0", "warning", "confirmed", "net.drop.qdisc", NULL },
+	{ "net.conntrack_full", connections_full, "netstat", "/test/batch", NULL, "warning", "confirmed", "net.drop.policy",
+	  NULL },
+	{ "net.neigh_full", neighbours_full, "drop", "/test/batch", NULL, "warning", "confirmed", "net.drop.qdisc", NULL },
+	{ "net.queueing", queueing, "qdelay", "/test/batch", NULL, "warning", "confirmed", "net.drop.qdisc", NULL },
+	{ "net.memory", own_memory, "sockmem", "/test/web", "limit", "warning", "confirmed", "net.drop.rcvbuf", NULL },
+	{ "net.memory", host_memory, "sockmem", NULL, "tcp_mem", "warning", "confirmed", NULL, NULL },
 };
+
+static const struct story talking_stories[] = {
+	{ "net.peer_slow", slow_peer, "answer", "/test/batch", NULL, "warning", "confirmed", "net.queueing", NULL },
+};
+
+/* What was as late before is no incident. */
+static void polls_calm(struct synth *s)
+{
+	talks(s);
+	late(s, 900 * MS, 1);
+}
+
+static void as_late_as_ever(void **state)
+{
+	static const struct story story = { "net.peer_slow", long_polls, NULL, NULL, NULL, NULL, NULL, NULL, NULL };
+	static const struct stage stage = { usual_containers, "/test/web", 5, polls_calm };
+	const struct telling telling = { &story, &stage };
+	struct host h;
+
+	(void)state;
+	tell(&h, &telling, FAULT);
+	assert_null(newest(&h, "net.peer_slow"));
+	host_free(&h);
+}
 
 int main(void)
 {
 	static const struct stage stage = { usual_containers, "/test/web", 5, calm };
+	static const struct stage talking = { usual_containers, "/test/web", 5, talks };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(as_late_as_ever) };
 
-	return stories_run(stories, ARRAY_SIZE(stories), &stage);
+	return stories_run(stories, ARRAY_SIZE(stories), &stage) +
+	       stories_run(talking_stories, ARRAY_SIZE(talking_stories), &talking) +
+	       cmocka_run_group_tests(tests, NULL, NULL);
 }

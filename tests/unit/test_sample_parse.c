@@ -174,6 +174,26 @@ static void net_counters_by_name_not_by_column(void **state)
 	assert_int_equal(n.ip_out_no_routes, 3);
 }
 
+/* From a Debian 6.18 with two CPUs, values changed. */
+static void net_stat_columns(void **state)
+{
+	static const char text[] =
+		"entries  clashres found new invalid ignore delete chainlength insert insert_failed drop early_drop icmp_error\n"
+		"00000211  00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 0000000a 00000001 00000000\n"
+		"00000211  00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000010 00000002 00000000\n";
+
+	(void)state;
+	assert_int_equal(net_stat_sum(text, "drop"), 26);
+	assert_int_equal(net_stat_sum(text, "early_drop"), 3);
+	assert_int_equal(net_stat_first(text, "entries"), 0x211);
+	assert_int_equal(net_stat_sum(text, "table_fulls"), -1);
+	assert_int_equal(net_stat_first(text, "table_fulls"), -1);
+	assert_int_equal(net_stat_sum("entries drop\n", "drop"), -1);
+	assert_int_equal(net_stat_sum("entries drop\n0001", "drop"), -1);
+	assert_int_equal(net_stat_sum("entries drop\n0001 zz\n0001 2\n", "drop"), 2);
+	assert_int_equal(net_stat_first("", "entries"), -1);
+}
+
 static void first_address_of_a_trie(void **state)
 {
 	static const char text[] = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 127.0.0.1\n        /32 host LOCAL\n"
@@ -306,6 +326,7 @@ static void numbers_out_of_range_are_left(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(net_stat_columns),
 		cmocka_unit_test(psi_totals_become_ns),
 		cmocka_unit_test(psi_line_without_total_is_left),
 		cmocka_unit_test(cpu_stat_of_both_versions),
