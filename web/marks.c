@@ -169,12 +169,10 @@ int marks_post(const struct http_request *req, struct http_response *res)
 
 	if (r)
 		return r;
-	w = (struct wish){ body_field(&form, "what"),
-			   body_field(&form, "author"),
-			   body_field(&form, "comment"),
-			   body_field(&form, "lasts"),
-			   "",
-			   0 };
+	w = (struct wish){ .what = body_field(&form, "what"),
+			   .author = body_field(&form, "author"),
+			   .comment = body_field(&form, "comment"),
+			   .lasts = body_field(&form, "lasts") };
 	r = add_mark(req, res, &w);
 	if (r)
 		return r;
@@ -190,12 +188,10 @@ static int post_mark(const struct http_request *req, struct http_response *res)
 
 	if (r)
 		return r;
-	w = (struct wish){ value_text(given, "what"),
-			   value_text(given, "author"),
-			   value_text(given, "comment"),
-			   value_text(given, "lasts"),
-			   "",
-			   0 };
+	w = (struct wish){ .what = value_text(given, "what"),
+			   .author = value_text(given, "author"),
+			   .comment = value_text(given, "comment"),
+			   .lasts = value_text(given, "lasts") };
 	r = add_mark(req, res, &w);
 	json_decref(given);
 	return r ? r : http_json(res, json_pack("{s:o}", "items", read_marks(req, req->arg)));

@@ -69,7 +69,10 @@ static const char *alike(const json_t *row)
 {
 	bool culprit = value_int(row, "culprit", 0), victim = value_int(row, "victim", 0);
 
-	return culprit && victim ? "same culprit and victim" : culprit ? "same culprit" : victim ? "same victim" : "same resource";
+	return culprit && victim ? "same culprit and victim"
+	       : culprit	 ? "same culprit"
+	       : victim		 ? "same victim"
+				 : "same resource";
 }
 
 static void similar_section(struct strbuf *b, const struct http_request *req, const json_t *report)
@@ -82,7 +85,8 @@ static void similar_section(struct strbuf *b, const struct http_request *req, co
 		json_decref(rows);
 		return;
 	}
-	strbuf_addstr(b, "<section aria-labelledby=\"h-similar\" id=\"similar\"><h2 id=\"h-similar\">Similar before</h2>\n<ul class=\"plain\">\n");
+	strbuf_addstr(b, "<section aria-labelledby=\"h-similar\" id=\"similar\"><h2 id=\"h-similar\">Similar before</h2>\n"
+			 "<ul class=\"plain\">\n");
 	json_array_foreach (rows, i, row) {
 		strbuf_addstr(b, "<li>");
 		html_time(b, value_int(row, "onset_ns", 0));
