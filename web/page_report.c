@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One incident's report: /incidents/{id} and /api/v1/incidents/{id}. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -102,11 +103,41 @@ static void similar_section(struct strbuf *b, const struct http_request *req, co
 	json_decref(rows);
 }
 
+/* A flame graph of the container of the first party of that list, against as much time before the onset. */
+static void stacks_link(struct strbuf *b, const json_t *report, const char *parties, const char *of, const char *text)
+{
+	const json_t *c = json_object_get(json_array_get(json_object_get(report, parties), 0), "container");
+	const json_t *window = json_object_get(report, "window");
+	int64_t from = value_int(window, "onset_ns", 0), to = value_int(window, "to_ns", 0);
+
+	if (!*value_text(c, "ref") || from <= 0 || to <= from)
+		return;
+	strbuf_addf(b, "<li><a href=\"/stacks?of=%s&amp;container=", of);
+	http_url_encode(b, value_text(c, "ref"));
+	strbuf_addf(b, "&amp;from=%" PRId64 "&amp;to=%" PRId64 "&amp;base_from=%" PRId64 "&amp;base_to=%" PRId64 "\">", from, to,
+		    from - (to - from), from);
+	strbuf_add_html(b, container_label(c));
+	strbuf_addf(b, "</a>: %s</li>\n", text);
+}
+
+static void stacks_section(struct strbuf *b, const json_t *report)
+{
+	AUTO(strbuf) struct strbuf items = STRBUF_INIT;
+
+	stacks_link(&items, report, "culprits", "cpu", "what it did on the CPU meanwhile, against the time before");
+	stacks_link(&items, report, "victims", "wait", "where it waited meanwhile, against the time before");
+	if (items.len)
+		strbuf_addf(b, "<section aria-labelledby=\"h-stacks\" id=\"stacks\"><h2 id=\"h-stacks\">Stacks</h2>\n"
+			       "<ul class=\"plain\">\n%s</ul></section>\n",
+			    strbuf_str(&items));
+}
+
 static void article(struct strbuf *b, const struct http_request *req, const json_t *report)
 {
 	AUTO(strbuf) struct strbuf handling = STRBUF_INIT, similar = STRBUF_INIT;
 
 	marks_section(&handling, req, value_text(report, "id"));
+	stacks_section(&similar, report);
 	similar_section(&similar, req, report);
 	render_report_article(b, report, &(struct report_links){ .address = req->path, .stored = true,
 								 .behind_head = strbuf_str(&handling),
