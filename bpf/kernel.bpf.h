@@ -340,16 +340,8 @@ struct ucounts {
 
 enum ucount_type { UCOUNT_INOTIFY_INSTANCES, UCOUNT_INOTIFY_WATCHES };
 
-struct idr {
-	unsigned int idr_next;
-};
-
-struct inotify_group_private_data {
-	struct idr idr;
-};
-
 struct fsnotify_group {
-	struct inotify_group_private_data inotify_data;
+	struct list_head marks_list;
 };
 
 typedef struct {

@@ -38,6 +38,6 @@ _Static_assert(sizeof(struct kw_limit) == 40, "kw_limit");
 	F(what, U32, NONE, "1 tasks of a cgroup, 2 descriptors of a process, 3 mappings of a process, 4 tasks of a user, " \
 			"5 inotify watches, 6 inotify instances of a user, 7 cgroups below a cgroup") \
 	F(uid, U32, NONE, "user id, for limits of users") \
-	F(own, U64, COUNT, "what of it the process has (inotify only; watches: those it ever added, at most)")
+	F(own, U64, COUNT, "what of it the process has (inotify only; of an instance 16384 watches are counted)")
 
 #endif

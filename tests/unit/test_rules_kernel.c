@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The rules of the kernel's and the hardware's own reports.  All of it is made up: what a guest can have for real is in
- * tests/faults/kernel.c; lockups that stop interrupts, failing memory, processors, links and buses cannot be provoked.
+ * tests/faults/kernel.c; lockups that stop interrupts, failing processors, links and buses cannot be provoked.
  */
 #include "aggregate/aggregate.h" /* what the made-up host writes through */
 #include "analyze/analyzer.h"

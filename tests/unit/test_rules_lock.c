@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rules about locks, other ends of pipes, ends of processes and limits, each with the fault, a look-alike, and a probe
- * missing.  Long spins and tasks that hang for an unknown reason cannot be made on an ordinary machine without harm:
- * those events are made up here and nowhere else.
+ * missing.
  */
 #include "tests/unit/unit.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory rules with the fault, a look-alike, and a probe missing.  What a development machine must not be made to
- * suffer (swapping, compaction, failed allocations) and what takes minutes (leaks) is only known from here: made up.
+ * Memory rules with the fault, a look-alike, and a probe missing.  What takes
+ * minutes (leaks) is only known from here: made up.
  */
 #include "tests/unit/unit.h"
 
@@ -145,7 +145,7 @@ static void evicted(struct synth *s, enum variant v, int second)
 	synth_send(s, e);
 }
 
-/* Swapping a development machine would be everybody's loss: made up.  Page cache that comes back looks alike. */
+/* Page cache that comes back looks alike. */
 static void swap(struct synth *s, enum variant v, int second)
 {
 	struct kw_usage *u = synth_usage(s, VICTIM);
