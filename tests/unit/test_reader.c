@@ -119,6 +119,16 @@ static void put_samples(struct fixture *f, uint64_t ts_ns)
 	make_record(&r, KW_KIND_host, ts_ns);
 	*PAYLOAD(&r, host) = (struct kw_host){ .span_ns = SEC(1), .cpus = 2, .steal_ns = -1 };
 	put(f, &r);
+	make_record(&r, KW_KIND_profile, ts_ns);
+	r.event.subject = (struct kw_party){ .cg.v2 = WEB, .pid = 7, .tid = 8, .comm = "php" };
+	r.event.peer_stack = 42;
+	*PAYLOAD(&r, profile) = (struct kw_profile){ .span_ns = SEC(1), .samples = 3, .ns = 270 };
+	put(f, &r);
+	make_record(&r, KW_KIND_wakeup, ts_ns);
+	r.event.subject.cg.v2 = WEB;
+	r.event.peer = (struct kw_party){ .cg.v2 = BATCH, .pid = 200, .tid = 201, .comm = "hog" };
+	*PAYLOAD(&r, wakeup) = (struct kw_wakeup){ .span_ns = SEC(1), .count = 2, .sum_ns = 40, .max_ns = 30 };
+	put(f, &r);
 	make_record(&r, KW_KIND_netstat, ts_ns);
 	*PAYLOAD(&r, netstat) = (struct kw_netstat){ .span_ns = SEC(1), .netns = 4026531840, .tcp_retransmits = 3 };
 	put(f, &r);
@@ -210,6 +220,12 @@ static void views_have_the_values(void **state)
 		{ "SELECT container, cpu_some_ns, cpu_full_ns FROM v_pressure", "0|9|NULL" },
 		{ "SELECT cpus, steal_ns FROM v_host", "2|NULL" },
 		{ "SELECT container, tcp_retransmits FROM v_netstat", "0|3" },
+		{ "SELECT name, pid, tid, comm, samples, ns, p.stack, s.frames FROM v_profile p JOIN v_container USING"
+		  " (container) JOIN v_stack s ON s.stack = p.user_stack",
+		  "0123456789ab|7|8|php|3|270|NULL|schedule+0x1\nio_schedule+0x2" },
+		{ "SELECT w.name, waker_pid, waker_comm, count, sum_ns, max_ns FROM v_wakeup JOIN v_container w ON"
+		  " w.container = waker",
+		  "/batch|200|hog|2|40|30" },
 		{ "SELECT priority, text FROM v_log", "4|hung \"task\"" },
 		{ "SELECT probe, state, why, emitted FROM v_coverage", "runq|degraded|no tp_btf|5" },
 		{ "SELECT seq, bpf FROM v_tick", "1|1" },
