@@ -70,6 +70,8 @@ void cli_cleanup(struct cli *cli);
 /* Synopsis and options of a verb, for `kwhy help VERB`. */
 void cli_describe(const struct verb *verb, struct strbuf *out);
 
+/* Which of enum web_guard (web/listen.h) the settings ask for. */
+unsigned int cli_guard(const struct cli *cli);
 /* Runs the verb over a bundle, unpacked into a state directory that goes with the verb's end. */
 int cli_run_on_bundle(struct cli *cli);
 /*
@@ -94,8 +96,11 @@ int cli_find_report(struct reader *r, const char *text, json_t **ret_report);
 int cli_list(const struct cli *cli,
 	     int64_t (*list)(const struct cli *cli, struct reader *r, json_t **ret_rows, struct strbuf *ret_error),
 	     void (*print)(const json_t *rows), const char *none);
-/* The exit code of a query that returned n (rows or negative errno), with a message when it failed. */
-int cli_query_done(const struct cli *cli, struct reader *r, int64_t n, const struct strbuf *error);
+/*
+ * The exit code of a query that returned n (rows or negative errno), with a message when it failed; truncated: shards of
+ * the store were left out.
+ */
+int cli_query_done(const struct cli *cli, bool truncated, int64_t n, const struct strbuf *error);
 
 #define VERB(name, args, options, min, max, text) int verb_##name(struct cli *cli);
 #include "cli/verbs.def"

@@ -7,7 +7,7 @@
 
 #include "web/listen.h"
 
-/* The answer of /readyz, whatever its status; NULL when nobody answers within half a second. */
+/* The answer of /readyz, whatever its status; NULL when nobody answers within a second. */
 json_t *probe_ready(const struct web_listen *listen);
 
 #endif

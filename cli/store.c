@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/term.h"
+#include "web/listen.h"
 
 int cli_open(const struct cli *cli, struct reader **ret_reader)
 {
@@ -28,6 +29,16 @@ int cli_open(const struct cli *cli, struct reader **ret_reader)
 	log_error("cannot read the store in %s: %s%s", cli->state, err.len ? strbuf_str(&err) : strerror(-error),
 		  error == -ENOENT ? "; start kwhy up, or name another place with --state" : "");
 	return CLI_STORE;
+}
+
+unsigned int cli_guard(const struct cli *cli)
+{
+	const struct config *c = cli->config;
+	bool tls = *config_string(c, "serve.tls_cert") && *config_string(c, "serve.tls_key");
+	bool tokens = *config_string(c, "serve.viewer_tokens") || *config_string(c, "serve.operator_tokens") ||
+		      *config_string(c, "serve.admin_tokens");
+
+	return (tls ? WEB_TLS : 0) | (tokens ? WEB_TOKENS : 0);
 }
 
 int cli_run_on_bundle(struct cli *cli)
@@ -51,7 +62,7 @@ int cli_run_on_bundle(struct cli *cli)
 	return r;
 }
 
-int cli_query_done(const struct cli *cli, struct reader *r, int64_t n, const struct strbuf *error)
+int cli_query_done(const struct cli *cli, bool truncated, int64_t n, const struct strbuf *error)
 {
 	if (n == -E2BIG) {
 		log_warning("there is more: the result was cut at its limit");
@@ -59,9 +70,12 @@ int cli_query_done(const struct cli *cli, struct reader *r, int64_t n, const str
 	}
 	if (n < 0 && n != -ENODATA) {
 		log_error("%s", error->len ? strbuf_str(error) : strerror((int)-n));
-		return n == -EINVAL || n == -EPERM ? CLI_USAGE : n == -ETIME || n == -EFBIG ? CLI_PARTIAL : CLI_STORE;
+		return n == -EINVAL || n == -EPERM ? CLI_USAGE
+		       : n == -ETIME || n == -EFBIG || n == -ENOMEM
+			       ? CLI_PARTIAL
+			       : CLI_STORE;
 	}
-	if (reader_truncated(r) && cli->since_ns) {
+	if (truncated && cli->since_ns) {
 		log_warning("older shards of the store were left out; ask for less with --since and --until");
 		return CLI_PARTIAL;
 	}
@@ -89,7 +103,7 @@ int cli_list(const struct cli *cli,
 		print(rows);
 	else if (n >= 0 && none)
 		log_info("%s", none);
-	code = cli_query_done(cli, r, n, &err);
+	code = cli_query_done(cli, reader_truncated(r), n, &err);
 	json_decref(rows);
 	reader_free(r);
 	return code;

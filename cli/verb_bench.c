@@ -93,7 +93,7 @@ static bool kwhy_is_ready(const char *listen)
 {
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
 	struct web_listen at;
-	json_t *answer = web_listen_parse(listen, &at, &err) ? NULL : probe_ready(&at);
+	json_t *answer = web_listen_parse(listen, 0, &at, &err) ? NULL : probe_ready(&at);
 	bool ready = json_is_true(json_object_get(answer, "ready"));
 
 	json_decref(answer);

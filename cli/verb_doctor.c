@@ -73,13 +73,13 @@ static void check_state(struct checks *c, const char *state)
 	snprintf(check->fix, sizeof(check->fix), "free space, or lower store.max_size");
 }
 
-static void check_listen(struct checks *c, const char *text)
+static void check_listen(struct checks *c, const char *text, unsigned int guard)
 {
 	struct doctor_check *check = add(c, DOCTOR_PASS, "listen address");
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
 	AUTO_CLOSE int fd = -1;
 	struct web_listen listen;
-	int r = web_listen_parse(text, &listen, &err);
+	int r = web_listen_parse(text, guard, &listen, &err);
 
 	if (!r && listen.addr.ss_family == AF_UNIX) {
 		snprintf(check->text, sizeof(check->text), "%s", listen.url);
@@ -181,7 +181,7 @@ int verb_doctor(struct cli *cli)
 
 	c.count = collect_doctor(c.list, CHECKS_MAX - 8);
 	check_state(&c, cli->state);
-	check_listen(&c, cli->listen);
+	check_listen(&c, cli->listen, cli_guard(cli));
 	check_confine(&c, cli->config);
 	check_account(&c, config_string(cli->config, "serve.user"));
 	if (cli->json)

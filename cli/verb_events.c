@@ -98,7 +98,7 @@ static int follow(const struct cli *cli, struct reader *r, struct event_filter f
 		}
 		if (n < 0 && n != -E2BIG) {
 			json_decref(before);
-			return cli_query_done(cli, r, n, &err);
+			return cli_query_done(cli, reader_truncated(r), n, &err);
 		}
 		fresh = only_new(rows, before);
 		print_events(cli, fresh);
@@ -152,7 +152,7 @@ int verb_events(struct cli *cli)
 	/* Cut by the default limit: say so, as what was asked for is more. */
 	if (n == filter.limit && !cli->limit)
 		log_info("the newest %" PRId64 " events; --limit or --since show more", filter.limit);
-	code = cli_query_done(cli, r, n, &err);
+	code = cli_query_done(cli, reader_truncated(r), n, &err);
 	json_decref(rows);
 	reader_free(r);
 	return code;

@@ -79,7 +79,7 @@ int verb_incidents(struct cli *cli)
 		log_info("no incident%s", cli->since_ns || cli->until_ns ? " in that time" : " so far");
 	if (n < 0)
 		strbuf_addf(&err, "cannot read the incidents: %s", strerror((int)-n));
-	code = cli_query_done(cli, r, n, &err);
+	code = cli_query_done(cli, reader_truncated(r), n, &err);
 	reader_free(r);
 	return code;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analyze/queries.h"
+#include "analyze/worker.h"
 #include "base/log.h"
 #include "base/timeutil.h"
 #include "cli/cli.h"
@@ -12,6 +13,7 @@
 #include "web/rows.h"
 
 #define TABLE_ROWS 2000
+#define TIME_NS (60 * NSEC_PER_SEC)
 
 struct output {
 	const struct cli *cli;
@@ -121,29 +123,40 @@ static int take_row(void *ctx, int count, const char *const *names, const struct
 	return o->table.failed ? -ENOMEM : ferror(stdout) ? -EPIPE : 0;
 }
 
-static int run(struct cli *cli, struct reader *r, const char *sql, const struct query_param *params, size_t count)
+static int run(struct cli *cli, const char *sql, const struct query_param *params, size_t count)
 {
 	struct output o = { .cli = cli };
-	const struct query_limits limits = {
-		.rows = cli->limit		? cli->limit
-			: cli->json || cli->csv ? READER_ROWS_MAX
-						: TABLE_ROWS,
-		.time_ns = 60 * NSEC_PER_SEC,
+	const struct worker_request request = {
+		.program = WORKER_SELF,
+		.state_dir = cli->state,
+		.from_ns = cli->since_ns,
+		.to_ns = cli->until_ns ? cli->until_ns : INT64_MAX,
+		.sql = sql,
+		.params = params,
+		.param_count = count,
+		.limits = { .rows = cli->limit		    ? cli->limit
+				    : cli->json || cli->csv ? READER_ROWS_MAX
+							    : TABLE_ROWS,
+			    .time_ns = TIME_NS },
+		.memory_bytes = config_bytes(cli->config, "query.memory"),
 	};
-	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
-	int64_t n = reader_query(r, sql, params, count, &limits, take_row, &o, &err);
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT, warnings = STRBUF_INIT;
+	bool truncated;
+	int64_t n = worker_query(&request, take_row, &o, &truncated, &warnings, &err);
 	int code;
 
+	if (warnings.len)
+		log_warning("%s", strbuf_str(&warnings));
 	if (o.table.cell_count)
 		table_print(&o.table);
 	if (n == -E2BIG && cli->limit)
 		n = cli->limit; /* as many as were asked for */
-	code = n == -EPIPE ? CLI_OK : cli_query_done(cli, r, n, &err);
+	code = n == -EPIPE ? CLI_OK : cli_query_done(cli, truncated, n, &err);
 	table_cleanup(&o.table);
 	return code;
 }
 
-static int run_sql(struct cli *cli, struct reader *r)
+static int run_sql(struct cli *cli)
 {
 	const struct query_param params[] = {
 		{ .name = ":since", .type = PARAM_INT, .integer = cli->since_ns },
@@ -151,37 +164,34 @@ static int run_sql(struct cli *cli, struct reader *r)
 		{ .name = ":now", .type = PARAM_INT, .integer = cli->now_ns },
 	};
 
-	return run(cli, r, cli->args[0], params, ARRAY_SIZE(params));
+	return run(cli, cli->args[0], params, ARRAY_SIZE(params));
 }
 
-static int run_saved(struct cli *cli, struct reader *r)
+static int run_saved(struct cli *cli)
 {
 	struct saved_queries *all = NULL;
 	struct saved_values values;
+	struct reader *r;
 	const char *sql;
-	int code = cli_saved_query(cli, r, &all, &sql, &values);
+	int code = cli_open(cli, &r);
 
+	if (code)
+		return code;
+	code = cli_saved_query(cli, r, &all, &sql, &values);
+	reader_free(r);
 	if (!code)
-		code = run(cli, r, sql, values.params, values.count);
+		code = run(cli, sql, values.params, values.count);
 	saved_queries_free(all);
 	return code;
 }
 
 int verb_query(struct cli *cli)
 {
-	struct reader *r;
-	int code;
-
 	if (!cli->saved && !cli->arg_count)
 		return cli_list_saved(cli);
 	if (cli->saved ? cli->arg_count > 0 : cli->param_count > 0) {
 		log_error("either SQL, or --saved NAME with its parameters");
 		return CLI_USAGE;
 	}
-	code = cli_open(cli, &r);
-	if (code)
-		return code;
-	code = cli->saved ? run_saved(cli, r) : run_sql(cli, r);
-	reader_free(r);
-	return code;
+	return cli->saved ? run_saved(cli) : run_sql(cli);
 }

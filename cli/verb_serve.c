@@ -14,14 +14,17 @@
 #include "analyze/alerting.h"
 #include "analyze/analyzer.h"
 #include "analyze/deliver.h"
+#include "analyze/worker.h"
 #include "base/fileutil.h"
 #include "base/log.h"
 #include "base/timeutil.h"
 #include "cli/cli.h"
 #include "cli/privilege.h"
 #include "cli/signals.h"
+#include "web/audit.h"
 #include "web/listen.h"
 #include "web/server.h"
+#include "web/tokens.h"
 
 #define ANALYZE_MS 200 /* how often to look for a tick that is due */
 #define RETRY_MS 1000
@@ -47,9 +50,9 @@ static int open_socket(const struct cli *cli, struct web_listen *listen)
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
 	int fd = passed_socket();
 
-	if (fd >= 0)
-		return web_listen_adopt(fd, listen) ? -CLI_STORE : fd;
-	if (web_listen_parse(cli->listen, listen, &err)) {
+	if (fd >= 0 && !web_listen_adopt(fd, cli_guard(cli), listen, &err))
+		return fd;
+	if (fd >= 0 || web_listen_parse(cli->listen, cli_guard(cli), listen, &err)) {
 		log_error("%s", strbuf_str(&err));
 		return -CLI_USAGE;
 	}
@@ -140,6 +143,60 @@ static int drop_privileges(const struct cli *cli)
 		return CLI_STORE;
 	}
 	return CLI_OK;
+}
+
+/* ---- who may come in --------------------------------------------------------------------------------------- */
+
+struct gate {
+	struct server_tls tls; /* read before privileges go: the key is root's */
+	struct tokens *tokens;
+	struct audit *audit;
+	struct strbuf hosts;
+};
+
+static void gate_cleanup(struct gate *g)
+{
+	server_tls_cleanup(&g->tls);
+	tokens_free(g->tokens);
+	audit_free(g->audit);
+	strbuf_cleanup(&g->hosts);
+}
+
+static int gate_prepare(const struct cli *cli, const struct web_listen *listen, struct gate *g)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+
+	strbuf_addf(&g->hosts, "%s %s", listen->host, config_string(cli->config, "serve.hosts"));
+	if (listen->tls && server_tls_load(config_string(cli->config, "serve.tls_cert"),
+					   config_string(cli->config, "serve.tls_key"), &g->tls, &err)) {
+		log_error("%s", strbuf_str(&err));
+		return CLI_USAGE;
+	}
+	g->tokens = tokens_new(config_string(cli->config, "serve.viewer_tokens"),
+			       config_string(cli->config, "serve.operator_tokens"),
+			       config_string(cli->config, "serve.admin_tokens"));
+	g->audit = audit_new(cli->state);
+	return g->tokens && g->audit ? CLI_OK : CLI_STORE;
+}
+
+/* What is wrong with a file that was named or changed; its tokens are not taken. */
+static void gate_reload(struct gate *g)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+
+	tokens_reload(g->tokens, &err);
+	for (const char *line = strbuf_str(&err); *line; line += strcspn(line, "\n") + 1)
+		log_warning("no token is taken from %.*s", (int)strcspn(line, "\n"), line);
+}
+
+/* As the server's own user: it must be able to read the tokens, and go on reading them. */
+static int gate_open(struct gate *g)
+{
+	gate_reload(g);
+	if (!tokens_wanted(g->tokens) || tokens_count(g->tokens))
+		return CLI_OK;
+	log_error("nobody could come in: there is no token that may be used");
+	return CLI_USAGE;
 }
 
 static void say_report(void *ctx, const json_t *report)
@@ -252,7 +309,8 @@ static void alarm_stop(struct alarm *alarm)
 }
 
 /* Until a signal asks to stop.  The store may appear late, vanish, and come back. */
-static void serve_until_stopped(const struct cli *cli, struct web *web, struct alarm *alarm, int signals)
+static void serve_until_stopped(const struct cli *cli, struct web *web, struct alarm *alarm, struct gate *gate,
+				int signals)
 {
 	struct analyzer *a = NULL;
 	bool warned = false, failing = false;
@@ -260,8 +318,10 @@ static void serve_until_stopped(const struct cli *cli, struct web *web, struct a
 	int r, wait, tick_ms = (int)(config_ns(cli->config, "collect.tick") / NSEC_PER_MSEC);
 
 	/* A bundle is as it was: nothing comes that could be analysed. */
-	while (cli->bundle && !signals_wait(signals, RETRY_MS))
+	while (cli->bundle && !signals_wait(signals, RETRY_MS)) {
+		gate_reload(gate);
 		web_tell_ticks(web, 0);
+	}
 	while (!cli->bundle) {
 		if (a && analyzer_outdated(a)) {
 			log_info("the site's rules changed; they are loaded again");
@@ -277,6 +337,7 @@ static void serve_until_stopped(const struct cli *cli, struct web *web, struct a
 		if (r > 0)
 			note_progress(cli, &noted_ns);
 		alarm_run(alarm);
+		gate_reload(gate);
 		web_tell_ticks(web, r);
 		wait = !a || r < 0 ? RETRY_MS : r > 0 ? MAX(tick_ms - ANALYZE_MS, ANALYZE_MS) : ANALYZE_MS;
 		if (signals_wait(signals, wait))
@@ -290,6 +351,7 @@ int verb_serve(struct cli *cli)
 	static const int ends[] = { SIGINT, SIGTERM, 0 };
 	AUTO(strbuf) struct strbuf settings = STRBUF_INIT;
 	AUTO_CLOSE int signals = signals_open(ends);
+	AUTO(gate) struct gate gate = { 0 };
 	struct web_listen listen;
 	struct web_options options;
 	struct alarm alarm = { 0 };
@@ -302,7 +364,11 @@ int verb_serve(struct cli *cli)
 	fd = open_socket(cli, &listen);
 	if (fd < 0)
 		return -fd;
-	code = drop_privileges(cli);
+	code = gate_prepare(cli, &listen, &gate);
+	if (!code)
+		code = drop_privileges(cli);
+	if (!code)
+		code = gate_open(&gate);
 	if (!code && cli->supervised && privilege_die_with_parent(parent)) {
 		log_error("the supervisor is gone");
 		code = CLI_STORE;
@@ -312,18 +378,31 @@ int verb_serve(struct cli *cli)
 		return code;
 	}
 	config_dump(cli->config, &settings);
-	options = (struct web_options){ cli->state, listen.host, listen.url, strbuf_str(&settings), cli->config };
+	options = (struct web_options){ .state_dir = cli->state,
+					.host = strbuf_str(&gate.hosts),
+					.listen = listen.url,
+					.config = strbuf_str(&settings),
+					.settings = cli->config,
+					.sql_program = WORKER_SELF,
+					.sql_time_ns = config_ns(cli->config, "query.time"),
+					.sql_memory_bytes = config_bytes(cli->config, "query.memory"),
+					.tls = listen.tls,
+					.tokens = gate.tokens,
+					.audit = gate.audit };
 	web = web_new(&options);
-	code = web ? server_start(web, fd, &server) : -ENOMEM;
+	code = web ? server_start(web, fd, listen.any, &gate.tls, &server) : -ENOMEM;
+	server_tls_cleanup(&gate.tls);
 	if (code) {
-		log_error("cannot serve on %s: %s", listen.url, strerror(-code));
+		log_error("cannot serve on %s: %s", listen.url,
+			  code == -EKEYREJECTED ? "TLS is refused; does the key belong to the certificate?"
+						: strerror(-code));
 		web_free(web);
 		return CLI_STORE;
 	}
 	log_info("serving %s", listen.url);
 	if (!cli->bundle)
 		alarm_start(cli, listen.url, &alarm);
-	serve_until_stopped(cli, web, &alarm, signals);
+	serve_until_stopped(cli, web, &alarm, &gate, signals);
 	alarm_stop(&alarm);
 	server_stop(server);
 	web_free(web);

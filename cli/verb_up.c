@@ -238,7 +238,7 @@ static int open_listen(struct up *u)
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
 	int fd;
 
-	if (web_listen_parse(u->cli->listen, &u->listen, &err)) {
+	if (web_listen_parse(u->cli->listen, cli_guard(u->cli), &u->listen, &err)) {
 		log_error("%s", strbuf_str(&err));
 		return CLI_USAGE;
 	}

@@ -15,6 +15,7 @@ void http_response_cleanup(struct http_response *res)
 {
 	strbuf_cleanup(&res->body);
 	strbuf_cleanup(&res->location);
+	strbuf_cleanup(&res->cookie);
 	strbuf_cleanup(&res->detail);
 	stream_leave(res->stream);
 }
@@ -167,16 +168,24 @@ const char *http_status_title(unsigned int status)
 	switch (status) {
 	case 400:
 		return "Bad request";
+	case 401:
+		return "Sign in";
+	case 403:
+		return "Not allowed";
 	case 404:
 		return "Not found";
 	case 405:
 		return "Method not allowed";
+	case 409:
+		return "Conflict";
 	case 413:
 		return "Too large";
 	case 415:
 		return "Unsupported media type";
 	case 421:
 		return "Misdirected request";
+	case 422:
+		return "Not understood";
 	case 429:
 		return "Too many requests";
 	case 503:
@@ -260,4 +269,25 @@ bool http_host_allowed(const char *host, const char *allowed)
 	if (host[len] && (host[len] != ':' || strspn(host + len + 1, "0123456789") != strlen(host + len + 1)))
 		return false;
 	return word_in(host, len, "localhost 127.0.0.1 [::1]") || word_in(host, len, allowed);
+}
+
+bool http_same_origin(const struct http_request *req)
+{
+	const char *authority;
+
+	if (req->fetch_site && strcmp(req->fetch_site, "same-origin") && strcmp(req->fetch_site, "none"))
+		return false;
+	if (!req->origin)
+		return true;
+	authority = strstr(req->origin, "://");
+	return authority && req->host && !strcasecmp(authority + 3, req->host);
+}
+
+const char *http_token(const struct http_request *req)
+{
+	const char *header = req->authorization;
+
+	if (header && !strncasecmp(header, "Bearer ", 7))
+		return header + 7 + strspn(header + 7, " ");
+	return req->cookie;
 }

@@ -13,9 +13,11 @@
 #include "analyze/reader.h"
 #include "base/strbuf.h"
 #include "web/stream.h"
+#include "web/tokens.h"
 
 #define HTTP_PARAMS_MAX 32
 #define HTTP_BODY_MAX (64 * 1024)
+#define HTTP_COOKIE "kwhy_token"
 
 enum http_method { HTTP_GET = 1, HTTP_HEAD = 2, HTTP_POST = 4, HTTP_OTHER = 8 };
 
@@ -34,6 +36,11 @@ struct http_request {
 	const char *content_type;
 	const char *last_event_id; /* NULL: none */
 	const char *body; /* NUL-terminated, NULL without one */
+	const char *authorization, *cookie; /* headers that may hold a token; cookie: the value of HTTP_COOKIE */
+	const char *origin, *fetch_site;    /* Origin and Sec-Fetch-Site, which browsers send */
+	const char *method_name;
+	char from[64];	  /* the client: an address, or "unix uid N"; "" unknown */
+	char own_host[64]; /* the address it came to, as a Host header has it; "" when that is no news */
 	struct http_param params[HTTP_PARAMS_MAX];
 	unsigned int param_count;
 	bool too_many_params;
@@ -42,6 +49,7 @@ struct http_request {
 	/* Filled in by routes_dispatch(). */
 	char arg[64]; /* what stands for "{id}" */
 	struct web *web;
+	struct identity who;
 	struct reader *reader; /* NULL unless the route asks for one */
 };
 
@@ -52,6 +60,8 @@ struct http_response {
 	char allow[40];	   /* Allow, for 405 */
 	char filename[96]; /* sent as an attachment of this name */
 	struct strbuf location;
+	struct strbuf cookie; /* Set-Cookie */
+	struct identity who;  /* who signed in by this very request; role ROLE_NONE: nobody */
 	bool cacheable; /* an unchanging file; everything else is no-store */
 	struct stream_client *stream; /* the body goes on for as long as this does; NULL: it does not */
 
@@ -98,5 +108,12 @@ int http_redirect(struct http_response *res, const char *location);
  * attacker's DNS (rebinding) are.  allowed: further names, separated by spaces, may be "".
  */
 bool http_host_allowed(const char *host, const char *allowed);
+/*
+ * Whether a request that may change something comes from a page of this server or from no page at all: browsers name
+ * the page's origin (RFC 6454) in whatever a page makes them post.
+ */
+bool http_same_origin(const struct http_request *req);
+/* The token a request brought, by its Authorization header or the cookie of /login; NULL: none. */
+const char *http_token(const struct http_request *req);
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/timeutil.h"
 
@@ -44,30 +45,62 @@ static bool is_loopback(const struct sockaddr_storage *a)
 	return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)a)->sin6_addr);
 }
 
-static void describe(struct web_listen *l)
+static bool is_any(const struct sockaddr_storage *a)
+{
+	if (a->ss_family == AF_INET)
+		return ((const struct sockaddr_in *)a)->sin_addr.s_addr == htonl(INADDR_ANY);
+	return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)a)->sin6_addr);
+}
+
+void web_host_name(const struct sockaddr_storage *addr, char *ret_host, size_t size)
 {
 	char text[INET6_ADDRSTRLEN] = "";
-	unsigned int port;
+
+	*ret_host = 0;
+	if (addr->ss_family == AF_INET6) {
+		const struct in6_addr *in6 = &((const struct sockaddr_in6 *)addr)->sin6_addr;
+
+		/* An IPv4 client of an IPv6 socket. */
+		if (IN6_IS_ADDR_V4MAPPED(in6))
+			inet_ntop(AF_INET, &in6->s6_addr[12], text, sizeof(text));
+		else
+			inet_ntop(AF_INET6, in6, text, sizeof(text));
+		snprintf(ret_host, size, strchr(text, ':') ? "[%s]" : "%s", text);
+	} else if (addr->ss_family == AF_INET) {
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)addr)->sin_addr, text, sizeof(text));
+		snprintf(ret_host, size, "%s", text);
+	}
+}
+
+static void describe(struct web_listen *l)
+{
+	const struct sockaddr_in *in = (struct sockaddr_in *)&l->addr; /* the port of both families stands there */
 
 	if (l->addr.ss_family == AF_UNIX) {
 		snprintf(l->url, sizeof(l->url), "unix:%.107s", ((struct sockaddr_un *)&l->addr)->sun_path);
 		l->host[0] = 0;
 		return;
 	}
-	if (l->addr.ss_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&l->addr;
+	l->any = is_any(&l->addr);
+	web_host_name(&l->addr, l->host, sizeof(l->host));
+	if (l->any)
+		gethostname(l->host, sizeof(l->host) - 1);
+	snprintf(l->url, sizeof(l->url), "http%s://%s:%u/", l->tls ? "s" : "", l->host, ntohs(in->sin_port));
+}
 
-		inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
-		port = ntohs(in6->sin6_port);
-		snprintf(l->host, sizeof(l->host), "[%s]", text);
-	} else {
-		const struct sockaddr_in *in = (struct sockaddr_in *)&l->addr;
-
-		inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
-		port = ntohs(in->sin_port);
-		snprintf(l->host, sizeof(l->host), "%s", text);
-	}
-	snprintf(l->url, sizeof(l->url), "http://%s:%u/", l->host, port);
+static int check_guard(const struct web_listen *l, unsigned int guard, struct strbuf *ret_error)
+{
+	if (l->addr.ss_family == AF_UNIX || is_loopback(&l->addr) || guard == (WEB_TLS | WEB_TOKENS))
+		return 0;
+	strbuf_addf(ret_error,
+		    "refusing to listen on %s, which others can reach: %s; without both, only loopback addresses and "
+		    "unix sockets are allowed",
+		    l->url,
+		    !(guard & WEB_TLS) ? guard & WEB_TOKENS ? "set up TLS (serve.tls_cert, serve.tls_key)"
+							    : "set up TLS (serve.tls_cert, serve.tls_key) and tokens "
+							      "(serve.viewer_tokens and the like)"
+				       : "set up tokens (serve.viewer_tokens and the like)");
+	return -EACCES;
 }
 
 static int parse_inet(const char *text, struct web_listen *l)
@@ -100,13 +133,13 @@ static int parse_inet(const char *text, struct web_listen *l)
 	return parse_port(colon + 1, &in->sin_port);
 }
 
-int web_listen_parse(const char *text, struct web_listen *ret_listen, struct strbuf *ret_error)
+int web_listen_parse(const char *text, unsigned int guard, struct web_listen *ret_listen, struct strbuf *ret_error)
 {
 	struct web_listen l = { 0 };
+	int r;
 
 	if (!strncmp(text, "unix:", 5)) {
-		int r = parse_unix(text + 5, &l, ret_error);
-
+		r = parse_unix(text + 5, &l, ret_error);
 		if (r)
 			return r;
 	} else if (parse_inet(text, &l)) {
@@ -114,15 +147,12 @@ int web_listen_parse(const char *text, struct web_listen *ret_listen, struct str
 		strbuf_add_plain(ret_error, text);
 		strbuf_addstr(ret_error, "\"");
 		return -EINVAL;
-	} else if (!is_loopback(&l.addr)) {
-		strbuf_addstr(ret_error, "refusing to listen on ");
-		strbuf_add_plain(ret_error, text);
-		strbuf_addstr(ret_error,
-			      ": there is no TLS and no password, so only loopback addresses and unix sockets "
-			      "are allowed; put a reverse proxy in front, or use an SSH tunnel");
-		return -EACCES;
 	} else {
+		l.tls = guard & WEB_TLS;
 		describe(&l);
+		r = check_guard(&l, guard, ret_error);
+		if (r)
+			return r;
 	}
 	*ret_listen = l;
 	return 0;
@@ -158,6 +188,9 @@ int web_listen_open(struct web_listen *l, struct strbuf *ret_error)
 						: "");
 		return -saved;
 	}
+	/* Whoever may write to the file may come in: the owner and the owner's group. */
+	if (is_unix)
+		chmod(((const struct sockaddr_un *)&l->addr)->sun_path, 0660);
 	if (!is_unix) {
 		l->addr_len = sizeof(l->addr);
 		if (!getsockname(fd, (struct sockaddr *)&l->addr, &l->addr_len))
@@ -166,15 +199,22 @@ int web_listen_open(struct web_listen *l, struct strbuf *ret_error)
 	return TAKE_FD(fd);
 }
 
-int web_listen_adopt(int fd, struct web_listen *ret_listen)
+int web_listen_adopt(int fd, unsigned int guard, struct web_listen *ret_listen, struct strbuf *ret_error)
 {
 	struct web_listen l = { .addr_len = sizeof(l.addr) };
+	int r = getsockname(fd, (struct sockaddr *)&l.addr, &l.addr_len) ? -errno : 0;
 
-	if (getsockname(fd, (struct sockaddr *)&l.addr, &l.addr_len))
-		return -errno;
-	if (l.addr.ss_family != AF_INET && l.addr.ss_family != AF_INET6 && l.addr.ss_family != AF_UNIX)
-		return -EAFNOSUPPORT;
+	if (!r && l.addr.ss_family != AF_INET && l.addr.ss_family != AF_INET6 && l.addr.ss_family != AF_UNIX)
+		r = -EAFNOSUPPORT;
+	if (r) {
+		strbuf_addf(ret_error, "cannot serve on the socket handed over: %s", strerror(-r));
+		return r;
+	}
+	l.tls = l.addr.ss_family != AF_UNIX && (guard & WEB_TLS);
 	describe(&l);
+	r = check_guard(&l, guard, ret_error);
+	if (r)
+		return r;
 	*ret_listen = l;
 	return 0;
 }

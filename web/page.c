@@ -6,6 +6,7 @@
 
 #include "base/timeutil.h"
 #include "web/html.h"
+#include "web/login.h"
 #include "web/marks.h"
 #include "web/rows.h"
 
@@ -77,14 +78,16 @@ void page_problem(const struct http_request *req, struct http_response *res)
 	struct page page = { .title = http_status_title(res->status), .refresh = res->status == 503 ? 3 : 0 };
 	AUTO(strbuf) struct strbuf detail = res->detail;
 
-	(void)req;
 	res->detail = (struct strbuf)STRBUF_INIT;
 	strbuf_reset(&res->body);
 	page_begin(res, &page);
 	strbuf_addf(&res->body, "<section class=\"problem\"><p class=\"eyebrow\">%u</p><h1>%s</h1><p>", res->status,
 		    http_status_title(res->status));
 	strbuf_add_html(&res->body, strbuf_str(&detail));
-	strbuf_addstr(&res->body, "</p><p><a href=\"/\">Back to the overview</a></p></section>\n");
+	strbuf_addstr(&res->body, "</p>");
+	if (res->status == 401)
+		login_form(&res->body, req);
+	strbuf_addstr(&res->body, "<p><a href=\"/\">Back to the overview</a></p></section>\n");
 	page_end(res);
 }
 

@@ -6,6 +6,7 @@
 
 #include "analyze/queries.h"
 #include "analyze/viewdoc.h"
+#include "analyze/worker.h"
 #include "base/timeutil.h"
 #include "web/html.h"
 #include "web/page.h"
@@ -132,7 +133,8 @@ static int read_request(struct sql_request *q, const struct http_request *req, s
 
 struct result {
 	json_t *columns, *rows;
-	bool objects;
+	bool objects, truncated;
+	bool left_out; /* files of the store */
 };
 
 static int take_row(void *ctx, int count, const char *const *names, const struct query_value *values)
@@ -149,12 +151,22 @@ static int take_row(void *ctx, int count, const char *const *names, const struct
 	return row && !json_array_append_new(result->rows, row) ? 0 : -ENOMEM;
 }
 
-/* { columns, rows, truncated } or -status. */
 static int run_sql(const struct http_request *req, struct http_response *res, const struct sql_request *q,
-		   struct result *result, bool *ret_truncated)
+		   struct result *result)
 {
-	const struct query_limits limits = { .rows = q->limit, .time_ns = WEB_SQL_TIME_NS, .bytes = WEB_SQL_BYTES };
-	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	const struct web_options *options = web_options(req->web);
+	const struct worker_request request = {
+		.program = options->sql_program,
+		.state_dir = options->state_dir,
+		.from_ns = q->since_ns,
+		.to_ns = q->until_ns,
+		.sql = q->sql,
+		.params = q->params,
+		.param_count = q->count,
+		.limits = { .rows = q->limit, .time_ns = options->sql_time_ns, .bytes = WEB_SQL_BYTES },
+		.memory_bytes = options->sql_memory_bytes,
+	};
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT, warnings = STRBUF_INIT;
 	int64_t n;
 
 	if (!q->sql) {
@@ -163,11 +175,9 @@ static int run_sql(const struct http_request *req, struct http_response *res, co
 	}
 	if (!web_sql_begin(req->web))
 		return http_problem(res, 429, "Another query is running; try again in a moment.");
-	n = reader_select(req->reader, q->since_ns, q->until_ns);
-	if (n >= 0)
-		n = reader_query(req->reader, q->sql, q->params, q->count, &limits, take_row, result, &err);
+	n = worker_query(&request, take_row, result, &result->left_out, &warnings, &err);
 	web_sql_end(req->web);
-	*ret_truncated = n == -E2BIG;
+	result->truncated = n == -E2BIG;
 	return n < 0 && n != -E2BIG ? rows_problem(res, n, &err) : 0;
 }
 
@@ -175,15 +185,14 @@ int api_query(const struct http_request *req, struct http_response *res)
 {
 	struct result result = { .columns = json_array(), .rows = json_array() };
 	struct sql_request *q = calloc(1, sizeof(*q));
-	bool truncated = false;
 	int r = q ? read_request(q, req, res) : http_problem(res, 503, "Out of memory.");
 
 	if (!r)
-		r = run_sql(req, res, q, &result, &truncated);
+		r = run_sql(req, res, q, &result);
 	sql_request_free(q);
 	if (!r)
-		return http_json(res, json_pack("{s:o, s:o, s:b}", "columns", result.columns, "rows", result.rows,
-						"truncated", truncated));
+		return http_json(res, json_pack("{s:o, s:o, s:b, s:b}", "columns", result.columns, "rows", result.rows,
+						"truncated", result.truncated, "left_out", result.left_out));
 	json_decref(result.columns);
 	json_decref(result.rows);
 	return r;
@@ -305,7 +314,7 @@ static void views_list(struct strbuf *b)
 }
 
 static void query_result(struct strbuf *b, const struct sql_request *q, const struct http_response *res, int r,
-			 const struct result *result, bool truncated)
+			 const struct result *result)
 {
 	if (r) {
 		strbuf_addstr(b, "<p class=\"warn\" role=\"alert\">");
@@ -314,10 +323,13 @@ static void query_result(struct strbuf *b, const struct sql_request *q, const st
 	} else if (json_array_size(result->rows)) {
 		html_rows_table(b, result->rows, "Result");
 		strbuf_addf(b, "<p class=\"note\">%zu row%s%s</p>\n", json_array_size(result->rows),
-			    json_array_size(result->rows) == 1 ? "" : "s", truncated ? ", more were cut off" : "");
+			    json_array_size(result->rows) == 1 ? "" : "s", result->truncated ? ", more were cut off" : "");
 	} else if (q->sql) {
 		page_empty(b, "No rows.");
 	}
+	if (result->left_out)
+		strbuf_addstr(b, "<p class=\"note\">Only the newest files of the store were asked; since and until "
+				 "choose others.</p>\n");
 }
 
 int page_query(const struct http_request *req, struct http_response *res)
@@ -326,7 +338,6 @@ int page_query(const struct http_request *req, struct http_response *res)
 	struct result result = { .columns = json_array(), .rows = json_array(), .objects = true };
 	struct sql_request *q = calloc(1, sizeof(*q));
 	struct strbuf *b = &res->body;
-	bool truncated = false;
 	int r = q ? read_request(q, req, res) : http_problem(res, 503, "Out of memory.");
 
 	if (!q || page_wants_json(req)) {
@@ -337,7 +348,7 @@ int page_query(const struct http_request *req, struct http_response *res)
 	}
 	if (!r && q->sql) {
 		q->limit = PAGE_ROWS;
-		r = run_sql(req, res, q, &result, &truncated);
+		r = run_sql(req, res, q, &result);
 	}
 	page_begin(res, &page);
 	strbuf_addstr(b, "<h1>Query</h1>\n");
@@ -348,7 +359,7 @@ int page_query(const struct http_request *req, struct http_response *res)
 		saved_form(b, req, q->saved);
 	else
 		console_form(b, req);
-	query_result(b, q, res, r, &result, truncated);
+	query_result(b, q, res, r, &result);
 	page_end(res);
 	sql_request_free(q);
 	json_decref(result.columns);

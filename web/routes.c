@@ -115,6 +115,84 @@ static int run(const struct route *route, struct http_request *req, struct http_
 	return route->flags & ROUTE_READER ? run_with_reader(route, req, res) : route->fn(req, res);
 }
 
+/* ---- who may ---------------------------------------------------------------------------------------------- */
+
+static bool host_is_ours(struct web *web, const struct http_request *req)
+{
+	return http_host_allowed(req->host, web_options(web)->host) || http_host_allowed(req->host, req->own_host);
+}
+
+static bool is_get(const struct http_request *req)
+{
+	return req->method & (HTTP_GET | HTTP_HEAD);
+}
+
+static bool changes_something(const struct route *route, const struct http_request *req)
+{
+	return !is_get(req) && !(route->flags & (ROUTE_READS | ROUTE_OPEN));
+}
+
+static enum role needed_role(const struct route *route, const struct http_request *req)
+{
+	if (route->flags & ROUTE_OPEN)
+		return ROLE_NONE;
+	if (route->flags & ROUTE_ADMIN)
+		return ROLE_ADMIN;
+	return changes_something(route, req) ? ROLE_OPERATOR : ROLE_VIEWER;
+}
+
+static void identify(const struct web_options *options, struct http_request *req)
+{
+	const char *token = http_token(req);
+
+	if (!tokens_wanted(options->tokens)) {
+		req->who.role = ROLE_ADMIN;
+		snprintf(req->who.name, sizeof(req->who.name), "%s", "local");
+	} else if (token) {
+		req->who = tokens_identify(options->tokens, token);
+	}
+}
+
+static int admit(const struct route *route, const struct http_request *req, struct http_response *res)
+{
+	enum role needed = needed_role(route, req);
+
+	if (!is_get(req) && !http_same_origin(req))
+		return http_problem(res, 403, "A page of another site asked for this.");
+	if (req->who.role >= needed)
+		return 0;
+	if (req->who.role)
+		return http_problem(res, 403, "This needs the role %s; the token is of role %s.", role_name(needed),
+				    role_name(req->who.role));
+	return http_problem(res, 401, "%s",
+			    http_token(req) ? "Nobody has this token."
+					    : "A token is needed: send it as \"Authorization: Bearer TOKEN\".");
+}
+
+/* What came of a request that changes something, or was refused. */
+static void note(const struct route *route, const struct http_request *req, const struct http_response *res)
+{
+	const struct web_options *options = web_options(req->web);
+	const struct identity *who = res->who.role ? &res->who : &req->who;
+	bool posted = !is_get(req) && route && !(route->flags & ROUTE_READS);
+	bool refused = res->status == 403 || res->status == 421 || (res->status == 401 && http_token(req));
+	bool body = posted && !(route->flags & ROUTE_OPEN);
+	const struct audit_entry entry = {
+		.ts_ns = req->now_ns,
+		.who = who->name,
+		.role = role_name(who->role),
+		.from = req->from,
+		.method = req->method_name ? req->method_name : "",
+		.path = req->path,
+		.body = body ? req->body : NULL,
+		.status = res->status,
+	};
+
+	if (!options->audit || !(refused || posted || (route && (route->flags & ROUTE_AUDIT))))
+		return;
+	web_count_audit(req->web, audit_write(options->audit, &entry));
+}
+
 static bool wants_page(const struct route *route, const struct http_request *req)
 {
 	const char *format = http_param(req, "format");
@@ -133,11 +211,15 @@ void routes_dispatch(struct web *web, struct http_request *req, struct http_resp
 
 	req->web = web;
 	res->status = 200;
-	if (!http_host_allowed(req->host, web_options(web)->host))
-		r = http_problem(res, 421, "This server does not answer for the host it was asked for.");
+	identify(web_options(web), req);
+	if (!host_is_ours(web, req))
+		r = http_problem(res, 421, "This server does not answer for the host it was asked for; the setting "
+					   "serve.hosts has the names it answers for.");
 	else if (!(route = routes_find(req->path, req->arg, sizeof(req->arg))))
 		r = http_problem(res, 404, "There is nothing at this address.");
 	else
+		r = admit(route, req, res);
+	if (!r)
 		r = run(route, req, res);
 	if (!r && strbuf_error(&res->body))
 		r = http_problem(res, 503, "Out of memory.");
@@ -147,5 +229,6 @@ void routes_dispatch(struct web *web, struct http_request *req, struct http_resp
 		else
 			http_write_problem(res, req->path);
 	}
+	note(route, req, res);
 	web_count_response(web, res->status);
 }

@@ -13,7 +13,16 @@ enum route_flags {
 	ROUTE_API = 1 << 1,	    /* unknown parameters are refused */
 	ROUTE_READER = 1 << 2,	    /* needs the store: 503 without it */
 	ROUTE_FREE_PARAMS = 1 << 3, /* parameters named "p_NAME" are passed on to the SQL as ":NAME" */
+	ROUTE_OPEN = 1 << 4,	    /* needs no token, and its body is not noted */
+	ROUTE_READS = 1 << 5,	    /* a POST changes nothing either */
+	ROUTE_AUDIT = 1 << 6,	    /* noted although it changes nothing */
+	ROUTE_ADMIN = 1 << 7,	    /* only for admins */
 };
+
+/*
+ * Who may: viewers GET, and POST where ROUTE_READS says so; operators whatever changes something; admins everything.
+ * What changes something is noted in the audit log.  A POST must come from a page of this server or from no page.
+ */
 
 /* Fills in the response; the return value only says that http_problem() was called (negative) or not (0). */
 typedef int (*route_fn)(const struct http_request *req, struct http_response *res);

@@ -152,6 +152,8 @@ int rows_problem(struct http_response *res, int64_t error, const struct strbuf *
 	case -EINVAL:
 	case -EPERM:
 		return http_problem(res, 400, "%s", *text ? text : "The query was refused.");
+	case -ENOMEM:
+		return http_problem(res, 413, "The query needs more memory than it may have; select less.");
 	case -ETIME:
 		return http_problem(res, 504, "The query took longer than it may.");
 	case -EFBIG:

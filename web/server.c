@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "web/server.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/fileutil.h"
 #include "base/timeutil.h"
+#include "web/listen.h"
 #include "web/routes.h"
 
-#define THREADS 2
+#define THREADS 4 /* a slow answer holds up the other connections of its thread */
 #define CONNECTIONS_MAX 128
 #define CONNECTION_MEMORY (64 * 1024)
 #define IDLE_SECONDS 30
 #define STREAM_BUFFER 4096
+#define PEM_MAX (256 * 1024)
 
 struct server {
 	struct web *web;
 	struct MHD_Daemon *daemon;
+	bool any_host;
 };
 
 /* Lives from the request line to the end of the answer. */
@@ -41,6 +48,25 @@ static enum MHD_Result add_param(void *ctx, enum MHD_ValueKind kind, const char 
 	return MHD_YES;
 }
 
+/* Who is at the other end. */
+static void describe_peer(const struct server *s, struct MHD_Connection *c, struct http_request *req)
+{
+	const union MHD_ConnectionInfo *fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+	struct ucred cred;
+	socklen_t cred_len = sizeof(cred);
+
+	if (!fd || getpeername(fd->connect_fd, (struct sockaddr *)&addr, &len))
+		return;
+	web_host_name(&addr, req->from, sizeof(req->from));
+	if (addr.ss_family == AF_UNIX && !getsockopt(fd->connect_fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len))
+		snprintf(req->from, sizeof(req->from), "unix uid %u", cred.uid);
+	len = sizeof(addr);
+	if (s->any_host && !getsockname(fd->connect_fd, (struct sockaddr *)&addr, &len))
+		web_host_name(&addr, req->own_host, sizeof(req->own_host));
+}
+
 static void add_headers(struct MHD_Response *out, const struct http_response *res)
 {
 	char disposition[160];
@@ -57,6 +83,10 @@ static void add_headers(struct MHD_Response *out, const struct http_response *re
 		MHD_add_response_header(out, "Allow", res->allow);
 	if (res->location.len)
 		MHD_add_response_header(out, "Location", strbuf_str(&res->location));
+	if (res->cookie.len)
+		MHD_add_response_header(out, "Set-Cookie", strbuf_str(&res->cookie));
+	if (res->status == 401)
+		MHD_add_response_header(out, "WWW-Authenticate", "Bearer realm=\"kwhy\"");
 	if (res->status == 503)
 		MHD_add_response_header(out, "Retry-After", "1");
 	if (res->filename[0]) {
@@ -153,10 +183,16 @@ static enum MHD_Result answer(struct server *s, struct MHD_Connection *c, const 
 		.content_type = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Type"),
 		.last_event_id = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Last-Event-ID"),
 		.body = x->body.len ? strbuf_str(&x->body) : NULL,
+		.authorization = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Authorization"),
+		.cookie = MHD_lookup_connection_value(c, MHD_COOKIE_KIND, HTTP_COOKIE),
+		.origin = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Origin"),
+		.fetch_site = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Sec-Fetch-Site"),
+		.method_name = method,
 		.now_ns = time_wall_ns(),
 	};
 	enum MHD_Result r;
 
+	describe_peer(s, c, &req);
 	MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, add_param, &req);
 	if (x->too_large) {
 		http_problem(&res, 413, "A request body may have at most %d bytes.", HTTP_BODY_MAX);
@@ -202,22 +238,74 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **state, enum
 	*state = NULL;
 }
 
-int server_start(struct web *web, int listen_fd, struct server **ret_server)
+void server_tls_cleanup(struct server_tls *tls)
+{
+	if (tls->key)
+		explicit_bzero(tls->key, strlen(tls->key));
+	free(tls->cert);
+	free(tls->key);
+	*tls = (struct server_tls){ 0 };
+}
+
+int server_tls_load(const char *cert_path, const char *key_path, struct server_tls *ret_tls, struct strbuf *ret_error)
+{
+	AUTO(server_tls) struct server_tls tls = { 0 };
+	const char *path = cert_path;
+	struct stat st;
+	size_t len;
+	int r = file_read_alloc(AT_FDCWD, cert_path, PEM_MAX, &tls.cert, &len);
+
+	if (!r) {
+		path = key_path;
+		r = stat(key_path, &st) ? -errno : st.st_mode & S_IRWXO ? -EACCES : 0;
+	}
+	if (r == -EACCES && path == key_path) {
+		strbuf_addf(ret_error, "%s: others may read this key; chmod o= it", key_path);
+		return r;
+	}
+	if (!r)
+		r = file_read_alloc(AT_FDCWD, key_path, PEM_MAX, &tls.key, &len);
+	if (r) {
+		strbuf_addf(ret_error, "%s: %s", path, strerror(-r));
+		return r;
+	}
+	*ret_tls = tls;
+	tls = (struct server_tls){ 0 };
+	return 0;
+}
+
+static struct MHD_Daemon *start_daemon(struct server *s, int listen_fd, const struct server_tls *tls)
+{
+	const struct MHD_OptionItem tls_options[] = {
+		{ MHD_OPTION_HTTPS_MEM_CERT, 0, tls->cert },
+		{ MHD_OPTION_HTTPS_MEM_KEY, 0, tls->key },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+	const struct MHD_OptionItem plain[] = { { MHD_OPTION_END, 0, NULL } };
+	unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (tls->cert ? MHD_USE_TLS : 0);
+
+	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+				MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)THREADS, MHD_OPTION_CONNECTION_LIMIT,
+				(unsigned int)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+				(size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_SECONDS,
+				MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_ARRAY,
+				tls->cert ? tls_options : plain, MHD_OPTION_END);
+}
+
+int server_start(struct web *web, int listen_fd, bool any_host, const struct server_tls *tls,
+		 struct server **ret_server)
 {
 	struct server *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
 	s->web = web;
-	s->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, s,
-				     MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_THREAD_POOL_SIZE,
-				     (unsigned int)THREADS, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)CONNECTIONS_MAX,
-				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-				     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_SECONDS,
-				     MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_END);
+	s->any_host = any_host;
+	s->daemon = start_daemon(s, listen_fd, tls);
 	if (!s->daemon) {
 		free(s);
-		return -EIO;
+		return tls->cert ? -EKEYREJECTED : -EIO;
 	}
 	*ret_server = s;
 	return 0;

@@ -17,7 +17,7 @@ struct web {
 	struct reader *idle[WEB_READERS_MAX];
 	unsigned int idle_count, out;
 	atomic_bool sql_runs, diagnosis_runs;
-	_Atomic uint64_t responses[6];
+	_Atomic uint64_t responses[6], audit_lost;
 	int64_t started_ns;
 };
 
@@ -36,6 +36,12 @@ struct web *web_new(const struct web_options *options)
 	w->options.listen = strdup(options->listen);
 	w->options.config = strdup(options->config);
 	w->options.settings = options->settings;
+	w->options.sql_program = options->sql_program;
+	w->options.sql_time_ns = options->sql_time_ns;
+	w->options.sql_memory_bytes = options->sql_memory_bytes;
+	w->options.tls = options->tls;
+	w->options.tokens = options->tokens;
+	w->options.audit = options->audit;
 	/* Ids grow from one run of the server to the next: they begin with its start in microseconds. */
 	w->stream = stream_new((uint64_t)(w->started_ns / NSEC_PER_USEC));
 	if (!w->stream || !w->options.state_dir || !w->options.host || !w->options.listen || !w->options.config) {
@@ -175,4 +181,15 @@ uint64_t web_responses(const struct web *w, unsigned int status_class)
 int64_t web_started_ns(const struct web *w)
 {
 	return w->started_ns;
+}
+
+void web_count_audit(struct web *w, int result)
+{
+	if (result)
+		atomic_fetch_add_explicit(&w->audit_lost, 1, memory_order_relaxed);
+}
+
+uint64_t web_audit_lost(const struct web *w)
+{
+	return atomic_load_explicit(&((struct web *)w)->audit_lost, memory_order_relaxed);
 }

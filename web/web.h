@@ -10,10 +10,11 @@
 #include "analyze/rules.h"
 #include "base/config.h"
 #include "base/strbuf.h"
+#include "web/audit.h"
 #include "web/stream.h"
+#include "web/tokens.h"
 
 #define WEB_READERS_MAX 4
-#define WEB_SQL_TIME_NS (INT64_C(5) * 1000000000)
 #define WEB_SQL_ROWS 10000
 #define WEB_SQL_BYTES (8 * 1024 * 1024)
 
@@ -21,10 +22,15 @@ struct web;
 
 struct web_options {
 	const char *state_dir;
-	const char *host;   /* the address listened on, as a Host header has it; "" none */
+	const char *host;   /* names to answer for, as a Host header has them, separated by spaces */
 	const char *listen; /* as people write it, for the agent page */
 	const char *config; /* "key = value" lines, for the agent page */
 	const struct config *settings; /* the same, for what analyses on demand; must outlive the server */
+	const char *sql_program; /* see analyze/worker.h; NULL: no SQL.  Not copied */
+	int64_t sql_time_ns, sql_memory_bytes;
+	bool tls;	       /* cookies travel encrypted */
+	struct tokens *tokens; /* who may come in; NULL: everybody, as admin.  Must outlive the server */
+	struct audit *audit;   /* where changes are noted; NULL: nowhere.  Must outlive the server */
 };
 
 struct web *web_new(const struct web_options *options); /* copies the texts; NULL when out of memory */
@@ -63,5 +69,8 @@ void web_tell_ticks(struct web *w, int count);
 void web_count_response(struct web *w, unsigned int status);
 uint64_t web_responses(const struct web *w, unsigned int status_class);
 int64_t web_started_ns(const struct web *w); /* wall clock */
+/* Entries of the audit log that could not be written; result: of audit_write(). */
+void web_count_audit(struct web *w, int result);
+uint64_t web_audit_lost(const struct web *w);
 
 #endif

@@ -39,7 +39,7 @@ static void listen_text(const char *text)
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
 	struct web_listen l;
 
-	if (web_listen_parse(text, &l, &err) && !err.len)
+	if (web_listen_parse(text, text[0] & (WEB_TLS | WEB_TOKENS), &l, &err) && !err.len)
 		abort();
 }
 

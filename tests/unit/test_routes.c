@@ -252,23 +252,30 @@ static void listens_on_loopback_only(void **state)
 	static const struct {
 		const char *text, *url;
 		int error;
+		unsigned int guard;
 	} cases[] = {
-		{ "127.0.0.1:7070", "http://127.0.0.1:7070/", 0 },
-		{ "localhost:80", "http://127.0.0.1:80/", 0 },
-		{ "[::1]:7070", "http://[::1]:7070/", 0 },
-		{ "127.1.2.3:1", "http://127.1.2.3:1/", 0 },
-		{ "unix:/run/k.sock", "unix:/run/k.sock", 0 },
-		{ "0.0.0.0:7070", NULL, -EACCES },
-		{ "10.1.1.1:7070", NULL, -EACCES },
-		{ "[::]:7070", NULL, -EACCES },
-		{ "7070", NULL, -EINVAL },
-		{ "127.0.0.1", NULL, -EINVAL },
-		{ "127.0.0.1:x", NULL, -EINVAL },
-		{ "127.0.0.1:70000", NULL, -EINVAL },
-		{ "unix:", NULL, -EINVAL },
-		{ "[]:1", NULL, -EINVAL },
-		{ "", NULL, -EINVAL },
-		{ "127.0.0.1:-1", NULL, -EINVAL },
+		{ "127.0.0.1:7070", "http://127.0.0.1:7070/", 0, 0 },
+		{ "localhost:80", "http://127.0.0.1:80/", 0, 0 },
+		{ "[::1]:7070", "http://[::1]:7070/", 0, WEB_TOKENS },
+		{ "[::1]:7070", "https://[::1]:7070/", 0, WEB_TLS },
+		{ "127.1.2.3:1", "http://127.1.2.3:1/", 0, 0 },
+		{ "unix:/run/k.sock", "unix:/run/k.sock", 0, WEB_TLS },
+		{ "0.0.0.0:7070", NULL, -EACCES, 0 },
+		{ "10.1.1.1:7070", NULL, -EACCES, 0 },
+		{ "10.1.1.1:7070", NULL, -EACCES, WEB_TLS },
+		{ "10.1.1.1:7070", NULL, -EACCES, WEB_TOKENS },
+		{ "10.1.1.1:7070", "https://10.1.1.1:7070/", 0, WEB_TLS | WEB_TOKENS },
+		{ "[2001:db8::1]:7070", "https://[2001:db8::1]:7070/", 0, WEB_TLS | WEB_TOKENS },
+		{ "[::]:7070", NULL, -EACCES, 0 },
+		{ "[::ffff:10.1.1.1]:7070", NULL, -EACCES, 0 },
+		{ "7070", NULL, -EINVAL, 0 },
+		{ "127.0.0.1", NULL, -EINVAL, 0 },
+		{ "127.0.0.1:x", NULL, -EINVAL, 0 },
+		{ "127.0.0.1:70000", NULL, -EINVAL, 0 },
+		{ "unix:", NULL, -EINVAL, 0 },
+		{ "[]:1", NULL, -EINVAL, 0 },
+		{ "", NULL, -EINVAL, 0 },
+		{ "127.0.0.1:-1", NULL, -EINVAL, 0 },
 	};
 
 	(void)state;
@@ -277,7 +284,7 @@ static void listens_on_loopback_only(void **state)
 		struct web_listen l;
 
 		print_message("# %s\n", cases[i].text);
-		assert_int_equal(web_listen_parse(cases[i].text, &l, &err), cases[i].error);
+		assert_int_equal(web_listen_parse(cases[i].text, cases[i].guard, &l, &err), cases[i].error);
 		if (cases[i].url)
 			assert_string_equal(l.url, cases[i].url);
 		else
