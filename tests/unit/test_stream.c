@@ -70,7 +70,7 @@ static void cuts_messages(void **state)
 	(void)state;
 	stream_post(s, "tick", "{}", 1);
 	stream_post(s, "tick", "{}", 2);
-	for (const char *part; *(part = take(c, &w, 5));)
+	for (const char *part = take(c, &w, 5); part && *part; part = take(c, &w, 5))
 		strcat(all, part);
 	assert_string_equal(all, "id: 7\nevent: tick\ndata: {}\n\nid: 8\nevent: tick\ndata: {}\n\n");
 	stream_leave(c);
@@ -113,8 +113,8 @@ static void forgets_for_the_slow(void **state)
 	for (int i = 0; i < STREAM_KEPT + 10; i++)
 		stream_post(s, "tick", "{}", i);
 	assert_string_equal(take(c, &w, 1000), "\n\nevent: missed\ndata: {}\n\n");
-	for (const char *text; *(text = take(c, &w, 40000));)
-		for (; (text = strstr(text, "event: tick")); text++)
+	for (const char *part = take(c, &w, 40000); part && *part; part = take(c, &w, 40000))
+		for (const char *p = part; (p = strstr(p, "event: tick")); p++)
 			n++;
 	assert_int_equal(n, STREAM_KEPT);
 	stream_leave(c);
