@@ -291,9 +291,9 @@ static __always_inline void kw_hold(u16 kind, const struct kw_cg *cg, u32 epoch)
 }
 
 /*
- * Token bucket per kind and container: collect.rate records at once, then as many a second.  Its whole state is the time
- * at which it is full again (the virtual scheduling algorithm, ITU-T I.371 annex A), so two CPUs that meet in it let at
- * worst one record too many through.
+ * Token bucket per kind and container: collect.rate records at once, then as many a second.  Its whole state is the
+ * time at which it is full again (the virtual scheduling algorithm, ITU-T I.371 annex A), so two CPUs that meet in it let
+ * at worst one record too many through.
  */
 static __noinline int kw_admit(u32 kind, const struct kw_cg *cg, u64 now)
 {

@@ -93,9 +93,9 @@ void objects_set_epoch(struct objects *o, uint32_t epoch);
 const struct probe_run *objects_probe(const struct objects *o, unsigned int i);
 
 /*
- * Holds the i-th probe back, or lets it go again.  Its object is loaded anew beside the old one with other settings, and
- * takes its place while all programs are quiet for a few ms; waits that began before are forgotten.  A negative errno
- * leaves everything as it was.
+ * Holds the i-th probe back, or lets it go again.  Its object is loaded anew beside the old one with other settings,
+ * and takes its place while all programs are quiet for a few ms; waits that began before are forgotten.  A negative
+ * errno leaves everything as it was.
  */
 int objects_hold_back(struct objects *o, unsigned int i, enum probe_level level);
 /* Whether the probe has a threshold, without which LEVEL_RAISED changes nothing. */

@@ -147,7 +147,7 @@ static void governor_state(const struct collect *c, struct kw_probe *ret)
 	snprintf(ret->attach, sizeof(ret->attach), "run-time statistics of BPF programs, in windows");
 	if (!config_bool(c->config, "collect.run_stats")) {
 		ret->state = PROBE_OFF;
-		snprintf(ret->why, sizeof(ret->why), "turned off by collect.run_stats: nobody watches what probes cost");
+		snprintf(ret->why, sizeof(ret->why), "turned off by collect.run_stats: nobody watches the cost");
 	} else if (m->error) {
 		ret->state = PROBE_FAILED;
 		snprintf(ret->why, sizeof(ret->why), "run-time statistics: %s; nobody watches what probes cost",

@@ -25,7 +25,7 @@ _Static_assert(sizeof(struct kw_govern) == 160, "kw_govern");
 	F(level, U32, NONE, "from now on: 0 whole, 1 thresholds raised, 2 fewer records, 3 detached")        \
 	F(former, U32, NONE, "level until now")                                                              \
 	F(cost_ppm, U32, NONE, "kernel time of its programs in the window that decided, millionths of one CPU") \
-	F(budget_ppm, U32, NONE, "what it may take, of its own budget or as the dearest when all together are over theirs") \
+	F(budget_ppm, U32, NONE, "its own budget, or that of all when it is the dearest of them") \
 	F(runs, U64, COUNT, "runs of its programs a second in that window")                                  \
 	F(hold_ns, U64, NS, "how long this level stays at least")                                            \
 	F(probe, STR, NONE, "probe")                                                                         \

@@ -24,7 +24,7 @@
 #include "schema/kinds.h"
 #include "tests/bpf/check.h"
 
-/* For collect.disabled: every probe and sampler but those kept (loading all takes seconds).  The next call reuses it. */
+/* For collect.disabled: all but those kept (loading every probe takes seconds).  Valid until the next call. */
 __attribute__((unused)) static const char *all_but(const char *kept)
 {
 	static char list[1024];

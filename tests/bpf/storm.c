@@ -266,8 +266,8 @@ static void million(struct checks *k, const char *object_path, const struct two_
 	poll_ticks(c, &w, 2);
 	balance_check(k, &w.balance, what);
 	snprintf(name, sizeof(name), "%s: both containers are heard, and never mixed up", what);
-	check(k, w.records[0] && w.records[1] && !w.wrong, name, "%" PRIu64 " and %" PRIu64 " records, %" PRIu64 " wrong",
-	      w.records[0], w.records[1], w.wrong);
+	check(k, w.records[0] && w.records[1] && !w.wrong, name,
+	      "%" PRIu64 " and %" PRIu64 " records, %" PRIu64 " wrong", w.records[0], w.records[1], w.wrong);
 	snprintf(name, sizeof(name), "%s: memory stays bounded", what);
 	check(k, memory_kib() - memory < MEMORY_GROWTH_MAX_KIB, name, "%" PRId64 " KiB more", memory_kib() - memory);
 	if (second == join_and_call_seldom) {
