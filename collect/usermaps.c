@@ -21,16 +21,11 @@
 #define USER_HZ 100		    /* of /proc/PID/stat on every architecture we run on */
 #define MAPS_MAX (128 * 1024)
 
-struct region {
-	uint64_t start, end, offset;
-	char name[USERMAPS_NAME_MAX];
-};
-
 struct process {
 	uint32_t pid;	    /* 0: free */
 	uint64_t loaded_ns; /* boot time */
 	uint64_t used;
-	struct region *regions; /* ascending */
+	struct user_region *regions; /* ascending */
 	unsigned int count;
 };
 
@@ -60,15 +55,17 @@ static void forget(struct process *p)
 }
 
 /* The path is whatever the container calls its files; " (deleted)" stands behind one that is gone. */
-static void take_name(struct region *r, const char *path)
+static void take_name(struct user_region *r, const char *path)
 {
 	const char *slash = *path == '[' ? NULL : strrchr(path, '/');
 	char *gone;
 
-	snprintf(r->name, sizeof(r->name), "%s", *path ? slash ? slash + 1 : path : "[anonymous]");
+	snprintf(r->name, sizeof(r->name), "%s", slash ? slash + 1 : path);
 	gone = strstr(r->name, " (deleted)");
 	if (gone)
 		*gone = '\0';
+	if (!r->name[0])
+		snprintf(r->name, sizeof(r->name), "[anonymous]");
 	for (char *c = r->name; *c; c++)
 		if (iscntrl((unsigned char)*c) || *c == ';')
 			*c = '?';
@@ -78,7 +75,7 @@ static void take_name(struct region *r, const char *path)
  * "start-end perms offset dev inode   path", proc_pid_maps(5).  Only what can be executed counts: most lines are passed
  * over by one look at their permissions, as taking a line apart costs as much as the kernel took to write it.
  */
-static bool take_line(const char *line, struct region *ret)
+bool user_region_parse(const char *line, struct user_region *ret)
 {
 	const char *perms = strchr(line, ' ');
 	int path = 0;
@@ -94,10 +91,10 @@ static bool take_line(const char *line, struct region *ret)
 	return true;
 }
 
-static int add_region(struct process *p, const struct region *r, unsigned int *cap)
+static int add_region(struct process *p, const struct user_region *r, unsigned int *cap)
 {
 	if (p->count == *cap) {
-		struct region *more = reallocarray(p->regions, *cap ? 2 * *cap : 16, sizeof(*more));
+		struct user_region *more = reallocarray(p->regions, *cap ? 2 * *cap : 16, sizeof(*more));
 
 		if (!more)
 			return -ENOMEM;
@@ -111,13 +108,13 @@ static int add_region(struct process *p, const struct region *r, unsigned int *c
 static void read_regions(struct usermaps *m, struct process *p, const char *path)
 {
 	unsigned int cap = 0;
-	struct region r;
+	struct user_region r;
 	char *save = NULL;
 
 	file_read(AT_FDCWD, path, m->text, sizeof(m->text)); /* of a longer one its beginning */
 	for (char *line = strtok_r(m->text, "\n", &save); line && p->count < USERMAPS_REGIONS_MAX;
 	     line = strtok_r(NULL, "\n", &save))
-		if (take_line(line, &r) && add_region(p, &r, &cap) < 0)
+		if (user_region_parse(line, &r) && add_region(p, &r, &cap) < 0)
 			return;
 }
 
@@ -161,7 +158,7 @@ static struct process *find(struct usermaps *m, uint32_t pid)
 	return oldest;
 }
 
-static const struct region *region_of(const struct process *p, uint64_t address)
+static const struct user_region *region_of(const struct process *p, uint64_t address)
 {
 	for (unsigned int i = 0; i < p->count && p->regions[i].start <= address; i++)
 		if (address < p->regions[i].end)
@@ -197,7 +194,7 @@ void usermaps_resolve(struct usermaps *m, uint32_t pid, const uint64_t *addresse
 	pthread_mutex_lock(&m->lock);
 	p = find(m, pid);
 	for (unsigned int i = 0; i < count; i++) {
-		const struct region *r = p->pid == pid ? region_of(p, addresses[i]) : NULL;
+		const struct user_region *r = p->pid == pid ? region_of(p, addresses[i]) : NULL;
 
 		ret_frames[i] = (struct user_frame){ 0 };
 		snprintf(ret_frames[i].name, sizeof(ret_frames[i].name), "%s", r ? r->name : USERMAPS_UNKNOWN);

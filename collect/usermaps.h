@@ -11,6 +11,7 @@
 #ifndef KWHY_COLLECT_USERMAPS_H
 #define KWHY_COLLECT_USERMAPS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "schema/event.h"
@@ -21,6 +22,15 @@
 #define USERMAPS_TICK_NS 2000000
 #define USERMAPS_NAME_MAX 48
 #define USERMAPS_UNKNOWN "[unknown]"
+
+/* A part of a process's memory that can be executed. */
+struct user_region {
+	uint64_t start, end, offset;
+	char name[USERMAPS_NAME_MAX]; /* printable, without ';' */
+};
+
+/* One line of /proc/PID/maps without its newline; false when it is of no such part. */
+bool user_region_parse(const char *line, struct user_region *ret);
 
 struct usermaps;
 
