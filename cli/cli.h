@@ -40,6 +40,7 @@ struct cli {
 	int64_t since_ns, until_ns, at_ns; /* 0: not given */
 	bool json, csv, md, html, follow, supervised, bare, help;
 	const char *bundle, *incident, *redact;
+	const char *type;
 	const char *kind, *container, *verify, *keep, *capture, *status, *severity, *cause;
 	int64_t limit, capture_max, rounds;
 	const char *against[CLI_AGAINST_MAX];

@@ -47,6 +47,7 @@ static const struct option_info options[] = {
 	{ "kind", OPTION_TEXT, AT(kind), "KIND", "only this kind, such as runq, block, oom" },
 	{ "container", OPTION_TEXT, AT(container), "NAME",
 	  "only this container, by name, ref, cgroup or beginning of its id" },
+	{ "type", OPTION_TEXT, AT(type), "STRUCT", "what its buffers carry, when it cannot be found out" },
 	{ "cause", OPTION_TEXT, AT(cause), "CODE", "only this cause; cpu means cpu.*" },
 	{ "status", OPTION_TEXT, AT(status), "STATUS", "open or resolved" },
 	{ "severity", OPTION_TEXT, AT(severity), "SEVERITY", "info, warning or critical" },

@@ -21,6 +21,7 @@ else
 	echo "skip isolation, storm - built without BPF objects (NOBPF)"
 fi
 "$BUILD/tests/bpf/collector" || status=1
+tests/bpf/objects.sh || status=1
 "$BUILD/tests/bpf/govern" || status=1
 "$BUILD/tests/bpf/profile" || status=1
 exit "$status"
