@@ -176,6 +176,7 @@ int page_incidents(const struct http_request *req, struct http_response *res)
 	strbuf_addstr(b, "<h1>Incidents</h1>\n");
 	filter_form(b, req);
 	facets(b, req, json_object_get(model, "facets"));
+	strbuf_addstr(b, "<h2 class=\"unseen\">Those found</h2>\n");
 	if (json_array_size(json_object_get(model, "items")))
 		page_incident_rows(b, json_object_get(model, "items"));
 	else

@@ -13,6 +13,9 @@
 #include "web/rows.h"
 #include "web/series.h"
 
+/* More are folded away. */
+#define SHADED_SHOWN 3
+
 static int read_query(const struct http_request *req, struct http_response *res, struct series_query *q)
 {
 	static const char *const by[] = { "container", NULL };
@@ -188,14 +191,13 @@ static void selection_form(struct strbuf *b, const struct http_request *req, int
 static void shaded(struct strbuf *b, const json_t *incidents)
 {
 	const json_t *incident;
-	size_t i;
+	size_t i, n;
 
 	if (!json_array_size(incidents))
 		return;
-	strbuf_addf(b,
-		    "<details class=\"more\" id=\"shaded\" open><summary>%zu incident%s shaded</summary><ul "
-		    "class=\"plain\">\n",
-		    json_array_size(incidents), json_array_size(incidents) == 1 ? " is" : "s are");
+	n = json_array_size(incidents);
+	strbuf_addf(b, "<details class=\"more\" id=\"shaded\"%s><summary>%zu incident%s shaded</summary><ul class=\"plain\">\n",
+		    n <= SHADED_SHOWN ? " open" : "", n, n == 1 ? " is" : "s are");
 	json_array_foreach ((json_t *)incidents, i, incident) {
 		strbuf_addstr(b, "<li>");
 		html_severity(b, value_text(incident, "severity"));

@@ -596,10 +596,13 @@ static void figure(struct strbuf *b, const char *name, const json_t *value, cons
 	strbuf_addstr(b, "</dd></div>");
 }
 
-static void evidence_rows(struct strbuf *b, const json_t *rows)
+static void evidence_rows(struct strbuf *b, const json_t *rows, const char *id)
 {
 	if (json_is_array(rows) && json_is_object(json_array_get(rows, 0))) {
-		html_rows_table(b, rows, "Rows");
+		AUTO(strbuf) struct strbuf caption = STRBUF_INIT;
+
+		strbuf_addf(&caption, "Rows of %s", id);
+		html_rows_table(b, rows, strbuf_str(&caption));
 	} else if (json_is_array(rows) ? json_array_size(rows) > 0 : rows && !json_is_null(rows)) {
 		AUTO_FREE char *dumped = json_dumps(rows, JSON_INDENT(1) | JSON_ENCODE_ANY);
 
@@ -625,7 +628,7 @@ static void evidence_item(struct strbuf *b, const json_t *item, const json_t *wi
 	figure(b, "Observed", json_object_get(item, "observed"), value_text(item, "unit"));
 	figure(b, "Baseline", json_object_get(item, "baseline"), value_text(item, "unit"));
 	strbuf_addstr(b, "</dl>\n");
-	evidence_rows(b, json_object_get(item, "rows"));
+	evidence_rows(b, json_object_get(item, "rows"), value_text(item, "id"));
 	if (*value_text(item, "sql")) {
 		text(b, "<pre class=\"sql\"><code>", value_text(item, "sql"), "</code></pre>\n");
 		params_list(b, json_object_get(item, "params"));
@@ -789,7 +792,7 @@ static void hypotheses(struct strbuf *b, const json_t *list)
 		return;
 	section(b, "alternatives", "Explanations tested");
 	strbuf_addstr(
-		b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Explanations tested\"><table "
+		b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Tests of explanations\"><table "
 		   "class=\"tests\">"
 		   "<thead><tr><th scope=\"col\">Cause</th><th scope=\"col\">Test</th><th scope=\"col\">Expected</th>"
 		   "<th scope=\"col\">Observed</th><th scope=\"col\">Result</th></tr></thead>\n");

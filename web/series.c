@@ -11,6 +11,7 @@
 #include "web/rows.h"
 
 #define WINDOW_NS (15 * 60 * NSEC_PER_SEC)
+#define WINDOW_MIN_NS (60 * NSEC_PER_SEC)
 /* What was usual is read over a time as long as the window, within these bounds. */
 #define PAST_MIN_NS (5 * 60 * NSEC_PER_SEC)
 #define PAST_MAX_NS (60 * 60 * NSEC_PER_SEC)
@@ -503,7 +504,8 @@ static int64_t open_window(struct reader *r, const struct series_query *q, int64
 		return n;
 	}
 	*ret_to = q->until_ns ? q->until_ns : last;
-	*ret_from = q->since_ns ? q->since_ns : *ret_to - WINDOW_NS;
+	/* What was before kwhy began is no part of a window that nobody asked for. */
+	*ret_from = q->since_ns ? q->since_ns : MAX(*ret_to - WINDOW_NS, MIN(first - 1, *ret_to - WINDOW_MIN_NS));
 	if (*ret_from >= *ret_to) {
 		strbuf_addstr(ret_error, "the window ends before it begins");
 		return -EINVAL;
