@@ -262,9 +262,9 @@ void marks_section(struct strbuf *b, const struct http_request *req, const char 
 		    "method=\"post\" action=\"/incidents/",
 		    marked ? "Say more, mute, or take back" : "Acknowledge or mute");
 	strbuf_add_html(b, incident);
-	strbuf_addstr(b, "\">\n<label>Who you are<input name=\"author\" required maxlength=\"256\" "
-			 "autocomplete=\"name\"></label>\n"
-			 "<label>Comment<input name=\"comment\" maxlength=\"1024\" autocomplete=\"off\"></label>\n"
+	strbuf_addstr(b, "\">\n");
+	page_author(b, req);
+	strbuf_addstr(b, "<label>Comment<input name=\"comment\" maxlength=\"1024\" autocomplete=\"off\"></label>\n"
 			 "<label>Mute for<select "
 			 "name=\"lasts\"><option>1h</option><option>4h</option><option>1d</option><option>7d</option></"
 			 "select></label>\n"

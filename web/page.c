@@ -9,6 +9,7 @@
 #include "web/login.h"
 #include "web/marks.h"
 #include "web/rows.h"
+#include "web/web.h"
 
 static const struct {
 	const char *path, *name;
@@ -186,6 +187,14 @@ void page_select(struct strbuf *b, const struct http_request *req, const char *n
 	for (; *choices; choices++)
 		strbuf_addf(b, "<option%s>%s</option>", value && !strcmp(value, *choices) ? " selected" : "", *choices);
 	strbuf_addstr(b, "</select></label>\n");
+}
+
+void page_author(struct strbuf *b, const struct http_request *req)
+{
+	strbuf_addstr(b, "<label>Who you are<input name=\"author\" required maxlength=\"256\" autocomplete=\"name\" value=\"");
+	if (tokens_wanted(web_options(req->web)->tokens))
+		strbuf_add_html(b, req->who.name);
+	strbuf_addstr(b, "\"></label>\n");
 }
 
 void page_container_link(struct strbuf *b, const char *name)

@@ -42,6 +42,8 @@ void page_select(struct strbuf *b, const struct http_request *req, const char *n
 		 const char *const *choices);
 /* One row of a list of incidents. */
 void page_incident_rows(struct strbuf *b, const json_t *reports);
+/* The field "author" of a form: filled in when a token says who somebody is. */
+void page_author(struct strbuf *b, const struct http_request *req);
 void page_container_link(struct strbuf *b, const char *name);
 
 #endif

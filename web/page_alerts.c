@@ -152,14 +152,15 @@ static void silences_table(struct strbuf *b, const json_t *silences)
 	strbuf_addstr(b, "</tbody></table></div>\n");
 }
 
-static void silence_form(struct strbuf *b)
+static void silence_form(struct strbuf *b, const struct http_request *req)
 {
 	strbuf_addstr(b, "<details class=\"more\" id=\"silence\"><summary>Silence some</summary>\n"
 			 "<form class=\"filter\" method=\"post\" action=\"/alerts\">\n"
-			 "<label>Labels, one a line<textarea name=\"matchers\" rows=\"3\" required placeholder=\"container=web&#10;cause=~cpu.*\"></textarea></label>\n"
-			 "<label>For<input name=\"lasts\" value=\"2h\" required></label>\n"
-			 "<label>Who you are<input name=\"author\" required maxlength=\"256\" autocomplete=\"name\"></label>\n"
-			 "<label>Why<input name=\"comment\" required maxlength=\"1024\" autocomplete=\"off\"></label>\n"
+			 "<label>Labels, one a line<textarea name=\"matchers\" rows=\"3\" required "
+			 "placeholder=\"container=web&#10;cause=~cpu.*\"></textarea></label>\n"
+			 "<label>For<input name=\"lasts\" value=\"2h\" required></label>\n");
+	page_author(b, req);
+	strbuf_addstr(b, "<label>Why<input name=\"comment\" required maxlength=\"1024\" autocomplete=\"off\"></label>\n"
 			 "<p class=\"actions\"><button>Silence</button></p></form></details>\n");
 }
 
@@ -238,7 +239,7 @@ int page_alerts(const struct http_request *req, struct http_response *res)
 	alerts_table(b, json_object_get(model, "alerts"));
 	strbuf_addstr(b, "<h2>Silences</h2>\n");
 	silences_table(b, json_object_get(model, "silences"));
-	silence_form(b);
+	silence_form(b, req);
 	strbuf_addstr(b, "<h2>Waiting to be delivered</h2>\n");
 	list_or(b, json_object_get(model, "outbox"), "Outbox", "Everything was delivered.");
 	page_end(res);

@@ -196,7 +196,9 @@ static void shaded(struct strbuf *b, const json_t *incidents)
 	if (!json_array_size(incidents))
 		return;
 	n = json_array_size(incidents);
-	strbuf_addf(b, "<details class=\"more\" id=\"shaded\"%s><summary>%zu incident%s shaded</summary><ul class=\"plain\">\n",
+	strbuf_addf(b,
+		    "<details class=\"more\" id=\"shaded\"%s><summary>%zu incident%s shaded</summary><ul "
+		    "class=\"plain\">\n",
 		    n <= SHADED_SHOWN ? " open" : "", n, n == 1 ? " is" : "s are");
 	json_array_foreach ((json_t *)incidents, i, incident) {
 		strbuf_addstr(b, "<li>");
