@@ -91,7 +91,7 @@ static int prepare(const struct copy *c, const char *sql, sqlite3_stmt **ret_stm
 		const char *name;
 		int64_t value;
 	} params[] = { { ":from", c->what->from_ns }, { ":to", c->what->to_ns }, { ":log", KW_KIND_log },
-		       { ":cgroup", KW_KIND_cgroup } };
+		       { ":cgroup", KW_KIND_cgroup }, { ":profile", KW_KIND_profile } };
 
 	if (sqlite3_prepare_v2(c->db, sql, -1, ret_stmt, NULL) != SQLITE_OK)
 		return -EIO;
@@ -261,6 +261,34 @@ static void redact_container(sqlite3_context *ctx, int argc, sqlite3_value **arg
 		sqlite3_result_int64(ctx, hide_container(sqlite3_value_int64(argv[0]), c->what->salt));
 }
 
+/* hide_frames(text): of frames in user mode, "file+0x12" a line, the file; what stands in brackets is our own word. */
+static void redact_frames(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+	const struct copy *c = sqlite3_user_data(ctx);
+	const char *line = (const char *)sqlite3_value_text(argv[0]);
+	AUTO(strbuf) struct strbuf out = STRBUF_INIT;
+
+	(void)argc;
+	for (; line && *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		size_t len = strcspn(line, "\n"), name = len;
+
+		for (size_t i = 0; i < len; i++)
+			if (line[i] == '+')
+				name = i; /* the last one: a file may be called g++ */
+		if (*line == '[')
+			strbuf_add(&out, line, len);
+		else
+			strbuf_addf(&out, "file-%08x%.*s",
+				    (unsigned int)(hash_bytes(line, name, c->what->salt) & 0xffffffff), (int)(len - name),
+				    line + name);
+		strbuf_addch(&out, '\n');
+	}
+	if (strbuf_error(&out))
+		sqlite3_result_error_nomem(ctx);
+	else
+		sqlite3_result_text(ctx, strbuf_str(&out), (int)out.len, SQLITE_TRANSIENT);
+}
+
 static void hide_reference(unsigned char *field, uint64_t salt)
 {
 	struct kw_cg cg;
@@ -335,6 +363,7 @@ static int redact(const struct copy *c)
 	static const char *const names[] = {
 		"DELETE FROM event WHERE kind IN (:log, :cgroup)",
 		"UPDATE event SET payload = redact(kind, payload)",
+		"UPDATE stack SET text = hide_frames(text) WHERE hash IN (SELECT pstack FROM event WHERE kind = :profile)",
 		"UPDATE meta SET value = '' WHERE key IN ('node', 'boot_id')",
 	};
 	int r;
@@ -343,6 +372,8 @@ static int redact(const struct copy *c)
 		return 0;
 	if (sqlite3_create_function(c->db, "redact", 2, SQLITE_UTF8 | SQLITE_DIRECTONLY, (void *)c, redact_payload, NULL,
 				    NULL) != SQLITE_OK ||
+	    sqlite3_create_function(c->db, "hide_frames", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, (void *)c, redact_frames,
+				    NULL, NULL) != SQLITE_OK ||
 	    sqlite3_create_function(c->db, "hide", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, (void *)c, redact_container, NULL,
 				    NULL) != SQLITE_OK)
 		return -EIO;

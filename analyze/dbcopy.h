@@ -14,7 +14,7 @@
 
 enum redaction {
 	REDACT_NONE,
-	REDACT_NAMES, /* of containers, cgroups, images, pods, labels, the node; kernel log lines go */
+	REDACT_NAMES, /* of containers, cgroups, images, pods, labels, files, the node; kernel log lines go */
 	REDACT_ALL,   /* and those of processes, and network addresses */
 };
 

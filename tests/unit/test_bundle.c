@@ -21,6 +21,7 @@
 #include "base/fileutil.h"
 #include "base/hash.h"
 #include "schema/bundle.h"
+#include "schema/kinds.h"
 
 #define CAPTURE "tests/replay/cpu_neighbor.kwcap.gz"
 #define PATHS 512
@@ -47,6 +48,25 @@ static void gunzip(const char *from, const char *to)
 	fclose(out);
 }
 
+/* A process of the host that ran a file of its own. */
+static void add_stack(struct aggregate *aggregate, uint64_t ts_ns)
+{
+	struct {
+		struct kw_event e;
+		struct kw_stack p;
+	} stack = { .e = { .kind = KW_KIND_stack, .payload_size = sizeof(stack.p), .ts_ns = ts_ns },
+		    .p = { .hash = 4711, .text = "secret-tool++.so+0x1234\n[vdso]\n" } };
+	struct {
+		struct kw_event e;
+		struct kw_profile p;
+	} profile = { .e = { .kind = KW_KIND_profile, .payload_size = sizeof(profile.p), .ts_ns = ts_ns,
+			     .peer_stack = 4711, .subject = { .cg.v2 = 1, .pid = 1, .comm = "x" } },
+		      .p = { .span_ns = 1000000000, .samples = 1, .ns = 90000000 } };
+
+	assert_int_equal(aggregate_event(aggregate, &stack.e), 0);
+	assert_int_equal(aggregate_event(aggregate, &profile.e), 0);
+}
+
 static void fill_state(const struct scene *s, const char *capture)
 {
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
@@ -54,12 +74,16 @@ static void fill_state(const struct scene *s, const char *capture)
 	struct capture_reader *c;
 	struct capture_header h;
 	const struct kw_event *event;
+	unsigned int ticks = 0;
 
 	assert_int_equal(capture_open(capture, &c, &h, &err), 0);
 	assert_int_equal(aggregate_new(s->state, s->config, h.boot_id, &aggregate, &err), 0);
 	aggregate_origin(aggregate, "secret-node", h.kernel, h.arch);
-	while (capture_read(c, &event) > 0)
+	while (capture_read(c, &event) > 0) {
 		assert_int_equal(aggregate_event(aggregate, event), 0);
+		if (event->kind == KW_KIND_tick && !ticks++)
+			add_stack(aggregate, event->ts_ns + 1);
+	}
 	aggregate_free(aggregate);
 	capture_free(c);
 }
@@ -230,6 +254,7 @@ static void test_redaction(void **state)
 	assert_int_equal(export(s, REDACT_NONE), 0);
 	assert_true(occurrences(s, word) > 0);
 	assert_true(occurrences(s, "secret-node") > 0);
+	assert_true(occurrences(s, "secret-tool++.so+0x1234") > 0);
 	for (int level = REDACT_NAMES; level <= REDACT_ALL; level++) {
 		AUTO(strbuf) struct strbuf err = STRBUF_INIT, carried = STRBUF_INIT, again = STRBUF_INIT;
 
@@ -237,6 +262,8 @@ static void test_redaction(void **state)
 		assert_int_equal(export(s, level), 0);
 		assert_int_equal(occurrences(s, word), 0);
 		assert_int_equal(occurrences(s, "secret-node"), 0);
+		assert_int_equal(occurrences(s, "secret-tool"), 0);
+		assert_true(occurrences(s, "+0x1234\n[vdso]") > 0);
 		/* Hidden names change no diagnosis. */
 		assert_int_equal(unpack(s, false, &err), 0);
 		read_text(s, BUNDLE_DIAGNOSIS, &carried);
