@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory rules with the fault, a look-alike, and a probe missing.  What takes
- * minutes (leaks) is only known from here: made up.
+ * minutes (leaks) or all memory of the machine (compaction) is only known from here: made up.
  */
 #include "tests/unit/unit.h"
 
