@@ -107,6 +107,7 @@ struct grid {
 	size_t count;
 	int64_t container, from_ns, step_ns;
 	size_t buckets;
+	bool *ticked;	/* for each bucket, whether kwhy ran */
 	double *values; /* NaN: none */
 };
 
@@ -240,24 +241,35 @@ static int64_t fill_view(struct reader *r, struct grid *g, const char *view, str
 	return n ? reader_query(r, strbuf_str(&sql), params, ARRAY_SIZE(params), &limits, fill_row, &f, ret_error) : 0;
 }
 
-struct presence {
-	size_t buckets;
-	bool *ticked;
-};
-
 static int note_tick(void *ctx, int count, const char *const *names, const struct query_value *values)
 {
-	const struct presence *p = ctx;
+	const struct grid *g = ctx;
 	int64_t bucket = values[0].integer;
 
 	(void)count;
 	(void)names;
-	if (bucket >= 0 && bucket < (int64_t)p->buckets)
-		p->ticked[bucket] = true;
+	if (bucket >= 0 && bucket < (int64_t)g->buckets)
+		g->ticked[bucket] = true;
 	return 0;
 }
 
-static void complete_row(const struct grid *g, size_t i, const bool *ticked)
+/* Where there was a tick, kwhy ran.  The caller frees g->ticked. */
+static int64_t read_ticks(struct reader *r, struct grid *g, struct strbuf *ret_error)
+{
+	static const char sql[] =
+		"SELECT DISTINCT (ts_ns - :from - 1) / :step FROM v_tick WHERE ts_ns > :from AND ts_ns <= :to";
+	const struct query_param params[] = {
+		{ .name = ":from", .type = PARAM_INT, .integer = g->from_ns },
+		{ .name = ":to", .type = PARAM_INT, .integer = g->from_ns + g->step_ns * (int64_t)g->buckets },
+		{ .name = ":step", .type = PARAM_INT, .integer = g->step_ns },
+	};
+	const struct query_limits limits = { .rows = (int64_t)g->buckets + 1, .time_ns = TIME_LIMIT_NS };
+
+	g->ticked = calloc(MAX(1, g->buckets), sizeof(*g->ticked));
+	return g->ticked ? reader_query(r, sql, params, ARRAY_SIZE(params), &limits, note_tick, g, ret_error) : -ENOMEM;
+}
+
+static void complete_row(const struct grid *g, size_t i)
 {
 	size_t age = 0, still = (size_t)MAX(1, STILL_NS / g->step_ns);
 	double last = NAN, *row = g->values + i * g->buckets;
@@ -268,35 +280,13 @@ static void complete_row(const struct grid *g, size_t i, const bool *ticked)
 		if (!isnan(row[k])) {
 			last = row[k];
 			age = 0;
-		} else if (ticked[k] && (g->chosen[i]->missing == ZERO || (g->chosen[i]->missing == STILL && recent))) {
+		} else if (g->ticked[k] &&
+			   (g->chosen[i]->missing == ZERO || (g->chosen[i]->missing == STILL && recent))) {
 			row[k] = 0;
-		} else if (ticked[k] && g->chosen[i]->missing == SAME && recent) {
+		} else if (g->ticked[k] && g->chosen[i]->missing == SAME && recent) {
 			row[k] = last;
 		}
 	}
-}
-
-/* Where there was a tick, kwhy ran. */
-static int64_t complete(struct reader *r, struct grid *g, struct strbuf *ret_error)
-{
-	static const char sql[] =
-		"SELECT DISTINCT (ts_ns - :from - 1) / :step FROM v_tick WHERE ts_ns > :from AND ts_ns <= :to";
-	const struct query_param params[] = {
-		{ .name = ":from", .type = PARAM_INT, .integer = g->from_ns },
-		{ .name = ":to", .type = PARAM_INT, .integer = g->from_ns + g->step_ns * (int64_t)g->buckets },
-		{ .name = ":step", .type = PARAM_INT, .integer = g->step_ns },
-	};
-	const struct query_limits limits = { .rows = (int64_t)g->buckets + 1, .time_ns = TIME_LIMIT_NS };
-	AUTO_FREE bool *ticked = calloc(MAX(1, g->buckets), sizeof(*ticked));
-	struct presence presence = { g->buckets, ticked };
-	int64_t n;
-
-	if (!ticked)
-		return -ENOMEM;
-	n = reader_query(r, sql, params, ARRAY_SIZE(params), &limits, note_tick, &presence, ret_error);
-	for (size_t i = 0; i < g->count && n >= 0; i++)
-		complete_row(g, i, ticked);
-	return n;
 }
 
 /* The caller frees g->values. */
@@ -311,7 +301,9 @@ static int64_t fill(struct reader *r, struct grid *g, struct strbuf *ret_error)
 		g->values[i] = NAN;
 	for (size_t i = 0; i < ARRAY_SIZE(views) && n >= 0; i++)
 		n = fill_view(r, g, views[i], ret_error);
-	return n < 0 ? n : complete(r, g, ret_error);
+	for (size_t i = 0; i < g->count && n >= 0; i++)
+		complete_row(g, i);
+	return n;
 }
 
 /* ---- what was usual -------------------------------------------------------------------------------------- */
@@ -392,7 +384,8 @@ static int64_t sample_span(struct reader *r, int64_t from_ns, int64_t to_ns)
  * Whole seconds, and never shorter than a sample, so that each step has one; the last may reach beyond the window.  A
  * tick is not a second to the nanosecond.
  */
-static void lay_out(struct reader *r, struct grid *g, int64_t from_ns, int64_t to_ns, int64_t points)
+static int64_t lay_out(struct reader *r, struct grid *g, int64_t from_ns, int64_t to_ns, int64_t points,
+		       struct strbuf *ret_error)
 {
 	int64_t span = to_ns - from_ns, step = MAX((span + points - 1) / points, sample_span(r, from_ns, to_ns));
 
@@ -401,23 +394,21 @@ static void lay_out(struct reader *r, struct grid *g, int64_t from_ns, int64_t t
 	if (g->step_ns * points < span)
 		g->step_ns += NSEC_PER_SEC;
 	g->buckets = (size_t)((span + g->step_ns - 1) / g->step_ns);
+	return read_ticks(r, g, ret_error);
 }
 
-static int64_t add_items(struct reader *r, struct grid *g, const json_t *subject, json_t *items,
+/* The series of g->container. */
+static int64_t add_items(struct reader *r, struct grid *g, struct grid *past, const json_t *subject, json_t *items,
 			 struct strbuf *ret_error)
 {
-	int64_t span = g->step_ns * (int64_t)g->buckets, past_ns = MIN(MAX(span, PAST_MIN_NS), PAST_MAX_NS);
-	struct grid past = *g;
-	int64_t n;
+	int64_t n = fill(r, g, ret_error);
 
-	lay_out(r, &past, g->from_ns - past_ns, g->from_ns, MAX(1, past_ns / g->step_ns));
-	past.values = NULL;
-	n = fill(r, g, ret_error);
+	past->container = g->container;
 	if (n >= 0)
-		n = fill(r, &past, ret_error);
+		n = fill(r, past, ret_error);
 	for (size_t i = 0; i < g->count && n >= 0; i++)
-		json_array_append_new(items, item_of(g, i, &past, subject));
-	free(past.values);
+		json_array_append_new(items, item_of(g, i, past, subject));
+	free(TAKE_PTR(past->values));
 	free(TAKE_PTR(g->values));
 	return n;
 }
@@ -448,7 +439,8 @@ static int64_t top_containers(struct reader *r, const struct grid *g, json_t **r
 	return rows_query(r, strbuf_str(&sql), params, ARRAY_SIZE(params), &limits, ret_rows, ret_error);
 }
 
-static int64_t add_by_container(struct reader *r, struct grid *g, json_t *items, struct strbuf *ret_error)
+static int64_t add_by_container(struct reader *r, struct grid *g, struct grid *past, json_t *items,
+				struct strbuf *ret_error)
 {
 	json_t *rows = NULL, *row;
 	int64_t n;
@@ -458,13 +450,13 @@ static int64_t add_by_container(struct reader *r, struct grid *g, json_t *items,
 		strbuf_addstr(ret_error, "containers have no such series");
 		return -EINVAL;
 	}
-	g->count = 1;
+	g->count = past->count = 1;
 	n = top_containers(r, g, &rows, ret_error);
 	json_array_foreach (rows, i, row) {
 		if (n < 0)
 			break;
 		g->container = value_int(row, "container", 0);
-		n = add_items(r, g, row, items, ret_error);
+		n = add_items(r, g, past, row, items, ret_error);
 	}
 	json_decref(rows);
 	return n;
@@ -514,6 +506,23 @@ static int64_t open_window(struct reader *r, const struct series_query *q, int64
 	return MIN(n, 0);
 }
 
+static int64_t read_items(struct reader *r, struct grid *g, const struct series_query *q, const struct subject *subject,
+			  int64_t from, int64_t to, json_t *items, struct strbuf *ret_error)
+{
+	int64_t past_ns = MIN(MAX(to - from, PAST_MIN_NS), PAST_MAX_NS);
+	struct grid past = *g;
+	int64_t n = lay_out(r, g, from, to, q->points ? q->points : SERIES_POINTS, ret_error);
+
+	if (n >= 0)
+		n = lay_out(r, &past, from - past_ns, from, MAX(1, past_ns / g->step_ns), ret_error);
+	if (n >= 0)
+		n = q->by_container ? add_by_container(r, g, &past, items, ret_error)
+				    : add_items(r, g, &past, subject->object, items, ret_error);
+	free(g->ticked);
+	free(past.ticked);
+	return n;
+}
+
 int64_t series_read(struct reader *r, const struct series_query *q, json_t **ret_model, struct strbuf *ret_error)
 {
 	struct subject subject = { 0 };
@@ -529,12 +538,10 @@ int64_t series_read(struct reader *r, const struct series_query *q, json_t **ret
 		json_decref(subject.object);
 		return n;
 	}
-	lay_out(r, &g, from, to, q->points ? q->points : SERIES_POINTS);
 	items = json_array();
+	n = read_items(r, &g, q, &subject, from, to, items, ret_error);
 	model = json_pack("{s:o, s:o, s:o, s:o, s:o}", "from_ns", rows_ns(from), "to_ns", rows_ns(to), "step_ns",
 			  rows_ns(g.step_ns), "container", subject.object, "items", items);
-	n = q->by_container ? add_by_container(r, &g, items, ret_error)
-			    : add_items(r, &g, subject.object, items, ret_error);
 	if (n >= 0)
 		n = add_incidents(r, &subject, from, to, model, ret_error);
 	if (n < 0) {
@@ -666,17 +673,20 @@ static int64_t compare_windows(struct reader *r, const struct series_query *q, c
 	int64_t n = choose(&now, q, subject->container, ret_error);
 
 	past = now;
-	if (n >= 0) {
-		lay_out(r, &now, from, to, SERIES_POINTS);
-		lay_out(r, &past, before, from, SERIES_POINTS);
+	if (n >= 0)
+		n = lay_out(r, &now, from, to, SERIES_POINTS, ret_error);
+	if (n >= 0)
+		n = lay_out(r, &past, before, from, SERIES_POINTS, ret_error);
+	if (n >= 0)
 		n = fill(r, &now, ret_error);
-	}
 	if (n >= 0)
 		n = fill(r, &past, ret_error);
 	if (n >= 0)
 		json_object_set_new(model, "series", changed_series(&now, &past));
 	free(now.values);
+	free(now.ticked);
 	free(past.values);
+	free(past.ticked);
 	if (n >= 0)
 		n = add_lists(r, subject->container, before, from, to, model, ret_error);
 	return n < 0 ? n : add_incidents(r, subject, from, to, model, ret_error);
