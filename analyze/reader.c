@@ -54,6 +54,7 @@ struct reader {
 	bool viewed;	 /* views were made at least once */
 	bool restricted; /* a stranger's statement is being prepared or run */
 	int64_t deadline_ns;
+	int64_t at_ns;	 /* what the views hold was known then; INT64_MAX: now */
 	struct strbuf warnings;
 };
 
@@ -523,7 +524,7 @@ static int make_views(struct reader *r)
 				schemas[count++] = slot_schema(j);
 	if (!count)
 		schemas[count++] = "main";
-	return views_make(r->db, schemas, count, r->reports);
+	return views_make(r->db, schemas, count, r->reports, r->at_ns);
 }
 
 int reader_select(struct reader *r, int64_t from_ns, int64_t to_ns)
@@ -532,7 +533,7 @@ int reader_select(struct reader *r, int64_t from_ns, int64_t to_ns)
 
 	if (e)
 		return e;
-	choose(r, from_ns, to_ns);
+	choose(r, from_ns, MIN(to_ns, r->at_ns));
 	changes = attach_wanted(r);
 	if (changes < 0)
 		return changes;
@@ -555,6 +556,7 @@ int reader_open(const char *state_dir, struct reader **ret_reader, struct strbuf
 
 	if (!r)
 		return -ENOMEM;
+	r->at_ns = INT64_MAX;
 	e = make_paths(r, state_dir);
 	if (!e)
 		e = check_dir(r->events_dir, ret_error);
@@ -582,6 +584,12 @@ int reader_open(const char *state_dir, struct reader **ret_reader, struct strbuf
 	}
 	*ret_reader = r;
 	return 0;
+}
+
+void reader_as_of(struct reader *r, int64_t at_ns)
+{
+	r->at_ns = at_ns;
+	r->viewed = false;
 }
 
 bool reader_truncated(const struct reader *r)

@@ -2,6 +2,7 @@
 #include "analyze/views.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <sqlite3.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ struct maker {
 	sqlite3 *db;
 	const char *const *shards;
 	size_t count;
+	int64_t at_ns; /* nothing later is known; INT64_MAX: everything is */
 	struct strbuf sql;
 };
 
@@ -134,9 +136,16 @@ static void add_fields(struct maker *m, const struct kw_kind_info *info, const c
 	}
 }
 
+static bool is_past(const struct maker *m)
+{
+	return m->at_ns != INT64_MAX;
+}
+
 static void add_from(struct maker *m, size_t shard, unsigned int kind)
 {
 	strbuf_addf(&m->sql, " FROM %s.event AS e WHERE e.kind = %u", m->shards[shard], kind);
+	if (is_past(m))
+		strbuf_addf(&m->sql, " AND e.ts_ns <= %" PRId64, m->at_ns);
 }
 
 static void event_term(struct maker *m, size_t shard, const void *arg)
@@ -153,6 +162,8 @@ static void event_term(struct maker *m, size_t shard, const void *arg)
 		" (SELECT t.text FROM $.str AS t WHERE t.id = e.pcomm), e.payload)",
 		"summary", shard, false);
 	strbuf_addf(&m->sql, " FROM %s.event AS e JOIN temp.kw_kind AS k ON k.number = e.kind", m->shards[shard]);
+	if (is_past(m))
+		strbuf_addf(&m->sql, " WHERE e.ts_ns <= %" PRId64, m->at_ns);
 }
 
 static const char *class_name(enum kw_class class)
@@ -304,6 +315,8 @@ static void fact_term(struct maker *m, size_t shard, const void *arg)
 		     " value FROM $.event AS e, json_each(CASE WHEN json_valid({fields}) THEN {fields} ELSE '[]' END) AS f",
 		     shard);
 	strbuf_addf(&m->sql, " WHERE e.kind = %u", info->number);
+	if (is_past(m))
+		strbuf_addf(&m->sql, " AND e.ts_ns <= %" PRId64, m->at_ns);
 }
 
 /* ---- dictionaries: a row that several shards have is that of the newest ---------------------------------- */
@@ -341,7 +354,12 @@ static void container_term(struct maker *m, size_t shard, const void *arg)
 	strbuf_addstr(&m->sql,
 		      "SELECT t.cid AS container, t.ref AS ref, t.name AS name, t.runtime AS runtime, t.id AS id, t.pod"
 		      " AS pod, t.namespace AS namespace, t.image AS image, t.labels AS labels, t.cgroup AS cgroup,"
-		      " t.parent AS parent, t.first_ns AS first_ns, t.last_ns AS last_ns, t.kind AS kind");
+		      " t.parent AS parent, t.first_ns AS first_ns");
+	if (is_past(m))
+		strbuf_addf(&m->sql, ", CASE WHEN t.last_ns <= %" PRId64 " THEN t.last_ns END AS last_ns, t.kind AS kind",
+			    m->at_ns);
+	else
+		strbuf_addstr(&m->sql, ", t.last_ns AS last_ns, t.kind AS kind");
 	for (size_t i = 0; i < ARRAY_SIZE(facts); i++)
 		if (known)
 			strbuf_addf(&m->sql, ", json_extract(t.facts, '$.%s[1]') AS %s", facts[i], facts[i]);
@@ -349,6 +367,8 @@ static void container_term(struct maker *m, size_t shard, const void *arg)
 			strbuf_addf(&m->sql, ", NULL AS %s", facts[i]);
 	strbuf_addf(&m->sql, ", %s AS facts FROM %s.container AS t", known ? "t.facts" : "NULL", m->shards[shard]);
 	add_newest_only(m, shard, "container", "cid");
+	if (is_past(m))
+		strbuf_addf(&m->sql, " %s t.first_ns <= %" PRId64, shard ? "AND" : "WHERE", m->at_ns);
 }
 
 static void node_term(struct maker *m, size_t shard, const void *arg)
@@ -377,8 +397,31 @@ static const struct {
 	  "SELECT NULL AS id, NULL AS revision, NULL AS created_ns, NULL AS report WHERE 0" },
 };
 
+/* As the newest revision of that moment has it. */
+static int make_past_report_views(struct maker *m)
+{
+	static const char columns[] =
+		"json_extract(r.body, '$.cause') AS cause, json_extract(r.body, '$.status') AS status,"
+		" json_extract(r.body, '$.severity') AS severity, json_extract(r.body, '$.confidence.level') AS"
+		" confidence, json_extract(r.body, '$.headline') AS headline, i.onset_ns AS onset_ns, i.detected_ns AS"
+		" detected_ns, CAST(json_extract(r.body, '$.window.end_ns') AS INTEGER) AS end_ns, r.revision AS"
+		" revision, i.resource_kind AS resource_kind, i.resource_name AS resource_name, i.culprit AS culprit,"
+		" i.victims AS victims";
+
+	strbuf_addf(&m->sql,
+		    "DROP VIEW IF EXISTS temp.v_report; DROP VIEW IF EXISTS temp.v_incident; CREATE TEMP VIEW v_report"
+		    " AS SELECT id, revision, created_ns, body AS report FROM reports.report WHERE created_ns <= %" PRId64
+		    "; CREATE TEMP VIEW v_incident AS SELECT i.id AS id, %s FROM reports.incident AS i JOIN reports.report"
+		    " AS r ON r.id = i.id AND r.revision = (SELECT max(n.revision) FROM reports.report AS n WHERE n.id ="
+		    " i.id AND n.created_ns <= %" PRId64 ")",
+		    m->at_ns, columns, m->at_ns);
+	return execute(m);
+}
+
 static int make_report_views(struct maker *m, bool reports)
 {
+	if (reports && is_past(m))
+		return make_past_report_views(m);
 	for (size_t i = 0; i < ARRAY_SIZE(report_views); i++) {
 		int r;
 
@@ -481,9 +524,9 @@ static int make_kind_views(struct maker *m)
 	return r;
 }
 
-int views_make(struct sqlite3 *db, const char *const *shards, size_t count, bool reports)
+int views_make(struct sqlite3 *db, const char *const *shards, size_t count, bool reports, int64_t at_ns)
 {
-	struct maker m = { .db = db, .shards = shards, .count = count };
+	struct maker m = { .db = db, .shards = shards, .count = count, .at_ns = at_ns };
 	int r = make_kinds(&m);
 
 	if (!r)

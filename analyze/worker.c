@@ -118,6 +118,7 @@ static void put_request(const struct worker_request *q, struct strbuf *out)
 	wire_put_text(out, q->sql, strlen(q->sql));
 	wire_put_int(out, q->from_ns);
 	wire_put_int(out, q->to_ns);
+	wire_put_int(out, q->at_ns);
 	wire_put_int(out, q->limits.rows);
 	wire_put_int(out, q->limits.time_ns);
 	wire_put_int(out, q->limits.bytes ? q->limits.bytes : WORKER_BYTES);

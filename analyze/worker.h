@@ -13,6 +13,7 @@ struct worker_request {
 	const char *program; /* what to execute: WORKER_VERB as its argument must call worker_main().  NULL: refused */
 	const char *state_dir;
 	int64_t from_ns, to_ns; /* for reader_select() */
+	int64_t at_ns;		/* for reader_as_of(); 0: now */
 	const char *sql;
 	const struct query_param *params;
 	size_t param_count;

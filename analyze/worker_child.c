@@ -72,6 +72,7 @@ static int take_request(struct child *c, struct wire *f)
 	q->sql = wire_get_text(f, NULL);
 	q->from_ns = wire_get_int(f);
 	q->to_ns = wire_get_int(f);
+	q->at_ns = wire_get_int(f);
 	q->limits.rows = wire_get_int(f);
 	q->limits.time_ns = wire_get_int(f);
 	q->limits.bytes = wire_get_int(f);
@@ -271,6 +272,8 @@ static int64_t run(struct child *c, bool *ret_truncated, struct strbuf *warnings
 
 	if (n)
 		return n;
+	if (q->at_ns)
+		reader_as_of(r, q->at_ns);
 	n = reader_select(r, q->from_ns, q->to_ns);
 	if (n >= 0)
 		n = lock_down(q);

@@ -131,6 +131,7 @@ static int run(struct cli *cli, const char *sql, const struct query_param *param
 		.state_dir = cli->state,
 		.from_ns = cli->since_ns,
 		.to_ns = cli->until_ns ? cli->until_ns : INT64_MAX,
+		.at_ns = cli->at_ns,
 		.sql = sql,
 		.params = params,
 		.param_count = count,

@@ -19,7 +19,7 @@ struct sql_request {
 	struct http_request form; /* of a posted body; its params point into text */
 	char *text;
 	const char *sql;
-	int64_t since_ns, until_ns, limit;
+	int64_t since_ns, until_ns, at_ns, limit; /* at_ns 0: now */
 	struct query_param params[HTTP_PARAMS_MAX];
 	char names[HTTP_PARAMS_MAX][32];
 	size_t count;
@@ -125,6 +125,7 @@ static int read_request(struct sql_request *q, const struct http_request *req, s
 	q->limit = WEB_SQL_ROWS;
 	q->until_ns = INT64_MAX;
 	if (http_param_time(req, res, "since", &q->since_ns) || http_param_time(req, res, "until", &q->until_ns) ||
+	    http_param_time(req, res, "at", &q->at_ns) ||
 	    http_param_int(req, res, "limit", 1, WEB_SQL_ROWS, &q->limit))
 		return -EINVAL;
 	r = saved_queries_load(web_setting(req->web, "query.saved"), &q->all, &q->messages);
@@ -160,6 +161,7 @@ static int run_sql(const struct http_request *req, struct http_response *res, co
 		.state_dir = options->state_dir,
 		.from_ns = q->since_ns,
 		.to_ns = q->until_ns,
+		.at_ns = q->at_ns,
 		.sql = q->sql,
 		.params = q->params,
 		.param_count = q->count,

@@ -104,17 +104,6 @@ static int run_with_reader(const struct route *route, struct http_request *req, 
 	return r;
 }
 
-static int run(const struct route *route, struct http_request *req, struct http_response *res)
-{
-	int r = check_method(route, req, res);
-
-	if (!r)
-		r = check_params(route, req, res);
-	if (r)
-		return r;
-	return route->flags & ROUTE_READER ? run_with_reader(route, req, res) : route->fn(req, res);
-}
-
 /* ---- who may ---------------------------------------------------------------------------------------------- */
 
 static bool host_is_ours(struct web *web, const struct http_request *req)
@@ -169,6 +158,19 @@ static int admit(const struct route *route, const struct http_request *req, stru
 					    : "A token is needed: send it as \"Authorization: Bearer TOKEN\".");
 }
 
+static int run(const struct route *route, struct http_request *req, struct http_response *res)
+{
+	int r = admit(route, req, res);
+
+	if (!r)
+		r = check_method(route, req, res);
+	if (!r)
+		r = check_params(route, req, res);
+	if (r)
+		return r;
+	return route->flags & ROUTE_READER ? run_with_reader(route, req, res) : route->fn(req, res);
+}
+
 /* What came of a request that changes something, or was refused. */
 static void note(const struct route *route, const struct http_request *req, const struct http_response *res)
 {
@@ -218,8 +220,6 @@ void routes_dispatch(struct web *web, struct http_request *req, struct http_resp
 	else if (!(route = routes_find(req->path, req->arg, sizeof(req->arg))))
 		r = http_problem(res, 404, "There is nothing at this address.");
 	else
-		r = admit(route, req, res);
-	if (!r)
 		r = run(route, req, res);
 	if (!r && strbuf_error(&res->body))
 		r = http_problem(res, 503, "Out of memory.");

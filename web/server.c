@@ -52,7 +52,7 @@ static enum MHD_Result add_param(void *ctx, enum MHD_ValueKind kind, const char 
 static void describe_peer(const struct server *s, struct MHD_Connection *c, struct http_request *req)
 {
 	const union MHD_ConnectionInfo *fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = { 0 };
 	socklen_t len = sizeof(addr);
 	struct ucred cred;
 	socklen_t cred_len = sizeof(cred);
@@ -249,7 +249,7 @@ void server_tls_cleanup(struct server_tls *tls)
 
 int server_tls_load(const char *cert_path, const char *key_path, struct server_tls *ret_tls, struct strbuf *ret_error)
 {
-	AUTO(server_tls) struct server_tls tls = { 0 };
+	struct server_tls tls = { 0 };
 	const char *path = cert_path;
 	struct stat st;
 	size_t len;
@@ -257,20 +257,17 @@ int server_tls_load(const char *cert_path, const char *key_path, struct server_t
 
 	if (!r) {
 		path = key_path;
-		r = stat(key_path, &st) ? -errno : st.st_mode & S_IRWXO ? -EACCES : 0;
-	}
-	if (r == -EACCES && path == key_path) {
-		strbuf_addf(ret_error, "%s: others may read this key; chmod o= it", key_path);
-		return r;
+		r = stat(key_path, &st) ? -errno : st.st_mode & S_IRWXO ? -EKEYREJECTED : 0;
 	}
 	if (!r)
 		r = file_read_alloc(AT_FDCWD, key_path, PEM_MAX, &tls.key, &len);
 	if (r) {
-		strbuf_addf(ret_error, "%s: %s", path, strerror(-r));
+		strbuf_addf(ret_error, "%s: %s", path,
+			    r == -EKEYREJECTED ? "others may read this key; chmod o= it" : strerror(-r));
+		server_tls_cleanup(&tls);
 		return r;
 	}
 	*ret_tls = tls;
-	tls = (struct server_tls){ 0 };
 	return 0;
 }
 

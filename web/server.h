@@ -15,9 +15,9 @@ struct server_tls {
 	char *cert, *key;
 };
 
-/* From files; -EACCES when others may read the key.  With a line in *ret_error on failure. */
+/* From files; -EKEYREJECTED when others may read the key.  With a line in *ret_error on failure. */
 int server_tls_load(const char *cert_path, const char *key_path, struct server_tls *ret_tls, struct strbuf *ret_error);
-void server_tls_cleanup(struct server_tls *tls); /* for AUTO(server_tls); wipes the key */
+void server_tls_cleanup(struct server_tls *tls); /* wipes the key */
 
 /*
  * Takes the socket over; any_host: it listens on all addresses of the machine.  web must outlive the server, tls need

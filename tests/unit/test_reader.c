@@ -474,6 +474,61 @@ static void reports_appear(void **state)
 	fixture_free(&f);
 }
 
+/* A container renamed, one that ended, one that came; a report revised. */
+static void tells_what_was_known_then(void **state)
+{
+	char path[PATH_MAX + 32], sql[512];
+	struct fixture f;
+	struct reader *r;
+	sqlite3 *db;
+
+	(void)state;
+	fixture_new(&f);
+	fixture_set(&f, "store.shard_span", "10s");
+	fixture_open(&f);
+	put_cgroup(&f, SEC(1), CG_SEEN, 0, WEB, "/web");
+	put_cgroup(&f, SEC(1), CG_SEEN, 0, BATCH, "/batch");
+	for (uint64_t i = 2; i <= 40; i++) {
+		if (i == 20)
+			put_cgroup(&f, SEC(20), CG_RENAMED, 0, WEB, "/shop");
+		if (i == 25)
+			put_cgroup(&f, SEC(25), CG_REMOVED, 0, BATCH, "/batch");
+		if (i == 30)
+			put_cgroup(&f, SEC(30), CG_MADE, 0, 300, "/late");
+		put_runq(&f, SEC((double)i), WEB, BATCH, 20000000);
+		put_tick(&f, SEC((double)i), i);
+	}
+	snprintf(path, sizeof(path), "%s/reports", f.dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	strcat(path, "/reports.db");
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	snprintf(sql, sizeof(sql),
+		 "CREATE TABLE report (id, revision, created_ns, body); CREATE TABLE incident (id, cause, status, severity,"
+		 " confidence, headline, onset_ns, detected_ns, end_ns, revision, resource_kind, resource_name, culprit,"
+		 " victims); INSERT INTO incident(id, status, revision) VALUES ('A', 'resolved', 2);"
+		 "INSERT INTO report VALUES ('A', 1, %lld, '{\"status\": \"open\"}'), ('A', 2, %lld, '{\"status\":"
+		 " \"resolved\"}'); PRAGMA user_version = 1",
+		 (long long)WALL(SEC(4)), (long long)WALL(SEC(9)));
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), 0);
+	sqlite3_close(db);
+	r = must_open(&f);
+	assert_string_equal(ask(r, "SELECT name, last_ns IS NULL FROM v_container WHERE container > 0 ORDER BY name"),
+			    "/batch|0\n/late|1\n/shop|1");
+	reader_as_of(r, WALL(SEC(5.5)));
+	assert_int_equal(reader_select(r, 0, INT64_MAX), 1);
+	assert_string_equal(ask(r, "SELECT name, last_ns IS NULL FROM v_container WHERE container > 0 ORDER BY name"),
+			    "/batch|1\n/web|1");
+	assert_string_equal(ask(r, "SELECT max(seq) FROM v_tick"), "5");
+	assert_string_equal(ask(r, "SELECT count(*) FROM v_event WHERE kind = 'runq'"), "4");
+	assert_string_equal(ask(r, "SELECT status, revision FROM v_incident"), "open|1");
+	assert_string_equal(ask(r, "SELECT count(*) FROM v_report"), "1");
+	reader_as_of(r, WALL(SEC(3)));
+	assert_int_equal(reader_select(r, 0, INT64_MAX), 1);
+	assert_string_equal(ask(r, "SELECT count(*) FROM v_incident"), "0");
+	reader_free(r);
+	fixture_free(&f);
+}
+
 static void trouble_is_told(void **state)
 {
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
@@ -612,6 +667,7 @@ int main(void)
 		cmocka_unit_test(parameters_are_bound),
 		cmocka_unit_test(selection_follows_the_store),
 		cmocka_unit_test(reports_appear),
+		cmocka_unit_test(tells_what_was_known_then),
 		cmocka_unit_test(trouble_is_told),
 		cmocka_unit_test(a_member_of_the_group_reads),
 	};
