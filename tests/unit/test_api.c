@@ -15,6 +15,7 @@
 #include "web/rows.h"
 
 #define INCIDENT "01KAYQ0000000000000000ABCD"
+#define LATER "01KAYQ0000000000000000ABCF"
 
 static const char report[] =
 	"{\"schema\":\"kwhy.report/v1\",\"id\":\"" INCIDENT
@@ -33,13 +34,15 @@ struct world {
 	json_t *document;
 };
 
-static void put_incident(const char *dir)
+static void put_incident(const char *dir, const char *id, const char *onset_ns)
 {
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
 	json_t *object = json_loads(report, 0, NULL);
 	struct reports *reports;
 
 	assert_non_null(object);
+	json_object_set_new(object, "id", json_string(id));
+	json_object_set_new(json_object_get(object, "window"), "onset_ns", json_string(onset_ns));
 	assert_int_equal(reports_open(dir, &reports, &error), 0);
 	assert_int_equal(reports_put(reports, object), 0);
 	reports_free(reports);
@@ -60,7 +63,8 @@ static int setup(void **state)
 		put_runq(&w.f, SEC(at) + 1, 100, 200, 50000000);
 		put_tick(&w.f, SEC(at) + 1000, at);
 	}
-	put_incident(w.f.dir);
+	put_incident(w.f.dir, INCIDENT, "1700000002000000000");
+	put_incident(w.f.dir, LATER, "1700000004000000000");
 	w.web = web_new(&options);
 	w.document = json_loadb(file->data, file->size, 0, NULL);
 	assert_non_null(w.web);
@@ -211,12 +215,34 @@ static void refuses_bad_marks(void **state)
 	}
 }
 
+/* Whether a page has that text. */
+static bool page_has(struct world *w, const char *path, const char *text)
+{
+	struct http_request req = { .method = HTTP_GET, .path = path, .now_ns = WALL(SEC(6)) };
+	struct http_response res = { 0 };
+	bool has;
+
+	routes_dispatch(w->web, &req, &res);
+	assert_int_equal(res.status, 200);
+	has = strstr(strbuf_str(&res.body), text) != NULL;
+	http_response_cleanup(&res);
+	return has;
+}
+
+/* What came before is similar, what came after is not: it was not there to learn from. */
+static void reports_name_similar_ones(void **state)
+{
+	assert_true(page_has(*state, "/incidents/" LATER, "<a href=\"/incidents/" INCIDENT "\">"));
+	assert_false(page_has(*state, "/incidents/" INCIDENT, "id=\"similar\""));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_are_as_documented),
 		cmocka_unit_test(marks_are_kept),
 		cmocka_unit_test(refuses_bad_marks),
+		cmocka_unit_test(reports_name_similar_ones),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
