@@ -156,7 +156,7 @@ static void facets(struct strbuf *b, const struct http_request *req, const json_
 int page_incidents(const struct http_request *req, struct http_response *res)
 {
 	const bool newest = !http_param(req, "cursor") && !http_param(req, "until");
-	const struct page page = { .title = "Incidents", .section = "/incidents", .refresh = newest ? 2 : 0, .on_incident = true };
+	const struct page page = { .title = "Incidents", .section = "/incidents", .refresh = newest ? 5 : 0, .on_incident = true };
 	struct strbuf *b = &res->body;
 	const char *next;
 	struct incident_filter filter;

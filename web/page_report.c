@@ -165,7 +165,7 @@ int page_report(const struct http_request *req, struct http_response *res)
 		r = write_format(res, report, format);
 	} else {
 		page.title = value_text(report, "headline");
-		page.refresh = strcmp(value_text(report, "status"), "open") ? 0 : 2;
+		page.refresh = strcmp(value_text(report, "status"), "open") ? 0 : 5;
 		page.on_incident = true;
 		page_begin(res, &page);
 		article(&res->body, req, report);

@@ -236,6 +236,20 @@ static void reports_name_similar_ones(void **state)
 	assert_false(page_has(*state, "/incidents/" INCIDENT, "id=\"similar\""));
 }
 
+/* All that a browser may fetch beside the pages themselves (tests/web weighs those). */
+static void the_ui_is_small(void **state)
+{
+	const struct embedded_file *file;
+	size_t bytes = 0;
+
+	(void)state;
+	for (size_t i = 0; (file = embedded_at(i)); i++)
+		if (!strncmp(file->path, "web/static/", 11))
+			bytes += file->size;
+	print_message("# %zu bytes\n", bytes);
+	assert_in_range(bytes, 1, 100 * 1024);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +257,7 @@ int main(void)
 		cmocka_unit_test(marks_are_kept),
 		cmocka_unit_test(refuses_bad_marks),
 		cmocka_unit_test(reports_name_similar_ones),
+		cmocka_unit_test(the_ui_is_small),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
