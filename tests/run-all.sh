@@ -94,13 +94,32 @@ run_script() { # tier, seconds, script, arguments...
 	run "$@"
 }
 
+run_side_by_side() { # tier, seconds, program...: as many at once as there are CPUs
+	local tier=$1 limit=$2 program log
+	shift 2
+	for program; do
+		while (($(jobs -rp | wc -l) >= $(nproc))); do wait -n; done
+		log=$logs/$tier-$(basename "$program").log
+		{
+			timeout --kill-after=10 "$limit" "$program" >"$log" 2>&1 </dev/null
+			echo $? >"$log.status"
+		} &
+	done
+	wait
+	for program; do
+		log=$logs/$tier-$(basename "$program").log
+		count "$tier" "$program" "$(<"$log.status")" "$log"
+	done
+}
+
 # Both work from the sources, so that a program that was not built is a failure rather than silence.
 run_unit() { # tier, build folder
-	local source binary
+	local source binary programs=()
 	for source in tests/unit/test_*.c; do
 		binary=$2/${source%.c}
-		[[ -x $binary ]] && run "$1" 180 "$binary"
+		if [[ -x $binary ]]; then programs+=("$binary"); else not_ok "$1: $binary - was not built"; fi
 	done
+	run_side_by_side "$1" 180 "${programs[@]}"
 }
 
 run_corpora() { # tier, build folder
