@@ -196,8 +196,11 @@ static struct watch *take_due(struct lane *lane, int64_t *ret_next_ns)
 	*ret_next_ns = INT64_MAX;
 	for (unsigned int q = 0; q < QUEUES; q++) {
 		struct watch *w = lane->queues[q].first;
-		int64_t due_ns = !w ? INT64_MAX : q == Q_KNOWN ? MAX(w->due_ns, lane->refreshed_ns + REFRESH_GAP_NS) : w->due_ns;
+		int64_t due_ns;
 
+		if (!w)
+			continue;
+		due_ns = q == Q_KNOWN ? MAX(w->due_ns, lane->refreshed_ns + REFRESH_GAP_NS) : w->due_ns;
 		*ret_next_ns = MIN(*ret_next_ns, due_ns);
 		if (due_ns > now)
 			continue;

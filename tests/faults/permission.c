@@ -65,7 +65,7 @@ static int permission_setup(struct sandbox *sb)
 
 	if (r == 0)
 		r = container_new(sb, &scanners);
-	if (r < 0)
+	if (!scanners)
 		return r;
 	st->period_ms = sandbox_random(sb, 5, 40);
 	snprintf(st->path, sizeof(st->path), "%s/%s", sb->dir, sandbox_word(sb));
