@@ -69,7 +69,7 @@ static __always_inline int answer_send(struct sock *sk, struct tcp_sock *tp, u64
 }
 
 /* Whether something was read between the sending and now.  Without storage it has to be taken for granted. */
-static __always_inline bool answer_goes_on(struct sock *sk, struct tcp_sock *tp, u64 sent_us, u64 now_us, bool storage)
+static __always_inline bool answer_goes_on(struct sock *sk, struct tcp_sock *tp, u64 sent_us, u64 came_us, bool storage)
 {
 	u64 *read_us, before;
 
@@ -81,30 +81,28 @@ static __always_inline bool answer_goes_on(struct sock *sk, struct tcp_sock *tp,
 	if (!read_us)
 		return true;
 	before = *read_us;
-	*read_us = now_us;
+	*read_us = came_us;
 	return before >= sent_us;
 }
 
 static __always_inline int answer_handle(struct sock *sk, bool storage)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-	u64 sent_us, waited_us, now_us;
+	u64 sent_us, came_us, waited_us;
 	bool late;
 
 	if (!tp)
 		return 0;
 	sent_us = tp->first_tx_mstamp;
-	waited_us = tp->tcp_mstamp - sent_us;
+	came_us = tp->tcp_mstamp;
+	waited_us = came_us - sent_us;
 	late = waited_us * 1000 >= kw_settings.answer_threshold_ns && (s64)waited_us >= 0;
 	/* Most readings end here: in time, and TCP notes them itself. */
 	if (!late && tp->rcv_rtt_est.rtt_us)
 		return 0;
-	if (was_accepted(sk) || kw_is_off())
+	if (was_accepted(sk) || answer_goes_on(sk, tp, sent_us, came_us, storage) || !late || kw_is_off())
 		return 0;
-	now_us = bpf_ktime_get_ns() / 1000;
-	if (answer_goes_on(sk, tp, sent_us, now_us, storage) || !late)
-		return 0;
-	return answer_send(sk, tp, waited_us, now_us - tp->tcp_mstamp, false);
+	return answer_send(sk, tp, waited_us, bpf_ktime_get_ns() / 1000 - came_us, false);
 }
 
 /* Our side ends a connection on which nothing came (lrcvtime) since it last sent (lsndtime; both in jiffies). */

@@ -18,7 +18,8 @@
 
 #define STAT_MAX 65536     /* a line of 160 bytes a CPU */
 #define REPLY_MAX 32768
-#define UNUSED_VISITS 4    /* whether a namespace tracks connections is asked every so often */
+#define UNUSED_VISITS 4    /* whether a namespace tracks connections is asked so rarely, but for its first seconds */
+#define YOUNG_VISITS 8
 #define NEIGHBOURS_ASKED 65536
 
 /* ---- entries ------------------------------------------------------------------------------------------------- */
@@ -230,7 +231,7 @@ int nettable_conntrack(const struct netlook *look, struct nettable_conntrack *t)
 	int64_t refused, entries, delta;
 	char path[64];
 
-	if (!t->used && t->visits++ % UNUSED_VISITS)
+	if (!t->used && t->visits++ >= YOUNG_VISITS && t->visits % UNUSED_VISITS)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/net/stat/nf_conntrack", look->pid);
 	read_stat(path, "drop", &refused, &entries);

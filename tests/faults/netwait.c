@@ -192,12 +192,11 @@ static int connect_to(const struct talk *t)
 	return -1;
 }
 
-static bool upload(const struct talk *t, char *data)
+static bool upload(const struct talk *t, int fd, char *data)
 {
 	const uint32_t ask[2] = { (uint32_t)t->request_size, 1 };
-	AUTO_CLOSE int fd = connect_to(t);
 	size_t left = (size_t)t->request_size;
-	bool fine = fd >= 0 && send(fd, ask, sizeof(ask), MSG_NOSIGNAL) == sizeof(ask);
+	bool fine = send(fd, ask, sizeof(ask), MSG_NOSIGNAL) == sizeof(ask);
 
 	while (fine && left) {
 		ssize_t n = send(fd, data, left, MSG_NOSIGNAL);
@@ -208,38 +207,56 @@ static bool upload(const struct talk *t, char *data)
 	return fine && recv(fd, data, 1, 0) == 1;
 }
 
-/* Blocks in send(), where the kernel makes it wait for memory; who polls would try again at once. */
+/*
+ * Blocks in send(), where the kernel makes it wait for memory: who polls would try again at once.  And keeps its
+ * connection: a new one is allowed what little it needs (__sk_mem_raise_allocated(), net/core/sock.c).
+ */
 static void upload_body(struct sandbox *sb, void *arg)
 {
 	const struct talk *t = arg;
 	AUTO_FREE char *data = calloc(1, (size_t)t->request_size);
 	enum phase phase;
+	int fd = -1;
 
 	nap_ns(100 * MS);
 	while (data && (phase = sandbox_phase(sb)) < PHASE_STOP) {
 		int64_t began = clock_ns();
 
-		if (upload(t, data))
+		if (fd < 0)
+			fd = connect_to(t);
+		if (fd >= 0 && upload(t, fd, data)) {
 			tally_add(t->tally, phase, sandbox_phase(sb), clock_ns() - began);
-		else
+		} else {
 			tally_fail(t->tally, phase);
+			if (fd >= 0)
+				close(fd);
+			fd = -1;
+		}
 		nap_ns(t->period_ms * MS);
 	}
 }
 
+/* It sends to a container of the same pod, over loopback. */
 static int memory_setup(struct sandbox *sb)
 {
 	struct netwait_state *st = sb->state;
 	struct container *server = NULL;
-	int r = served_victim(sb, &server);
+	int r = container_new(sb, &sb->victim);
 
+	if (r == 0)
+		r = container_netns(sb, sb->victim);
+	if (r == 0)
+		r = container_new(sb, &server);
 	if (r < 0)
 		return r;
+	server->netns_fd = sb->victim->netns_fd;
 	/* Sockets are only charged that are made once there is a limit. */
 	if (limit_memory(sb, "1073741824") < 0)
 		return sandbox_fail(sb, -EOPNOTSUPP, "no limit of a cgroup's TCP memory (memory.kmem.tcp, cgroup v1)");
+	draw_talk(sb, &st->talk, "127.0.0.1", st->requests);
 	st->talk.request_size = sandbox_random(sb, 300000, 900000);
 	sb->culprit = sb->victim;
+	facts_str(&sb->params, "server", server->path);
 	facts_int(&sb->params, "request_bytes", st->talk.request_size);
 	r = MIN(sandbox_spawn(sb, server, talk_server, &st->talk), 0);
 	for (int i = 0; i < 3 && r >= 0; i++)
@@ -301,7 +318,7 @@ const struct fault fault_net_queueing = {
 const struct fault fault_net_memory = {
 	.name = "net_memory",
 	.cause = "net.memory",
-	.text = "A container that sends much meets the limit of its own socket memory.",
+	.text = "A container that sends much to another one of its pod meets the limit of its own socket memory.",
 	.probes = "sockmem",
 	.needs = "root, network namespaces, veth, ip, memory controller of cgroup v1",
 	.setup = memory_setup,
