@@ -18,9 +18,9 @@
 #include "base/timeutil.h"
 #include "cli/signals.h"
 
-#define PIPE_TURNS 250000
-#define SYSCALLS 6000000
-#define REQUESTS 40000
+#define PIPE_TURNS 60000
+#define SYSCALLS 1500000
+#define REQUESTS 8000
 #define CONNECTIONS 8
 #define RESPONSE_SIZE 1024
 #define IDLE_S 8

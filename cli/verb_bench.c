@@ -27,6 +27,7 @@
 
 #define LOADS_MAX 8
 #define ROUNDS_MAX 99
+#define REPEATS 9
 #define READY_NS (60 * NSEC_PER_SEC)
 #define SETTLE_MS 2000
 #define STOP_NS (15 * NSEC_PER_SEC)
@@ -222,14 +223,23 @@ static bool is_timed(const char *load)
 	return known && known->timed;
 }
 
+/* Of a load of our own, which is short, the least of several runs: what else goes on only ever adds. */
 static int run_load(const char *load, int64_t *ret_cpu_ns)
 {
-	int r = bench_load_run(load, ret_cpu_ns);
+	unsigned int repeats = bench_load_find(load) && !is_timed(load) ? REPEATS : 1;
+	int64_t least_ns = INT64_MAX, ns;
 
-	if (!r)
-		return CLI_OK;
-	log_error("the load \"%s\" failed: %s", load, r < 0 ? strerror(-r) : "its exit status is not 0");
-	return CLI_HOST;
+	for (unsigned int i = 0; i < repeats; i++) {
+		int r = bench_load_run(load, &ns);
+
+		if (r) {
+			log_error("the load \"%s\" failed: %s", load, r < 0 ? strerror(-r) : "its exit status is not 0");
+			return CLI_HOST;
+		}
+		least_ns = MIN(least_ns, ns);
+	}
+	*ret_cpu_ns = least_ns;
+	return CLI_OK;
 }
 
 static int measure(struct bench *b, struct observer *o, unsigned int round)
@@ -391,8 +401,9 @@ static void print_results(const struct bench *b)
 	if (b->cli->json)
 		return;
 	table_print(&t);
-	printf("\nCPU TIME: of the load, with / without, median of %u rounds.  OWN: CPUs and memory (PSS) the observer took.\n",
-	       b->rounds);
+	printf("\nCPU TIME: of the load (of one of our own the least of %d runs), with / without, median of %u rounds.\n"
+	       "OWN: CPUs and memory (PSS) the observer took.\n",
+	       REPEATS, b->rounds);
 }
 
 static void prepare(struct bench *b)

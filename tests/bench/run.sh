@@ -63,6 +63,6 @@ from_ns=$(now_ns)
 "$KWHY" bench --bare pipe >/dev/null || exit
 sleep 3
 echo
-echo "Records of a ping-pong of 500000 switches, all below the thresholds (on a quiet host):" \
+echo "Records of a ping-pong of a million switches, all below the thresholds (on a quiet host):" \
 	"$("$KWHY" query --csv --state "$STATE_DIR" \
 		"SELECT count(*) FROM v_event WHERE comm = 'kwhy-bench' AND class = 'context' AND ts_ns > $from_ns" | tail -n 1)"
