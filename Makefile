@@ -344,6 +344,9 @@ demo: all tests-faults
 install: all
 	install -D -m 755 $(BUILD)/kwhy $(DESTDIR)$(PREFIX)/bin/kwhy
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/kwhy/LICENSE
+	mkdir -p $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(BUILD)/kwhy help man >$(DESTDIR)$(PREFIX)/share/man/man1/kwhy.1
+	$(BUILD)/kwhy help bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/kwhy
 	for unit in $(wildcard packaging/*.service); do \
 		mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system && \
 		sed 's|@PREFIX@|$(PREFIX)|g' $$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/} || exit 1; \

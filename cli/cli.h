@@ -70,6 +70,9 @@ int cli_parse(struct cli *cli, const struct verb *verb, int argc, char *const *a
 void cli_cleanup(struct cli *cli);
 /* Synopsis and options of a verb, for `kwhy help VERB`. */
 void cli_describe(const struct verb *verb, struct strbuf *out);
+/* Its own options, or those common to all verbs. */
+typedef void (*cli_option_fn)(void *ctx, const char *name, const char *metavar, const char *text);
+void cli_each_option(const struct verb *verb, bool common, cli_option_fn fn, void *ctx);
 
 /* Which of enum web_guard (web/listen.h) the settings ask for. */
 unsigned int cli_guard(const struct cli *cli);

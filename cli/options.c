@@ -292,3 +292,14 @@ void cli_describe(const struct verb *verb, struct strbuf *out)
 		if (find_option(verb, options[i].name, strlen(options[i].name)))
 			describe_option(&options[i], out);
 }
+
+void cli_each_option(const struct verb *verb, bool common, cli_option_fn fn, void *ctx)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		const struct option_info *o = &options[i];
+		size_t len = strlen(o->name);
+
+		if (in_list(o->name, len, common ? always : verb->options))
+			fn(ctx, o->name, o->metavar, o->text);
+	}
+}

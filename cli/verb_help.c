@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/help_formats.h"
 #include "cli/term.h"
 
 static const struct {
@@ -43,6 +44,10 @@ int verb_help(struct cli *cli)
 		return help_all();
 	if (!strcmp(cli->args[0], "config"))
 		return help_config();
+	if (!strcmp(cli->args[0], "man") || !strcmp(cli->args[0], "bash")) {
+		(*cli->args[0] == 'm' ? help_man : help_bash)(&text);
+		return term_print(strbuf_str(&text));
+	}
 	verb = verb_find(cli->args[0]);
 	if (!verb) {
 		log_error("there is no verb \"%s\"", cli->args[0]);

@@ -161,6 +161,7 @@ tier() {
 	program)
 		if build program all; then
 			run_script program 600 tests/e2e/program.sh
+			run_script program 60 tests/e2e/help.sh
 			run_script program 120 tests/access/run.sh
 			run_script program 120 tests/access/sql.sh
 			run_script program 300 tests/e2e/bundle.sh
