@@ -358,6 +358,6 @@ clean:
 DEPS := $(OBJS:.o=.d) $(BPF_OBJS:.o=.d) $(UNIT_SRCS:%.c=$(BUILD)/obj/%.d) $(UNIT_SUPPORT:%.c=$(BUILD)/obj/%.d) \
 	$(FUZZ_SRCS:%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/tests/fuzz/standalone.d $(FAULT_SRCS:%.c=$(BUILD)/obj/%.d) \
 	$(BENCH_SRCS:%.c=$(BUILD)/obj/%.d) $(REPLAY_SRCS:%.c=$(BUILD)/obj/%.d) $(CONTAINERS_SRCS:%.c=$(BUILD)/obj/%.d) \
-	$(BPFTEST_SRCS:%.c=$(BUILD)/obj/%.d) \
+	$(BPFTEST_SRCS:%.c=$(BUILD)/obj/%.d) $(BPFTEST_BPF:%.bpf.c=$(BUILD)/%.bpf.d) \
 	$(LINT_SRCS:%=$(BUILD)/lint/%.cppcheck.d) $(LINT_SRCS:%=$(BUILD)/lint/%.tidy.d)
 -include $(wildcard $(DEPS))

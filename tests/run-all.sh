@@ -159,13 +159,14 @@ tier() {
 		run_script asan 900 tests/asan.sh
 		;;
 	program)
-		if build program all; then
+		if build program all tests-faults tests-bpf; then
 			run_script program 600 tests/e2e/program.sh
 			run_script program 60 tests/e2e/help.sh
 			run_script program 120 tests/access/run.sh
 			run_script program 120 tests/access/sql.sh
 			run_script program 300 tests/e2e/bundle.sh
 			run_script program 300 tests/e2e/alerts.sh
+			run_script program 120 tests/e2e/governed.sh
 			run_script program 300 tests/peers/run.sh
 		fi
 		;;

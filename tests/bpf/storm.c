@@ -155,8 +155,10 @@ static struct bpf_object *open_storm(const char *path, const struct collect *c)
 	}
 	map = object ? bpf_object__find_map_by_name(object, ".rodata") : NULL;
 	rodata = map ? (void *)bpf_map__initial_value(map, &size) : NULL;
-	if (!rodata || size < sizeof(*rodata) + sizeof(long))
+	if (!rodata || size < sizeof(*rodata) + sizeof(long)) {
+		errno = EPROTO; /* built with other settings than this program */
 		goto fail;
+	}
 	/* As the linker put them: the settings first, the number of the call behind them (checked by what is sent). */
 	rodata->settings.interval_ns = NSEC_PER_SEC / (uint64_t)config_int(c->config, "collect.rate");
 	rodata->settings.ring_size = (uint64_t)config_bytes(c->config, "collect.ring_size");
