@@ -364,7 +364,8 @@ struct secure {
 
 /* As a kubelet does: 401 without the token it was started with. */
 static enum MHD_Result answer_secure(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
-				     const char *version, const char *upload, size_t *upload_size, /* NOLINT(readability-non-const-parameter) */
+				     const char *version, const char *upload,
+				     size_t *upload_size, /* NOLINT(readability-non-const-parameter): MHD's */
 				     void **request)
 {
 	const char *said = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization");

@@ -10,14 +10,32 @@ out=$1
 shift
 url=http://127.0.0.1:7070
 
+# Until the store has what happened a while ago, and the analyzer has seen it.
+caught_up() {
+	local now last=0 i
+	now=$(date +%s%N)
+	for ((i = 0; i < 60 && last < now + 4000000000; i++)); do
+		sleep 1
+		last=$(curl -fsS -m 5 "$url/readyz" | jq -r .tick.ts_ns)
+	done
+	echo "$i" >>"$out/lag"
+}
+
 modprobe -qa loop ext4 xfs fuse veth tun nf_tables 2>/dev/null
 install -m 755 "$KWHY" /usr/local/bin/kwhy
 sed 's|@PREFIX@|/usr/local|g' packaging/kwhy.service >/etc/systemd/system/kwhy.service
 # Under emulation the kernel takes a minute of CPU time to check programs.
 mkdir -p /etc/systemd/system/kwhy.service.d
 printf '[Service]\nCPUQuota=\n' >/etc/systemd/system/kwhy.service.d/emulated.conf
+# Debian starts Podman's service with the system; it ends when nobody asks.  Nobody is kwhy.
+started() { systemctl show -p ExecMainStartTimestampMonotonic --value podman.service; }
 useradd --system --no-create-home kwhy 2>/dev/null
 systemctl daemon-reload
+for ((i = 0; i < 30; i++)); do
+	systemctl is-active -q podman.service || break
+	sleep 1
+done
+started >"$out/podman.before"
 systemctl start kwhy.service 2>"$out/start.err"
 echo $? >"$out/start.status"
 for ((i = 0; i < 120; i++)); do
@@ -45,21 +63,20 @@ printf '[storage]\ndriver = "vfs"\nrunroot = "/run/containers/storage"\ngraphroo
 runc --systemd-cgroup run -d --bundle /bundle demo-runc >"$out/runc.log" 2>&1 </dev/null
 podman --log-level=error run -d --name demo-podman --network none --label app=demo -m 64m --rootfs /bundle/rootfs \
 	/bin/sleep 600 >"$out/podman.log" 2>&1 </dev/null
-sleep 3
+caught_up
 kwhy containers --json >"$out/containers.json" 2>"$out/containers.err"
 systemctl stop demo-web.service
 podman rm -ft0 demo-podman >>"$out/podman.log" 2>&1
-sleep 2
+caught_up
 kwhy query --json "SELECT name, cgroup, unit, last_ns FROM v_container WHERE last_ns IS NOT NULL" >"$out/gone.json" 2>/dev/null
 
 for fault; do
 	"$FAULTS" run "$fault" --json >"$out/$fault.log" 2>"$out/$fault.err"
 	echo $? >"$out/$fault.status"
 done
-sleep 4
+caught_up
 kwhy incidents --json >"$out/incidents.json" 2>"$out/incidents.err"
-# Socket units start their services for whoever asks; that must never be kwhy.
-systemctl show -p ExecMainStartTimestampMonotonic --value podman.service >"$out/podman.started"
+started >"$out/podman.after"
 systemctl is-active podman.socket >"$out/podman.socket"
 systemctl stop kwhy.service
 systemctl show -p Result --value kwhy.service >"$out/up.result"
