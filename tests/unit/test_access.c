@@ -44,14 +44,15 @@ static const char *reload(struct tokens *t)
 
 static void site_new(struct site *s)
 {
-	char reports[PATH_MAX];
+	char dir[PATH_MAX - 64], reports[PATH_MAX];
 	struct web_options options;
 
-	assert_int_equal(dir_make_temporary(s->dir, sizeof(s->dir), "kwhy-access"), 0);
-	snprintf(reports, sizeof(reports), "%s/reports", s->dir);
+	assert_int_equal(dir_make_temporary(dir, sizeof(dir), "kwhy-access"), 0);
+	memcpy(s->dir, dir, sizeof(dir));
+	snprintf(reports, sizeof(reports), "%s/reports", dir);
 	assert_int_equal(dir_make(reports, 0755), 0);
 	for (int i = ROLE_VIEWER; i < ROLES; i++)
-		snprintf(s->files[i], sizeof(s->files[i]), "%s/%s", s->dir, role_name((enum role)i));
+		snprintf(s->files[i], sizeof(s->files[i]), "%s/%s", dir, role_name((enum role)i));
 	write_file(s->files[ROLE_VIEWER], "# who may look\n\nann:" VIEWER "  \n", 0600);
 	write_file(s->files[ROLE_OPERATOR], OPERATOR, 0640);
 	write_file(s->files[ROLE_ADMIN], "root@site:" ADMIN "\r\n", 0600);
