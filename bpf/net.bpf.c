@@ -29,6 +29,16 @@ int BPF_PROG(drop_plain, struct sk_buff *skb, void *location)
 	return drop_handle(ctx, skb, location, DROP_REASON_NONE, NULL);
 }
 
+/*
+ * Newer kernels (6.18 has it) tell of attempts that failed, too, with an error as third argument: nothing was sent, and
+ * RetransSegs does not count them.  Older ones refuse this program.
+ */
+SEC("tp_btf/tcp_retransmit_skb")
+int BPF_PROG(retransmit_sent, struct sock *sk, struct sk_buff *skb, int error)
+{
+	return error ? 0 : retransmit_handle(sk, skb);
+}
+
 SEC("tp_btf/tcp_retransmit_skb")
 int BPF_PROG(retransmit_skb, struct sock *sk, struct sk_buff *skb)
 {

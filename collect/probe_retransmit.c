@@ -2,7 +2,8 @@
 #include "collect/probe.h"
 
 static const struct attach_choice hooks[] = {
-	{ "retransmit", "retransmit_skb", true, "TCP segments sent again" },
+	{ "retransmit", "retransmit_sent", true, "TCP segments sent again" },
+	{ "retransmit", "retransmit_skb", true, NULL },
 	{ "owner", "net_owner", false, "whose sockets of the host inside a container's network are" },
 	{ "gone", "net_owner_gone", false, "that an address or a network changed hands" },
 	{ 0 },
