@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What probes record against what others count: each deed is done by a process in a network namespace of its own, which
+ * reads the kernel's counters for that namespace (/proc/net/snmp) or its own clock.  Counts must be equal to
+ * the last packet, times within a tenth and 10 ms.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/timeutil.h"
+#include "collect/collect.h"
+#include "schema/kinds.h"
+#include "tests/bpf/check.h"
+
+#define DATAGRAMS 400
+#define CONNECTS 40
+#define LATE_NS (250 * NSEC_PER_MSEC)
+#define BIG (256 << 20)
+
+/* What the doer found out by itself; shared memory. */
+struct deed {
+	uint64_t netns;
+	uint64_t count;    /* the kernel's own counter */
+	uint64_t took_ns;  /* by its own clock */
+	uint32_t pid;
+	_Atomic bool done; /* it waits then, so that its connections stay as they were when it counted */
+};
+
+/* What the collector told of it. */
+struct told {
+	const struct deed *deed;
+	uint64_t rcvbuf, refused;
+	uint64_t answer_ns, lock_ns;
+};
+
+static void take_drop(struct told *t, const struct kw_drop *d)
+{
+	t->rcvbuf += d->netns == t->deed->netns && !strcmp(d->class, "rcvbuf");
+}
+
+static int on_event(void *ctx, const struct kw_event *e)
+{
+	struct told *t = ctx;
+	const void *payload = e + 1;
+	const struct kw_netfail *fail = payload;
+	bool own = e->subject.pid == t->deed->pid;
+
+	if (e->kind == KW_KIND_drop)
+		take_drop(t, payload);
+	else if (e->kind == KW_KIND_netfail)
+		t->refused += fail->netns == t->deed->netns && !strcmp(fail->what, "refused");
+	else if (e->kind == KW_KIND_answer && own)
+		t->answer_ns = e->duration_ns;
+	else if (e->kind == KW_KIND_lock && own && e->duration_ns > t->lock_ns)
+		t->lock_ns = e->duration_ns;
+	return 0;
+}
+
+/* ---- deeds ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t counter(const char *group, const char *name)
+{
+	char names[2048], values[2048];
+	AUTO_FCLOSE FILE *f = fopen("/proc/self/net/snmp", "re");
+
+	while (f && fgets(names, sizeof(names), f) && fgets(values, sizeof(values), f)) {
+		char *n_save, *v_save, *n = strtok_r(names, " :\n", &n_save), *v = strtok_r(values, " :\n", &v_save);
+
+		for (bool right = n && !strcmp(n, group); right && n && v;
+		     n = strtok_r(NULL, " \n", &n_save), v = strtok_r(NULL, " \n", &v_save))
+			if (!strcmp(n, name))
+				return strtoull(v, NULL, 10);
+	}
+	return 0;
+}
+
+static bool enter_netns(struct deed *deed)
+{
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	struct stat st;
+	AUTO_CLOSE int fd = -1;
+
+	if (unshare(CLONE_NEWNET) < 0 || stat("/proc/self/ns/net", &st) < 0)
+		return false;
+	deed->netns = st.st_ino;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return ioctl(fd, SIOCSIFFLAGS, &lo) == 0;
+}
+
+static int bound(int type, struct sockaddr_in *ret)
+{
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(*ret);
+
+	*ret = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	if (bind(fd, (struct sockaddr *)ret, len) < 0 || getsockname(fd, (struct sockaddr *)ret, &len) < 0)
+		return -1;
+	return fd;
+}
+
+/* A receiver that reads nothing. */
+static void overflow_receiver(struct deed *deed)
+{
+	struct sockaddr_in to;
+	int fd = bound(SOCK_DGRAM, &to), out = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), small = 4096;
+	char data[500] = "";
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	for (int i = 0; i < DATAGRAMS; i++)
+		sendto(out, data, sizeof(data), 0, (struct sockaddr *)&to, sizeof(to));
+	deed->count = counter("Udp", "RcvbufErrors");
+}
+
+/* Nobody listens. */
+static void be_refused(struct deed *deed)
+{
+	struct sockaddr_in to;
+	int fd = bound(SOCK_STREAM, &to);
+
+	for (int i = 0; i < CONNECTS; i++) {
+		AUTO_CLOSE int out = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		if (connect(out, (struct sockaddr *)&to, sizeof(to)) == 0)
+			break;
+	}
+	close(fd);
+	deed->count = counter("Tcp", "AttemptFails");
+}
+
+struct pair {
+	int client, server;
+};
+
+static struct pair connected(void)
+{
+	struct sockaddr_in at;
+	int listener = bound(SOCK_STREAM, &at);
+	struct pair p = { socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), -1 };
+
+	if (listen(listener, 4) == 0 && connect(p.client, (struct sockaddr *)&at, sizeof(at)) == 0)
+		p.server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	close(listener);
+	return p;
+}
+
+static void wait_for_answer(struct deed *deed)
+{
+	struct pair p = connected();
+	int64_t began;
+	pid_t pid;
+	char c = 'x';
+
+	pid = fork();
+	if (pid == 0) {
+		recv(p.server, &c, 1, 0);
+		poll(NULL, 0, LATE_NS / NSEC_PER_MSEC);
+		send(p.server, &c, 1, 0);
+		_exit(0);
+	}
+	began = time_boot_ns();
+	send(p.client, &c, 1, 0);
+	recv(p.client, &c, 1, 0);
+	deed->took_ns = (uint64_t)(time_boot_ns() - began);
+	waitpid(pid, NULL, 0);
+}
+
+/* A byte has to wait until somebody else's one large write() to the same file is over. */
+static void wait_for_inode(struct deed *deed)
+{
+	int fd = memfd_create("oracle", MFD_CLOEXEC);
+	char *big = mmap(NULL, BIG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	int64_t began;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(pwrite(fd, big, BIG, 0) == BIG ? 0 : 1);
+	poll(NULL, 0, 20);
+	began = time_boot_ns();
+	if (pwrite(fd, "x", 1, 0) == 1)
+		deed->took_ns = (uint64_t)(time_boot_ns() - began);
+	waitpid(pid, NULL, 0);
+}
+
+/* ---- against each other ------------------------------------------------------------------------------------------ */
+
+static bool observe(struct deed *deed, struct told *told, void (*fn)(struct deed *deed))
+{
+	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
+	struct config *config = config_new();
+	struct collect_options options = { .config = config, .fn = on_event, .ctx = told };
+	struct collect *c = NULL;
+	int64_t until = time_boot_ns() + 20 * NSEC_PER_SEC;
+	int status = -1;
+	pid_t pid;
+
+	*deed = (struct deed){ .pid = 0 };
+	*told = (struct told){ .deed = deed };
+	if (config_set(config, "collect.rate", "100000", &error) < 0 || collect_new(&options, &c, &error) < 0)
+		return false;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		deed->pid = (uint32_t)getpid();
+		if (!enter_netns(deed))
+			_exit(1);
+		fn(deed);
+		deed->done = true;
+		pause();
+		_exit(0);
+	}
+	while (!deed->done && waitpid(pid, &status, WNOHANG) == 0 && time_boot_ns() < until)
+		collect_poll(c, 50);
+	for (until = time_boot_ns() + 300 * NSEC_PER_MSEC; time_boot_ns() < until;)
+		collect_poll(c, 50);
+	collect_free(c);
+	config_free(config);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return deed->done;
+}
+
+static bool near_time(uint64_t told_ns, uint64_t took_ns)
+{
+	uint64_t off = told_ns > took_ns ? told_ns - took_ns : took_ns - told_ns;
+
+	return took_ns && off <= took_ns / 10 + 10 * NSEC_PER_MSEC;
+}
+
+static void same_count(struct checks *k, const char *name, uint64_t told, uint64_t counted)
+{
+	check(k, counted > 0 && told == counted, name, "%" PRIu64 " recorded, %" PRIu64 " counted", told, counted);
+	printf("# %s: %" PRIu64 " recorded, %" PRIu64 " counted\n", name, told, counted);
+}
+
+static void same_time(struct checks *k, const char *name, uint64_t told_ns, uint64_t took_ns)
+{
+	check(k, near_time(told_ns, took_ns), name, "%" PRIu64 " us recorded, %" PRIu64 " us by the clock",
+	      told_ns / NSEC_PER_USEC, took_ns / NSEC_PER_USEC);
+	printf("# %s: %" PRIu64 " us recorded, %" PRIu64 " us by the clock\n", name, told_ns / NSEC_PER_USEC,
+	       took_ns / NSEC_PER_USEC);
+}
+
+int main(void)
+{
+	struct deed *deed = mmap(NULL, sizeof(*deed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct checks k = { 0 };
+	struct told told;
+
+	if (geteuid() != 0) {
+		skip(&k, "records against the kernel's own counters", "needs root");
+		return 0;
+	}
+	if (observe(deed, &told, overflow_receiver))
+		same_count(&k, "full receive buffers against RcvbufErrors", told.rcvbuf, deed->count);
+	else
+		skip(&k, "records against the kernel's own counters", "no collector or no network namespace here");
+	if (observe(deed, &told, be_refused))
+		same_count(&k, "refused connections against AttemptFails", told.refused, deed->count);
+	if (observe(deed, &told, wait_for_answer))
+		same_time(&k, "a late answer", told.answer_ns, deed->took_ns);
+	if (observe(deed, &told, wait_for_inode))
+		same_time(&k, "a wait for a file's lock", told.lock_ns, deed->took_ns);
+	return k.failed != 0;
+}
