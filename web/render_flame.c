@@ -9,7 +9,8 @@
 #include "web/html.h"
 
 #define ROW_PX 20
-#define WIDTH_MIN 0.3 /* percent; narrower boxes are left out */
+#define WIDTH_MIN 0.3 /* percent; narrower boxes are left out, wider ones when there are too many */
+#define BOXES_MAX 400 /* some 400 bytes each: the page stays below 250 KB */
 #define WIDTH_TAB 2.0 /* narrower ones are reached by pointer and through their parents, not by Tab */
 #define TOP_MAX 25
 
@@ -19,7 +20,8 @@ struct drawing {
 	const char *link;
 	unsigned int from;
 	int windows;
-	unsigned int left_out, deepest;
+	double width_min; /* percent */
+	unsigned int boxes, left_out, deepest;
 };
 
 static double share(const struct drawing *d, const int64_t *ns, enum flame_window w)
@@ -99,10 +101,11 @@ static void draw(struct drawing *d, unsigned int at, double x, unsigned int dept
 	const struct flame_node *n = flame_node(d->flame, at);
 	double width = width_of(d, n);
 
-	if (width < WIDTH_MIN) {
+	if (width < d->width_min) {
 		d->left_out++;
 		return;
 	}
+	d->boxes++;
 	if (depth > d->deepest)
 		d->deepest = depth;
 	if (d->b)
@@ -118,7 +121,12 @@ void render_flame(struct strbuf *b, const struct flame *f, unsigned int from, in
 {
 	struct drawing d = { .flame = f, .link = link, .from = from, .windows = windows };
 
-	draw(&d, from, 0, 0); /* how deep it is */
+	for (d.width_min = WIDTH_MIN;; d.width_min *= 1.5) {
+		d.boxes = d.deepest = 0;
+		draw(&d, from, 0, 0);
+		if (d.boxes <= BOXES_MAX)
+			break;
+	}
 	strbuf_addstr(b, "<div class=\"scroll flame\" tabindex=\"0\" role=\"region\" aria-label=\"");
 	strbuf_add_html(b, label);
 	strbuf_addf(b, "\"><svg class=\"flamegraph\" role=\"group\" height=\"%u\" aria-label=\"", (d.deepest + 1) * ROW_PX);
@@ -134,7 +142,7 @@ void render_flame(struct strbuf *b, const struct flame *f, unsigned int from, in
 	else
 		strbuf_addstr(b, " ◇ is the kernel.");
 	if (d.left_out)
-		strbuf_addf(b, " %u boxes narrower than three thousandths are left out.", d.left_out);
+		strbuf_addf(b, " %u boxes narrower than %.1f %% are left out.", d.left_out, d.width_min);
 	strbuf_addstr(b, "</p>\n");
 }
 
