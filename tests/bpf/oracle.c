@@ -241,6 +241,18 @@ static bool near_time(uint64_t told_ns, uint64_t took_ns)
 	return took_ns && off <= took_ns / 10 + 10 * NSEC_PER_MSEC;
 }
 
+/* Up to three times: who waited may then wait for a CPU, or a hypervisor run something else, before it reads the clock. */
+static bool observe_time(struct deed *deed, struct told *told, void (*fn)(struct deed *deed), const uint64_t *told_ns)
+{
+	for (int i = 0; i < 3; i++) {
+		if (!observe(deed, told, fn))
+			return false;
+		if (near_time(*told_ns, deed->took_ns))
+			break;
+	}
+	return true;
+}
+
 static void same_count(struct checks *k, const char *name, uint64_t told, uint64_t counted)
 {
 	check(k, counted > 0 && told == counted, name, "%" PRIu64 " recorded, %" PRIu64 " counted", told, counted);
@@ -271,9 +283,9 @@ int main(void)
 		skip(&k, "records against the kernel's own counters", "no collector or no network namespace here");
 	if (observe(deed, &told, be_refused))
 		same_count(&k, "refused connections against AttemptFails", told.refused, deed->count);
-	if (observe(deed, &told, wait_for_answer))
+	if (observe_time(deed, &told, wait_for_answer, &told.answer_ns))
 		same_time(&k, "a late answer", told.answer_ns, deed->took_ns);
-	if (observe(deed, &told, wait_for_inode))
+	if (observe_time(deed, &told, wait_for_inode, &told.lock_ns))
 		same_time(&k, "a wait for a file's lock", told.lock_ns, deed->took_ns);
 	return k.failed != 0;
 }

@@ -247,7 +247,7 @@ static int memory_setup(struct sandbox *sb)
 		r = container_netns(sb, sb->victim);
 	if (r == 0)
 		r = container_new(sb, &server);
-	if (r < 0)
+	if (!server)
 		return r;
 	server->netns_fd = sb->victim->netns_fd;
 	/* Sockets are only charged that are made once there is a limit. */
