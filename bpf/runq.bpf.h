@@ -84,6 +84,7 @@ struct kw_walk {
 	u64 unknown_ns, unknown_fresh_ns;
 	u64 stolen_ns, stolen_fresh_ns;
 	u64 steal; /* kw_rq_steal() at end */
+	u64 steal_left; /* stolen by the account of newer slices than they are long: of older ones then */
 	u32 gaps; /* kw_slices.gaps at end */
 	u32 _pad;
 	u64 self_ns, other_ns;
@@ -286,7 +287,9 @@ static int walk_step(u32 i, void *data)
 	}
 	ns = overlap(t0, w->end, w->from);
 	fresh = overlap(t0, w->end, w->fresh_from);
-	stolen = w->steal > slice->steal ? w->steal - slice->steal : 0;
+	stolen = w->steal_left + (w->steal > slice->steal ? w->steal - slice->steal : 0);
+	/* The scheduler accounts for it when the CPU is back, which may be in the next slice already. */
+	w->steal_left = slice->tid && stolen > ns ? stolen - ns : 0;
 	gap = (u64)(w->gaps - slice->gaps) * KW_GAP_UNIT;
 	w->end = t0;
 	w->steal = slice->steal;

@@ -14,6 +14,8 @@
 #include "bpf/irq.bpf.h"
 
 #define KW_STOLEN_GATHER_NS 100000000ULL
+#define KW_STOLEN_DOUBTED_NS 1000000ULL /* so long ones are compared with what a hypervisor took */
+#define KW_STOLEN_PAUSE_NS 20000000ULL  /* no handler of the timer runs so long: a virtual machine was paused in it */
 
 KW_RECORD(irq);
 
@@ -25,6 +27,7 @@ struct kw_stolen {
 	u64 v2;
 	u64 action; /* whose time is in KW_STOLEN_DEVICE */
 	u64 since;
+	u64 steal; /* kw_rq_steal() at the end of the latest one; 0 unknown */
 	struct {
 		u64 count, ns, max_ns;
 	} slot[KW_STOLEN_SLOTS];
@@ -123,14 +126,20 @@ static __noinline int stolen_record(struct task_struct *task, u32 slot, u64 acti
 static __noinline int stolen_add(u32 slot, u64 action, u64 ns, u64 now)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	u64 set, steal = kw_rq_steal(task), paused;
 	struct kw_stolen *s;
 	u32 zero = 0;
-	u64 set;
 
 	if (!task->pid || slot >= KW_STOLEN_SLOTS)
 		return 0; /* an idle CPU loses nothing */
 	s = bpf_map_lookup_elem(&kw_stolen_here, &zero);
 	if (!s)
+		return 0;
+	paused = s->steal ? steal - s->steal : 0;
+	s->steal = steal;
+	if (ns >= KW_STOLEN_DOUBTED_NS)
+		ns -= paused < ns ? paused : ns;
+	if (kw_settings.tick_ns && slot == KW_STOLEN_TIMER && ns >= KW_STOLEN_PAUSE_NS)
 		return 0;
 	set = (u64)task->cgroups;
 	if (s->set != set || now - s->since > KW_STOLEN_GATHER_NS ||
@@ -139,6 +148,7 @@ static __noinline int stolen_add(u32 slot, u64 action, u64 ns, u64 now)
 		s->set = set;
 		s->v2 = task->cgroups->dfl_cgrp->kn->id;
 		s->since = now;
+		s->steal = steal;
 	}
 	if (slot == KW_STOLEN_DEVICE)
 		s->action = action;

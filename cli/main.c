@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/prctl.h>
 
 #include "analyze/worker.h"
 #include "base/log.h"
@@ -60,6 +61,7 @@ int main(int argc, char **argv)
 	const struct verb *verb;
 
 	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_NAME, "kwhy"); /* the halves are executed as /proc/self/exe, which would name them "exe" */
 	/* Not for people: kwhy executes itself for a query (analyze/worker.h). */
 	if (argc == 2 && !strcmp(name, WORKER_VERB))
 		return worker_main(STDIN_FILENO, STDOUT_FILENO);

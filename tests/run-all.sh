@@ -150,7 +150,7 @@ tier() {
 		fi
 		;;
 	bpf) build bpf all && run_script bpf 900 tests/bpf/run.sh ;;
-	faults) build faults all tests-faults && run_script faults 3600 tests/e2e/run.sh --sample "${FAULTS_SAMPLE:-24}" ;;
+	faults) build faults all tests-faults && run_script faults 3600 tests/e2e/run.sh --sample "${FAULTS_SAMPLE:-18}" ;;
 	asan)
 		build asan asan-build tests-faults
 		run_unit asan "$BUILD/asan"

@@ -33,8 +33,8 @@ same() { # name, file, file
 replay_one() { # fault
 	local capture=$work/$1.kwcap truth=$here/$1.truth.json diff verdict blamed reports
 	gzip -dc "$here/$1.kwcap.gz" >"$capture" || { not_ok "replay $1" "capture unreadable"; return; }
-	"$KWHY" replay "$capture" >"$capture.reports.jsonl" 2>"$work/err" ||
-		{ not_ok "replay $1" "exit $?: $(tail -n 1 "$work/err")"; return; }
+	"$KWHY" replay "$capture" >"$capture.reports.jsonl" 2>"$capture.err" ||
+		{ not_ok "replay $1" "exit $?: $(tail -n 1 "$capture.err")"; return; }
 	diff=$(summary "$capture.reports.jsonl" | diff "$here/$1.expected" - 2>&1)
 	reports=$(jq -cs . "$capture.reports.jsonl")
 	verdict=$(judge "$(cat "$truth")" "$reports")
@@ -113,13 +113,19 @@ survives() { # fault
 }
 
 KWHY_ABS=$(realpath "$KWHY")
-first=
-for file in "$here"/*.kwcap.gz; do
-	name=$(basename "$file" .kwcap.gz)
-	replay_one "$name"
-	if [[ -x $trim ]]; then trimmed_one "$name"; else skip "capture $name is trimmed" "make tests-replay was not run"; fi
-	first=${first:-$name}
+names=()
+for file in "$here"/*.kwcap.gz; do names+=("$(basename "$file" .kwcap.gz)"); done
+first=${names[0]:-}
+# As many at once as there are CPUs; their lines come in order.
+for name in "${names[@]}"; do
+	while (($(jobs -rp | wc -l) >= $(nproc))); do wait -n; done
+	{
+		replay_one "$name"
+		if [[ -x $trim ]]; then trimmed_one "$name"; else skip "capture $name is trimmed" "make tests-replay was not run"; fi
+	} >"$work/$name.lines" 2>&1 &
 done
+wait
+for name in "${names[@]}"; do cat "$work/$name.lines"; done
 if [[ -x $FAULTS ]]; then
 	for name in $("$FAULTS" list --json | jq -r 'select(.cause != null and .name != "demo") | .name'); do
 		[[ -f $here/$name.kwcap.gz ]] || skip "replay $name" "not recorded: tests/replay/record.sh $name"
