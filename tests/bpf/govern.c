@@ -185,6 +185,7 @@ static void held_back_and_let_go(struct checks *k)
 	struct config *config;
 	struct collect *c = collector_start(settings, on_event, &w, &config);
 	struct load drops, switches;
+	unsigned int steps;
 	uint64_t before;
 
 	if (!c) {
@@ -201,14 +202,16 @@ static void held_back_and_let_go(struct checks *k)
 	drops = load_start(send_nowhere);
 	switches = load_start(hand_over);
 	poll_until(c, &w, LEVEL_DETACHED);
-	check(k, !strncmp(levels_of(&w, "runq", levels), "1 2 3", 5), "over its budget: thresholds, records, detached",
+	/* In between a window may find it within its budget. */
+	check(k, !strncmp(levels_of(&w, "runq", levels), "1 2", 3) && strstr(levels, "2 3"), "over its budget: thresholds, records, detached",
 	      "runq went through \"%s\"", levels);
-	check(k, !strncmp(levels_of(&w, "drop", levels), "2 3", 3), "without a threshold: records, detached",
+	check(k, levels_of(&w, "drop", levels)[0] == '2' && strstr(levels, "2 3"), "without a threshold: records, detached",
 	      "drop went through \"%s\"", levels);
 	poll_ticks(c, &w, 1);
 	before = w.drop.emitted;
+	steps = w.drop.state == PROBE_DETACHED ? w.step_count : 0;
 	poll_ticks(c, &w, 2);
-	check(k, w.drop.state != PROBE_DETACHED || w.drop.emitted == before, "detached it sends nothing",
+	check(k, steps != w.step_count || w.drop.emitted == before, "detached it sends nothing",
 	      "%" PRIu64 " records", (uint64_t)w.drop.emitted - before);
 	load_stop(&drops);
 	load_stop(&switches);

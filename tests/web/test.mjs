@@ -344,8 +344,9 @@ function observed() {
 
 async function diagnosed(context) {
 	const page = await context.newPage();
-	const query = new URLSearchParams({ container: victim(), since: report.window.onset_ns, until: report.window.end_ns || "now" });
-	await page.goto(`${url}observe?${query}&from=${report.window.onset_ns}&to=${report.window.end_ns || "now"}&do=diagnose`);
+	const until = report.window.end_ns || report.window.to_ns; // up to now it would be minutes in which nothing happened
+	const query = new URLSearchParams({ container: victim(), since: report.window.onset_ns, until });
+	await page.goto(`${url}observe?${query}&from=${report.window.onset_ns}&to=${until}&do=diagnose`);
 	expect(/\/why\?container=/.test(page.url()), `the diagnosis is at ${page.url()}`);
 	expect((await page.locator("h1").innerText()).includes(truth.culprit), `the diagnosis says: ${await page.locator("h1").innerText()}`);
 	await page.close();
