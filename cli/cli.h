@@ -38,7 +38,7 @@ struct cli {
 	struct config *config;	   /* defaults, the file, then --set */
 	struct strbuf config_args; /* --config and --set as given, each NUL-terminated: to hand on to children */
 	int64_t since_ns, until_ns, at_ns; /* 0: not given */
-	bool json, csv, md, html, follow, supervised, bare, help;
+	bool json, csv, md, html, follow, supervised, bare, once, help;
 	const char *bundle, *incident, *redact;
 	const char *type;
 	const char *kind, *container, *verify, *keep, *capture, *status, *severity, *cause;

@@ -44,6 +44,7 @@ static const struct option_info options[] = {
 	{ "md", OPTION_FLAG, AT(md), "", "Markdown" },
 	{ "html", OPTION_FLAG, AT(html), "", "a complete HTML document" },
 	{ "follow", OPTION_FLAG, AT(follow), "", "go on with what comes" },
+	{ "once", OPTION_FLAG, AT(once), "", "one look and no more; so does output that is no terminal" },
 	{ "kind", OPTION_TEXT, AT(kind), "KIND", "only this kind, such as runq, block, oom" },
 	{ "container", OPTION_TEXT, AT(container), "NAME",
 	  "only this container, by name, ref, cgroup or beginning of its id" },

@@ -153,28 +153,36 @@ static void pad(struct strbuf *out, size_t n)
 		strbuf_addch(out, ' ');
 }
 
+/* Where the character of that index begins. */
+static const char *at_character(const char *s, size_t index)
+{
+	for (size_t n = 0; *s; s++)
+		if ((*s & 0xc0) != 0x80 && n++ == index)
+			break;
+	return s;
+}
+
+/* A path is told apart by its end, anything else by its beginning. */
+static void put_cut(struct strbuf *out, const char *text, size_t n, size_t width)
+{
+	if (*text == '/' && !strchr(text, ' '))
+		strbuf_addf(out, "…%s", at_character(text, n - width + 1));
+	else
+		strbuf_addf(out, "%.*s…", (int)(at_character(text, width - 1) - text), text);
+}
+
 static void put_cell(struct strbuf *out, const char *text, size_t width, bool right, bool last)
 {
-	size_t n = text_width(text), shown = 0;
-	const char *s = text;
+	size_t n = text_width(text), used = MIN(n, width);
 
-	if (right && n < width)
-		pad(out, width - n);
-	if (n <= width) {
+	if (right)
+		pad(out, width - used);
+	if (n <= width)
 		strbuf_addstr(out, text);
-	} else {
-		for (; *s; s++)
-			if ((*s & 0xc0) != 0x80 && shown++ == width - 1)
-				break;
-		strbuf_add(out, text, (size_t)(s - text));
-		strbuf_addstr(out, "…");
-		n = width;
-	}
-	if (!last) {
-		if (!right)
-			pad(out, width - MIN(n, width));
-		pad(out, GAP);
-	}
+	else
+		put_cut(out, text, n, width);
+	if (!last)
+		pad(out, GAP + (right ? 0 : width - used));
 }
 
 void table_format(const struct table *t, size_t width, bool bold_title, struct strbuf *out)

@@ -231,6 +231,22 @@ static void tables_fit(void **state)
 	assert_non_null(strstr(strbuf_str(&narrow), "…"));
 }
 
+/* Siblings in a tree of groups differ at the end of their paths. */
+static void paths_lose_their_beginning(void **state)
+{
+	static const struct column columns[] = { { "A", false, true }, { "B", true, false } };
+	AUTO(table) struct table t = { .columns = columns, .column_count = 2 };
+	AUTO(strbuf) struct strbuf out = STRBUF_INIT;
+
+	(void)state;
+	table_add(&t, "/kubepods.slice/größe");
+	table_add(&t, "1");
+	table_add(&t, "/a waited for what /b did");
+	table_add(&t, "2");
+	table_format(&t, 15, false, &out);
+	assert_string_equal(strbuf_str(&out), "A             B\n…slice/größe  1\n/a waited f…  2\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +259,7 @@ int main(void)
 		cmocka_unit_test(messages_are_safe_for_terminals),
 		cmocka_unit_test(suggests_verbs),
 		cmocka_unit_test(tables_fit),
+		cmocka_unit_test(paths_lose_their_beginning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
