@@ -28,6 +28,7 @@
 #define CRIO_ID "b87c0973f745c2d2e6aa7b09457d4198cfbc9711d17c2750a8e70c5244e30b93"
 #define DOCKER_ID "b4117511e791e8654dee80a6e40ff20d6b754c6b1d80a82adf10a104befbb7b9"
 #define PODMAN_ID "6612cfcbd81ee1fcac1ed2dd9cb90d544049898f34cc3bfa7ef173e81f7d2193"
+#define PATIENCE_NS (120 * NSEC_PER_SEC) /* for what has to come; how long it took is not judged */
 #define TASKS "/run/containerd/io.containerd.runtime.v2.task/"
 
 struct tree {
@@ -144,7 +145,7 @@ static char *facts_of(struct tree *t, const char *path, uint32_t maker, uint32_t
 	char *facts = NULL;
 
 	metadata_ask(t->m, &cg, path, maker, member);
-	take(t, cg.v2, until, until ? 5 * NSEC_PER_SEC : 120 * NSEC_PER_MSEC, &facts);
+	take(t, cg.v2, until, until ? PATIENCE_NS : 120 * NSEC_PER_MSEC, &facts);
 	return facts;
 }
 
@@ -401,10 +402,10 @@ static void bundles_of_others_are_not_ours(void **state)
 #define HOSTILE "/docker/" DOCKER_ID
 #define CONFIG "/var/lib/docker/containers/" DOCKER_ID "/config.v2.json"
 
-/* The state record of a source, once it has counted something malformed. */
-static void wait_malformed(struct tree *t, const char *name, struct kw_source *ret)
+/* The state record of a source, once it has counted that much as malformed. */
+static void wait_malformed(struct tree *t, const char *name, unsigned int count, struct kw_source *ret)
 {
-	int64_t end_ns = time_boot_ns() + 15 * NSEC_PER_SEC;
+	int64_t end_ns = time_boot_ns() + PATIENCE_NS;
 	union record rec;
 
 	while (time_boot_ns() < end_ns) {
@@ -414,12 +415,12 @@ static void wait_malformed(struct tree *t, const char *name, struct kw_source *r
 			usleep(2000);
 			continue;
 		}
-		if (rec.event.kind != KW_KIND_source || strcmp(p->name, name) || !p->malformed)
+		if (rec.event.kind != KW_KIND_source || strcmp(p->name, name) || p->malformed < count)
 			continue;
 		*ret = *p;
 		return;
 	}
-	fail_msg("%s never said that something was malformed", name);
+	fail_msg("%s never said that %u times something was malformed", name, count);
 }
 
 static void malformed_files_cost_their_source_only(void **state)
@@ -445,8 +446,7 @@ static void malformed_files_cost_their_source_only(void **state)
 	assert_false(facts_have(a, "labels"));
 	assert_false(facts_have(b, "labels"));
 	assert_false(facts_have(c, "labels"));
-	wait_malformed(t, "docker", &books);
-	assert_true(books.malformed >= 3);
+	wait_malformed(t, "docker", 3, &books);
 	assert_int_equal(books.answered, 0);
 	assert_string_not_equal(books.why, "");
 }
@@ -455,7 +455,6 @@ static void links_and_devices_are_not_followed(void **state)
 {
 	struct tree *t = *state;
 	char full[PATH_MAX], other[PATH_MAX];
-	int64_t began;
 
 	full_path(t, CONFIG, full);
 	full_path(t, "/var/lib/docker/containers/loop", other);
@@ -467,13 +466,14 @@ static void links_and_devices_are_not_followed(void **state)
 	assert_false(facts_have(a, "id"));
 	unlink(full);
 	assert_int_equal(mkfifo(full, 0644), 0); /* opening it would wait for a writer */
-	began = time_boot_ns();
 	AUTO_FREE char *b = facts_of(t, HOSTILE, 0, 0, NULL);
 
 	assert_false(facts_have(b, "id"));
-	metadata_free(t->m);
-	t->m = NULL;
-	assert_true(time_boot_ns() - began < 2 * NSEC_PER_SEC);
+	unlink(full);
+	copy_all(t); /* whoever asks has not stayed behind, waiting for the writer */
+	AUTO_FREE char *c = facts_of(t, HOSTILE, 0, 0, "labels");
+
+	expect(c, "name", "docker", "demo");
 }
 
 static void texts_are_bounded_and_stay_data(void **state)
@@ -625,11 +625,11 @@ static void how_it_ended_is_looked_up_at_its_end(void **state)
 	copy_all(t);
 	open_sources(t);
 	metadata_ask(t->m, &cg, HOSTILE, 0, 0);
-	take(t, 7, "labels", 5 * NSEC_PER_SEC, &facts);
+	take(t, 7, "labels", PATIENCE_NS, &facts);
 	assert_false(facts_have(facts, "exit_code"));
 	write_file(t, CONFIG, ended, strlen(ended));
 	metadata_gone(t->m, &cg);
-	take(t, 7, "exit_reason", 5 * NSEC_PER_SEC, &facts);
+	take(t, 7, "exit_reason", PATIENCE_NS, &facts);
 	expect(facts, "exit_code", "docker", "137");
 	expect(facts, "exit_reason", "docker", "OOMKilled");
 	expect(facts, "image", "docker", "localhost/busybox:1"); /* what was known stays */
@@ -646,7 +646,7 @@ static void the_dead_are_looked_for_too(void **state)
 	open_sources(t);
 	metadata_ask(t->m, &cg, HOSTILE, 0, 0);
 	metadata_gone(t->m, &cg);
-	take(t, 8, "labels", 5 * NSEC_PER_SEC, &facts);
+	take(t, 8, "labels", PATIENCE_NS, &facts);
 	expect(facts, "name", "docker", "demo");
 }
 
@@ -663,7 +663,7 @@ static void thousands_at_once(void **state)
 	for (uint64_t i = 0; i < 1000; i++)
 		metadata_ask(t->m, &(struct kw_cg){ .v2 = 1000 + i }, HOSTILE, 0, 0);
 	asked = time_boot_ns() - began;
-	while (count < 2 * 1000 && time_boot_ns() - began < 60 * NSEC_PER_SEC)
+	while (count < 2 * 1000 && time_boot_ns() - began < PATIENCE_NS)
 		if (metadata_next(t->m, &rec))
 			count += rec.event.kind == KW_KIND_identity;
 	print_message("# 1000 asked in %lld ms, known after %lld ms\n", (long long)(asked / NSEC_PER_MSEC),
