@@ -31,6 +31,19 @@ wait_for() {
 	done
 }
 
+# "STOLEN BUSY": what the hypervisor took of this machine's CPUs so far, and all they did or wanted to do (proc(5)).
+cpu_ticks() { awk '/^cpu / { print $9, $2 + $3 + $4 + $7 + $8 + $9; exit }' /proc/stat; }
+
+# Percent of what the CPUs should have done since cpu_ticks said so that the hypervisor did not let them do.
+stolen_percent() { # stolen, busy
+	local stolen busy
+	read -r stolen busy < <(cpu_ticks)
+	echo $((busy > $2 ? 100 * (stolen - $1) / (busy - $2) : 0))
+}
+
+# From here on a machine is not its own: a container that was to wait for another one waits for the hypervisor.
+readonly STOLEN_PERCENT_MAX=10
+
 is_ready() { curl -fsS -m 2 "$URL/readyz"; }
 
 kwhy_start() { # arguments for up

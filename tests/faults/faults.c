@@ -79,12 +79,12 @@ static void print_moment(const char *event)
 	fflush(stdout);
 }
 
-/* The fault's time, cut short by over(). */
+/* The fault's time, cut short by over(), prolonged until enough(). */
 static bool wait_fault(const struct fault *f, struct sandbox *sb)
 {
-	int64_t until = clock_ns() + sb->fault_ms * MS;
+	int64_t until = clock_ns() + sb->fault_ms * MS, latest = until + 2 * sb->fault_ms * MS, now;
 
-	while (clock_ns() < until) {
+	while ((now = clock_ns()) < until || (f->enough && now < latest && !f->enough(sb))) {
 		if (f->over && f->over(sb))
 			return true;
 		if (!sandbox_sleep(sb, 20))

@@ -5,7 +5,7 @@
  *	setup()   makes containers and their processes, which begin normal life
  *	          three seconds or more of that, as the baseline
  *	onset()   the fault begins: the phase is PHASE_FAULT already
- *	          some seconds, or until over() says so
+ *	          some seconds, or until over() says so, and up to three times as long until enough() says so
  *	end()     the fault ends: the phase is PHASE_AFTER already
  *	          a second or more of normal life
  *	proof()   all processes have stopped; writes down what they measured
@@ -33,6 +33,7 @@ struct fault {
 	int (*setup)(struct sandbox *sb);
 	int (*onset)(struct sandbox *sb);  /* NULL: nothing to do */
 	bool (*over)(struct sandbox *sb);  /* NULL: lasts its time */
+	bool (*enough)(struct sandbox *sb); /* NULL: always; a slow host needs longer to be hurt */
 	int (*end)(struct sandbox *sb);    /* NULL: nothing to do */
 	/* Adds to sb->proof.  -ENODATA when the effect was not there: the run then counts as failed. */
 	int (*proof)(struct sandbox *sb);

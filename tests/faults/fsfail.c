@@ -32,7 +32,7 @@ static void keep_result(struct sandbox *sb, struct tally *tally, enum phase phas
 
 	if (!fine) {
 		atomic_store(&st->last_errno, errno);
-		tally_fail(tally, phase);
+		tally_fail(tally, sandbox_phase(sb)); /* what began before the fault failed because of it */
 	} else {
 		tally_add(tally, phase, sandbox_phase(sb), clock_ns() - began);
 	}
@@ -184,6 +184,13 @@ static int full_setup(struct sandbox *sb)
 static int inodes_setup(struct sandbox *sb)
 {
 	return spawn_three(sb, small_fs(sb, 64 * MIB, sandbox_random(sb, 20, 80) * 16), spooler, file_maker);
+}
+
+static bool full_enough(struct sandbox *sb)
+{
+	struct fsfail_state *st = sb->state;
+
+	return st->work[PHASE_FAULT].failed >= 8;
 }
 
 static int full_proof(struct sandbox *sb)
@@ -453,6 +460,7 @@ const struct fault fault_fs_full = {
 	.probes = "nospace",
 	.needs = "root, loop devices, ext4, mkfs.ext4",
 	.setup = full_setup,
+	.enough = full_enough,
 	.proof = full_proof,
 };
 
@@ -463,6 +471,7 @@ const struct fault fault_fs_inodes = {
 	.probes = "nospace",
 	.needs = "root, loop devices, ext4, mkfs.ext4",
 	.setup = inodes_setup,
+	.enough = full_enough,
 	.proof = full_proof,
 };
 
