@@ -278,6 +278,7 @@ static void set_node(struct yamlmap *y, const yaml_node_t *node, void *target)
 
 struct reading {
 	struct alert_rules *set;
+	sqlite3 *views; /* what queries are checked against */
 	struct group group;
 };
 
@@ -307,14 +308,12 @@ static bool has_key(struct yamlmap *y, const yaml_node_t *node, const char *name
 	return false;
 }
 
-static void check_sql(struct yamlmap *y, const yaml_node_t *item, const struct alert_rule *rule)
+static void check_sql(struct yamlmap *y, const yaml_node_t *item, sqlite3 *views, const struct alert_rule *rule)
 {
 	AUTO(strbuf) struct strbuf why = STRBUF_INIT;
-	sqlite3 *db = rule->sql ? rules_sql_open() : NULL;
 
-	if (db && rules_sql_check_alert(db, rule->sql, &why))
+	if (rule->sql && rules_sql_check_alert(views, rule->sql, &why))
 		yamlmap_complain(y, item, "%s", strbuf_str(&why));
-	sqlite3_close(db);
 }
 
 /* A rule that is wrong is left out; the others of its file count. */
@@ -338,7 +337,7 @@ static void read_rule(struct yamlmap *y, const yaml_node_t *item, void *target)
 		yamlmap_complain(y, item, "a rule has either sql or on_report");
 	if (rule->alert && !is_label(rule->alert))
 		yamlmap_complain(y, item, "\"%s\" is no name: letters, digits and underscores", rule->alert);
-	check_sql(y, item, rule);
+	check_sql(y, item, reading->views, rule);
 	for (size_t i = 0; rule->alert && i < set->count; i++)
 		if (!strcmp(set->items[i]->alert, rule->alert) && !strcmp(set->items[i]->file, rule->file))
 			yamlmap_complain(y, item, "alert %s stands here twice", rule->alert);
@@ -372,9 +371,13 @@ static void read_group(struct yamlmap *y, const yaml_node_t *item, void *target)
 
 static void set_groups(struct yamlmap *y, const yaml_node_t *node, void *target)
 {
-	struct reading reading = { .set = target };
+	struct reading reading = { .set = target, .views = rules_sql_open() };
 
-	yamlmap_each(y, node, &reading, read_group);
+	if (reading.views)
+		yamlmap_each(y, node, &reading, read_group);
+	else
+		yamlmap_complain(y, node, "out of memory");
+	sqlite3_close(reading.views);
 }
 
 static int read_text(struct alert_rules *set, const char *file, const char *text, size_t len,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyze/rules_sql.h"
 #include "analyze/yamlmap.h"
 #include "base/cleanup.h"
 #include "base/embed.h"
@@ -19,6 +20,7 @@ struct rules {
 	struct rule *items[RULES_MAX];
 	size_t count;
 	struct symptoms symptoms;
+	sqlite3 *views; /* what queries are checked against; only while files are read */
 	char *dir; /* NULL: none */
 	uint64_t dir_state;
 	char sha256[65];
@@ -90,7 +92,7 @@ static int load_symptoms(struct rules *rules, const char *file, const void *text
 			 struct strbuf *messages)
 {
 	struct symptoms found = { 0 };
-	int result = symptoms_parse(file, text, len, &found, messages), r;
+	int result = symptoms_parse(rules->views, file, text, len, &found, messages), r;
 
 	for (size_t i = 0; i < found.count; i++) {
 		r = add_symptom(rules, file, found.items[i], site, messages);
@@ -108,7 +110,7 @@ static int load_text(struct rules *rules, const char *file, const void *text, si
 
 	if (!strcmp(slash ? slash + 1 : file, SYMPTOMS_FILE))
 		return load_symptoms(rules, file, text, len, site, messages);
-	r = rules_parse(file, text, len, &rule, messages);
+	r = rules_parse(rules->views, file, text, len, &rule, messages);
 	if (r == 0) {
 		r = add_rule(rules, rule, site, messages);
 		if (r < 0)
@@ -241,9 +243,31 @@ static void hash_rules(struct rules *rules)
 	sha256_hex(strbuf_str(&all), all.len, rules->sha256);
 }
 
-int rules_load(const char *dir, struct rules **ret_rules, struct strbuf *ret_messages)
+static struct rules *begin_set(void)
 {
 	struct rules *rules = calloc(1, sizeof(*rules));
+
+	if (rules)
+		rules->views = rules_sql_open();
+	if (rules && !rules->views) {
+		free(rules);
+		return NULL;
+	}
+	return rules;
+}
+
+static struct rules *finish_set(struct rules *rules)
+{
+	sqlite3_close(rules->views);
+	rules->views = NULL;
+	sort_set(rules);
+	hash_rules(rules);
+	return rules;
+}
+
+int rules_load(const char *dir, struct rules **ret_rules, struct strbuf *ret_messages)
+{
+	struct rules *rules = begin_set();
 	int r;
 
 	if (!rules)
@@ -262,15 +286,13 @@ int rules_load(const char *dir, struct rules **ret_rules, struct strbuf *ret_mes
 				  &(struct loading){ rules, ret_messages });
 		check_set(rules, true, ret_messages);
 	}
-	sort_set(rules);
-	hash_rules(rules);
-	*ret_rules = rules;
+	*ret_rules = finish_set(rules);
 	return 0;
 }
 
 int rules_load_files(const char *const *paths, size_t count, struct rules **ret_rules, struct strbuf *ret_messages)
 {
-	struct rules *rules = calloc(1, sizeof(*rules));
+	struct rules *rules = begin_set();
 	int result, r;
 
 	if (!rules)
@@ -285,9 +307,7 @@ int rules_load_files(const char *const *paths, size_t count, struct rules **ret_
 		rules_free(rules);
 		return -EINVAL;
 	}
-	sort_set(rules);
-	hash_rules(rules);
-	*ret_rules = rules;
+	*ret_rules = finish_set(rules);
 	return 0;
 }
 
@@ -309,6 +329,7 @@ void rules_free(struct rules *rules)
 		rule_free(rules->items[i]);
 	for (size_t i = 0; i < rules->symptoms.count; i++)
 		symptom_free(rules->symptoms.items[i]);
+	sqlite3_close(rules->views);
 	free(rules->dir);
 	free(rules);
 }

@@ -8,6 +8,7 @@
 #ifndef KWHY_ANALYZE_RULES_H
 #define KWHY_ANALYZE_RULES_H
 
+#include <sqlite3.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -92,10 +93,14 @@ bool rules_changed(const struct rules *rules);
 int rules_check_files(const char *const *paths, size_t count, struct strbuf *ret_messages);
 /* The same, and hands the set over. */
 int rules_load_files(const char *const *paths, size_t count, struct rules **ret_rules, struct strbuf *ret_messages);
-/* One file's text alone; symptoms and causes it names need not exist. */
-int rules_parse(const char *file, const char *text, size_t len, struct rule **ret_rule, struct strbuf *ret_messages);
+/*
+ * One file's text alone; symptoms and causes it names need not exist.  Its queries are checked against views, an open
+ * rules_sql_open(): making one costs more than the file does.
+ */
+int rules_parse(sqlite3 *views, const char *file, const char *text, size_t len, struct rule **ret_rule,
+		struct strbuf *ret_messages);
 /* A list of symptoms; each that is right is added to *ret_symptoms. */
-int symptoms_parse(const char *file, const char *text, size_t len, struct symptoms *ret_symptoms,
+int symptoms_parse(sqlite3 *views, const char *file, const char *text, size_t len, struct symptoms *ret_symptoms,
 		   struct strbuf *ret_messages);
 void rules_free(struct rules *rules);
 void rule_free(struct rule *rule);

@@ -16,7 +16,7 @@
 struct loader {
 	struct yamlmap y; /* first: what setters are given is the loader */
 	struct rule *rule;
-	sqlite3 *db; /* what queries are checked against; made when first needed */
+	sqlite3 *db; /* what queries are checked against */
 };
 
 static const char *const severity_names[] = { "info", "warning", "critical" };
@@ -200,15 +200,6 @@ static void set_remedy(struct yamlmap *y, const yaml_node_t *node, void *target)
 	yamlmap_each(y, node, target, add_remedy);
 }
 
-static sqlite3 *checker(struct loader *l)
-{
-	if (!l->db)
-		l->db = rules_sql_open();
-	if (!l->db)
-		yamlmap_complain(&l->y, NULL, "out of memory");
-	return l->db;
-}
-
 /* ---- symptoms ------------------------------------------------------------------------------------------------ */
 
 static void set_kind(struct yamlmap *y, const yaml_node_t *node, void *target)
@@ -246,13 +237,12 @@ static bool reason_known(const char *reason)
 static void check_symptom(struct loader *l, const struct symptom *symptom)
 {
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
-	sqlite3 *db = checker(l);
 
 	if (symptom->reason && symptom->kind != SYMPTOM_WAIT)
 		complain_line(l, symptom->line, symptom->name, "only a symptom of kind wait has a reason");
 	else if (symptom->reason && !reason_known(symptom->reason))
 		complain_line(l, symptom->line, symptom->name, "no wait has that reason");
-	if (db && rules_sql_check_symptom(db, symptom->sql, &error) < 0)
+	if (rules_sql_check_symptom(l->db, symptom->sql, &error) < 0)
 		complain_line(l, symptom->line, symptom->name, strbuf_str(&error));
 }
 
@@ -375,22 +365,22 @@ static bool variable_known(void *ctx, const char *name)
 	return def && column_known(known->db, def, dot + 1);
 }
 
-static void check_template(struct loader *l, sqlite3 *db, const struct evidence_def *own, unsigned int line,
-			   const char *what, const char *text)
+static void check_template(struct loader *l, const struct evidence_def *own, unsigned int line, const char *what,
+			   const char *text)
 {
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
-	struct known known = { .rule = l->rule, .own = own, .db = db };
+	struct known known = { .rule = l->rule, .own = own, .db = l->db };
 
 	if (text && template_check(text, variable_known, &known, &error) < 0)
 		complain_line(l, line, what, strbuf_str(&error));
 }
 
-static void check_sql(struct loader *l, sqlite3 *db, unsigned int line, const char *what, const char *sql,
+static void check_sql(struct loader *l, unsigned int line, const char *what, const char *sql,
 		      const char *const *columns)
 {
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
 
-	if (sql && rules_sql_check(db, sql, columns, NULL, &error) < 0)
+	if (sql && rules_sql_check(l->db, sql, columns, NULL, &error) < 0)
 		complain_line(l, line, what, strbuf_str(&error));
 }
 
@@ -408,7 +398,7 @@ static bool reads_events(const char *sql)
 	return false;
 }
 
-static void check_evidence(struct loader *l, sqlite3 *db, struct evidence_def *def)
+static void check_evidence(struct loader *l, struct evidence_def *def)
 {
 	static const char *const columns[] = { "holds", "observed", "expected", NULL };
 
@@ -416,9 +406,9 @@ static void check_evidence(struct loader *l, sqlite3 *db, struct evidence_def *d
 		return;
 	if (evidence_find(l->rule, def->id, strlen(def->id)) != def)
 		complain_line(l, def->line, def->id, "another piece of evidence has this id");
-	check_sql(l, db, def->line, def->id, def->sql, columns);
-	check_sql(l, db, def->line, def->id, def->rows_sql, NULL);
-	check_template(l, db, def, def->line, def->id, def->claim);
+	check_sql(l, def->line, def->id, def->sql, columns);
+	check_sql(l, def->line, def->id, def->rows_sql, NULL);
+	check_template(l, def, def->line, def->id, def->claim);
 	def->from_events = reads_events(def->sql);
 }
 
@@ -443,24 +433,21 @@ static void check_rule(struct loader *l)
 {
 	static const char *const culprit_columns[] = { "container", "share", "what", NULL };
 	struct rule *rule = l->rule;
-	sqlite3 *db = checker(l);
 
-	if (!db)
-		return;
 	for (size_t i = 0; i < rule->evidence_count; i++)
-		check_evidence(l, db, &rule->evidence[i]);
+		check_evidence(l, &rule->evidence[i]);
 	check_lists(l);
-	check_sql(l, db, 1, "culprit", rule->culprit_sql, culprit_columns);
-	check_sql(l, db, 1, "resource_sql", rule->resource_sql, NULL);
-	check_sql(l, db, 1, "severity_sql", rule->severity_sql, NULL);
-	check_template(l, db, NULL, 1, "headline", rule->headline);
-	check_template(l, db, NULL, 1, "mechanism", rule->mechanism);
-	check_template(l, db, NULL, 1, "culprit", rule->culprit_what);
+	check_sql(l, 1, "culprit", rule->culprit_sql, culprit_columns);
+	check_sql(l, 1, "resource_sql", rule->resource_sql, NULL);
+	check_sql(l, 1, "severity_sql", rule->severity_sql, NULL);
+	check_template(l, NULL, 1, "headline", rule->headline);
+	check_template(l, NULL, 1, "mechanism", rule->mechanism);
+	check_template(l, NULL, 1, "culprit", rule->culprit_what);
 	for (size_t i = 0; i < rule->remedy_count; i++) {
-		check_template(l, db, NULL, 1, "remedy", rule->remedies[i].action);
-		check_template(l, db, NULL, 1, "remedy", rule->remedies[i].command);
-		check_template(l, db, NULL, 1, "remedy", rule->remedies[i].risk);
-		check_sql(l, db, 1, "remedy: verify_sql", rule->remedies[i].verify_sql, NULL);
+		check_template(l, NULL, 1, "remedy", rule->remedies[i].action);
+		check_template(l, NULL, 1, "remedy", rule->remedies[i].command);
+		check_template(l, NULL, 1, "remedy", rule->remedies[i].risk);
+		check_sql(l, 1, "remedy: verify_sql", rule->remedies[i].verify_sql, NULL);
 	}
 }
 
@@ -508,9 +495,10 @@ void rule_free(struct rule *rule)
 	free(rule);
 }
 
-int rules_parse(const char *file, const char *text, size_t len, struct rule **ret_rule, struct strbuf *ret_messages)
+int rules_parse(sqlite3 *views, const char *file, const char *text, size_t len, struct rule **ret_rule,
+		struct strbuf *ret_messages)
 {
-	struct loader l = { 0 };
+	struct loader l = { .db = views };
 	int r = yamlmap_open(&l.y, file, text, len, ret_messages);
 
 	if (r)
@@ -526,7 +514,6 @@ int rules_parse(const char *file, const char *text, size_t len, struct rule **re
 	yamlmap_close(&l.y);
 	if (!l.y.failed)
 		check_rule(&l);
-	sqlite3_close(l.db);
 	if (l.y.failed) {
 		rule_free(l.rule);
 		return -EINVAL;
@@ -546,16 +533,15 @@ static void add_symptom(struct yamlmap *y, const yaml_node_t *item, void *target
 		all->items[all->count++] = symptom;
 }
 
-int symptoms_parse(const char *file, const char *text, size_t len, struct symptoms *ret_symptoms,
+int symptoms_parse(sqlite3 *views, const char *file, const char *text, size_t len, struct symptoms *ret_symptoms,
 		   struct strbuf *ret_messages)
 {
-	struct loader l = { 0 };
+	struct loader l = { .db = views };
 	int r = yamlmap_open(&l.y, file, text, len, ret_messages);
 
 	if (r)
 		return r;
 	yamlmap_each(&l.y, yaml_document_get_root_node(&l.y.doc), ret_symptoms, add_symptom);
 	yamlmap_close(&l.y);
-	sqlite3_close(l.db);
 	return l.y.failed ? -EINVAL : 0;
 }

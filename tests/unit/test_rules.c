@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "analyze/rules.h"
+#include "analyze/rules_sql.h"
 #include "base/cleanup.h"
 #include "base/fileutil.h"
 
@@ -27,11 +28,13 @@
 
 static int load(const char *text, struct strbuf *messages)
 {
+	sqlite3 *views = rules_sql_open();
 	struct rule *rule;
-	int r = rules_parse("site/test.yaml", text, strlen(text), &rule, messages);
+	int r = rules_parse(views, "site/test.yaml", text, strlen(text), &rule, messages);
 
 	if (r == 0)
 		rule_free(rule);
+	sqlite3_close(views);
 	return r;
 }
 
