@@ -17,6 +17,7 @@ struct loader {
 	struct yamlmap y; /* first: what setters are given is the loader */
 	struct rule *rule;
 	sqlite3 *db; /* what queries are checked against */
+	sqlite3_stmt *evidence[RULE_EVIDENCE_MAX]; /* each piece's query; NULL: wrong */
 };
 
 static const char *const severity_names[] = { "info", "warning", "critical" };
@@ -330,22 +331,15 @@ static struct evidence_def *evidence_find(struct rule *rule, const char *id, siz
 }
 
 struct known {
-	struct rule *rule;
+	struct loader *l;
 	const struct evidence_def *own; /* its columns need no prefix */
-	sqlite3 *db;
 };
 
-static bool column_known(sqlite3 *db, const struct evidence_def *def, const char *column)
+static bool column_known(struct loader *l, const struct evidence_def *def, const char *column)
 {
-	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
-	sqlite3_stmt *stmt;
-	bool found;
+	sqlite3_stmt *stmt = l->evidence[def - l->rule->evidence];
 
-	if (!def->sql || rules_sql_check(db, def->sql, NULL, &stmt, &error) < 0)
-		return false;
-	found = rules_sql_column(stmt, column) >= 0;
-	sqlite3_finalize(stmt);
-	return found;
+	return stmt && rules_sql_column(stmt, column) >= 0;
 }
 
 static bool variable_known(void *ctx, const char *name)
@@ -360,16 +354,16 @@ static bool variable_known(void *ctx, const char *name)
 		if (!strcmp(fixed[i], name))
 			return true;
 	if (!dot)
-		return known->own && column_known(known->db, known->own, name);
-	def = evidence_find(known->rule, name, (size_t)(dot - name));
-	return def && column_known(known->db, def, dot + 1);
+		return known->own && column_known(known->l, known->own, name);
+	def = evidence_find(known->l->rule, name, (size_t)(dot - name));
+	return def && column_known(known->l, def, dot + 1);
 }
 
 static void check_template(struct loader *l, const struct evidence_def *own, unsigned int line, const char *what,
 			   const char *text)
 {
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
-	struct known known = { .rule = l->rule, .own = own, .db = l->db };
+	struct known known = { .l = l, .own = own };
 
 	if (text && template_check(text, variable_known, &known, &error) < 0)
 		complain_line(l, line, what, strbuf_str(&error));
@@ -401,14 +395,15 @@ static bool reads_events(const char *sql)
 static void check_evidence(struct loader *l, struct evidence_def *def)
 {
 	static const char *const columns[] = { "holds", "observed", "expected", NULL };
+	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
 
 	if (!def->id || !def->sql)
 		return;
 	if (evidence_find(l->rule, def->id, strlen(def->id)) != def)
 		complain_line(l, def->line, def->id, "another piece of evidence has this id");
-	check_sql(l, def->line, def->id, def->sql, columns);
+	if (rules_sql_check(l->db, def->sql, columns, &l->evidence[def - l->rule->evidence], &error) < 0)
+		complain_line(l, def->line, def->id, strbuf_str(&error));
 	check_sql(l, def->line, def->id, def->rows_sql, NULL);
-	check_template(l, def, def->line, def->id, def->claim);
 	def->from_events = reads_events(def->sql);
 }
 
@@ -436,6 +431,9 @@ static void check_rule(struct loader *l)
 
 	for (size_t i = 0; i < rule->evidence_count; i++)
 		check_evidence(l, &rule->evidence[i]);
+	for (size_t i = 0; i < rule->evidence_count; i++)
+		check_template(l, &rule->evidence[i], rule->evidence[i].line, rule->evidence[i].id,
+			       rule->evidence[i].claim);
 	check_lists(l);
 	check_sql(l, 1, "culprit", rule->culprit_sql, culprit_columns);
 	check_sql(l, 1, "resource_sql", rule->resource_sql, NULL);
@@ -449,6 +447,8 @@ static void check_rule(struct loader *l)
 		check_template(l, NULL, 1, "remedy", rule->remedies[i].risk);
 		check_sql(l, 1, "remedy: verify_sql", rule->remedies[i].verify_sql, NULL);
 	}
+	for (size_t i = 0; i < rule->evidence_count; i++)
+		sqlite3_finalize(l->evidence[i]);
 }
 
 /* ---- whole files --------------------------------------------------------------------------------------------- */
