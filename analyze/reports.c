@@ -348,7 +348,8 @@ int64_t reports_each(struct reader *r, const struct incident_filter *filter, int
 		"SELECT r.report FROM v_incident i JOIN v_report r ON r.id = i.id AND r.revision = i.revision WHERE"
 		" (:since = 0 OR coalesce(i.end_ns, :since) >= :since) AND (:until = 0 OR i.onset_ns <= :until) AND"
 		" (:cause IS NULL OR i.cause = :cause OR i.cause LIKE :cause || '.%') AND (:status IS NULL OR i.status"
-		" = :status) AND (:severity IS NULL OR i.severity = :severity) AND (:container IS NULL OR EXISTS"
+		" = :status) AND (:severity IS NULL OR i.severity = :severity) AND (:handling IS NULL OR :handling = "
+		INCIDENT_HANDLING("i.id") ") AND (:container IS NULL OR EXISTS"
 		" (SELECT 1 FROM json_each(r.report, '$.victims') v WHERE :container IN (json_extract(v.value,"
 		" '$.container.name'), json_extract(v.value, '$.container.ref'), json_extract(v.value,"
 		" '$.container.cgroup'), json_extract(v.value, '$.container.id'))) OR EXISTS (SELECT 1 FROM"
@@ -362,6 +363,8 @@ int64_t reports_each(struct reader *r, const struct incident_filter *filter, int
 		int_param(":since", filter->since_ns),	   int_param(":until", filter->until_ns),
 		text_param(":cause", filter->cause),	   text_param(":status", filter->status),
 		text_param(":severity", filter->severity), text_param(":container", filter->container),
+		text_param(":handling", filter->handling), text_param(":acknowledged", filter->acknowledged),
+		text_param(":muted", filter->muted),
 		text_param(":before", filter->before_id),  int_param(":limit", filter->limit ? filter->limit : 1000),
 	};
 	struct each each = { fn, ctx, 0 };

@@ -33,12 +33,18 @@ struct incident_filter {
 	const char *cause;          /* NULL: any; "cpu" matches cpu.* */
 	const char *status, *severity,
 		*container;	    /* NULL: any; container by name, ref or cgroup as victim or culprit */
+	const char *handling;	    /* NULL: any; "acknowledged", "muted" or "none", by the two lists below */
+	const char *acknowledged, *muted; /* ids of incidents, as JSON */
 	int64_t limit;              /* 0: 1000 */
 	const char *before_id;      /* cursor: strictly older than this incident, NULL: from the newest */
 };
 /* Calls fn with each report (borrowed), newest onset first.  Returns the count or negative errno. */
 int64_t reports_each(struct reader *r, const struct incident_filter *filter, int (*fn)(void *ctx, const json_t *report),
 		     void *ctx);
+/* SQL: what of the two lists an incident stands in; :acknowledged and :muted are bound to them. */
+#define INCIDENT_HANDLING(id)                                                                                         \
+	"CASE WHEN " id " IN (SELECT value FROM json_each(coalesce(:muted, '[]'))) THEN 'muted' WHEN " id              \
+	" IN (SELECT value FROM json_each(coalesce(:acknowledged, '[]'))) THEN 'acknowledged' ELSE 'none' END"
 /* -ENOENT when unknown.  revision 0: newest.  *ret_report is a new reference. */
 int reports_get(struct reader *r, const char *id, int revision, json_t **ret_report);
 

@@ -47,7 +47,7 @@ int64_t list_tasks(struct reader *r, int64_t container, json_t **ret_rows, struc
 /* Adds to each container of rows as "history" what each source said of it and when. */
 int64_t list_history(struct reader *r, int64_t until_ns, json_t *rows, struct strbuf *ret_error);
 /*
- * How many incidents there are of each group of causes ("cpu"), severity and status: { facet, value, n }.  Each facet
+ * How many incidents there are of each group of causes ("cpu"), severity, status and handling: { facet, value, n }.  Each facet
  * counts what the filter's other fields leave; limit and cursor do not count.
  */
 int64_t list_facets(struct reader *r, const struct incident_filter *filter, json_t **ret_rows,

@@ -55,6 +55,27 @@ void marks_add(const struct http_request *req, json_t *reports)
 	json_decref(marks);
 }
 
+void marks_ids(const struct http_request *req, struct marked *ret)
+{
+	json_t *marks = read_marks(req, NULL), *acknowledged = json_array(), *muted = json_array(), *row;
+	size_t i;
+
+	json_array_foreach (marks, i, row)
+		if (holds(row, req->now_ns))
+			json_array_append(strcmp(value_text(row, "what"), "muted") ? acknowledged : muted,
+					  json_object_get(row, "incident"));
+	*ret = (struct marked){ json_dumps(acknowledged, JSON_COMPACT), json_dumps(muted, JSON_COMPACT) };
+	json_decref(acknowledged);
+	json_decref(muted);
+	json_decref(marks);
+}
+
+void marked_cleanup(struct marked *m)
+{
+	free(m->acknowledged);
+	free(m->muted);
+}
+
 /* ---- adding ---------------------------------------------------------------------------------------------- */
 
 struct wish {

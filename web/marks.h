@@ -9,6 +9,12 @@
 
 /* Sets "mark" of every report of a list to the newest that holds: { what, author, comment, at_ns, until_ns }. */
 void marks_add(const struct http_request *req, json_t *reports);
+/* JSON lists of the ids of incidents that are acknowledged or muted now. */
+struct marked {
+	char *acknowledged, *muted;
+};
+void marks_ids(const struct http_request *req, struct marked *ret);
+void marked_cleanup(struct marked *m);
 /* The history of one incident and the form that adds to it. */
 void marks_section(struct strbuf *b, const struct http_request *req, const char *incident);
 /* <span class="badge">: that an incident is acknowledged or muted, and by whom; nothing when mark is NULL. */

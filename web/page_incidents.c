@@ -17,6 +17,7 @@
 #define LIMIT_MAX 500
 
 static const char *const statuses[] = { "open", "resolved", NULL };
+static const char *const handlings[] = { "acknowledged", "muted", "none", NULL };
 static const char *const severities[] = { "info", "warning", "critical", NULL };
 
 /* ULIDs are 26 characters of Crockford's alphabet; anything else never was an id. */
@@ -25,9 +26,12 @@ static bool is_id(const char *text)
 	return strlen(text) == 26 && strspn(text, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") == 26;
 }
 
-static int read_filter(const struct http_request *req, struct http_response *res, struct incident_filter *f)
+static int read_filter(const struct http_request *req, struct http_response *res, const struct marked *marked,
+		       struct incident_filter *f)
 {
 	*f = (struct incident_filter){
+		.acknowledged = marked->acknowledged,
+		.muted = marked->muted,
 		.cause = http_param(req, "cause"),
 		.container = http_param(req, "container"),
 		.before_id = http_param(req, "cursor"),
@@ -36,6 +40,7 @@ static int read_filter(const struct http_request *req, struct http_response *res
 	if (http_param_time(req, res, "since", &f->since_ns) || http_param_time(req, res, "until", &f->until_ns) ||
 	    http_param_choice(req, res, "status", statuses, &f->status) ||
 	    http_param_choice(req, res, "severity", severities, &f->severity) ||
+	    http_param_choice(req, res, "handling", handlings, &f->handling) ||
 	    http_param_int(req, res, "limit", 1, LIMIT_MAX, &f->limit))
 		return -EINVAL;
 	if (f->before_id && !is_id(f->before_id)) {
@@ -50,20 +55,17 @@ static int collect_report(void *ctx, const json_t *report)
 	return json_array_append(ctx, (json_t *)report) ? -ENOMEM : 0;
 }
 
-/*
- * { items, next }: one row more than asked for is read to know whether there is a next page.  *ret_filter may be NULL.
- */
-static int incidents_model(const struct http_request *req, struct http_response *res, json_t **ret_model,
-			   struct incident_filter *ret_filter)
+/* { items, next }: one row more than asked for is read to know whether there is a next page. */
+static int incidents_model(const struct http_request *req, struct http_response *res, const struct marked *marked,
+			   json_t **ret_model, struct incident_filter *ret_filter)
 {
 	struct incident_filter filter;
 	json_t *items, *next = json_null();
 	int64_t n, limit;
 
-	if (read_filter(req, res, &filter))
+	if (read_filter(req, res, marked, &filter))
 		return -EINVAL;
-	if (ret_filter)
-		*ret_filter = filter;
+	*ret_filter = filter;
 	limit = filter.limit++;
 	n = reader_select(req->reader, filter.since_ns, filter.until_ns ? filter.until_ns : INT64_MAX);
 	items = json_array();
@@ -83,9 +85,13 @@ static int incidents_model(const struct http_request *req, struct http_response 
 
 int api_incidents(const struct http_request *req, struct http_response *res)
 {
+	AUTO(marked) struct marked marked = { 0 };
+	struct incident_filter filter;
 	json_t *model = NULL;
-	int r = incidents_model(req, res, &model, NULL);
+	int r;
 
+	marks_ids(req, &marked);
+	r = incidents_model(req, res, &marked, &model, &filter);
 	return r ? r : http_json(res, model);
 }
 
@@ -96,6 +102,7 @@ static void filter_form(struct strbuf *b, const struct http_request *req)
 	page_field(b, req, "cause", "Cause", "cpu, io.neighbor");
 	page_select(b, req, "severity", "Severity", severities);
 	page_select(b, req, "status", "Status", statuses);
+	page_select(b, req, "handling", "Handling", handlings);
 	page_field(b, req, "since", "Since", "-1h, 10:01");
 	page_field(b, req, "until", "Until", "now");
 	strbuf_addstr(b, "<p class=\"actions\"><button>Show</button> <a href=\"/incidents\">All</a></p></form>\n");
@@ -136,7 +143,8 @@ static void facets(struct strbuf *b, const struct http_request *req, const json_
 {
 	static const struct {
 		const char *facet, *label;
-	} lines[] = { { "severity", "Severity" }, { "status", "Status" }, { "cause", "Cause" } };
+	} lines[] = { { "severity", "Severity" }, { "status", "Status" }, { "handling", "Handling" },
+		    { "cause", "Cause" } };
 	json_t *row;
 	size_t i;
 
@@ -159,13 +167,15 @@ int page_incidents(const struct http_request *req, struct http_response *res)
 	const struct page page = { .title = "Incidents", .section = "/incidents", .refresh = newest ? 5 : 0, .on_incident = true };
 	struct strbuf *b = &res->body;
 	const char *next;
+	AUTO(marked) struct marked marked = { 0 };
 	struct incident_filter filter;
 	json_t *model = NULL;
 	int r;
 
 	if (!page_wants_json(req) && page_absolute_times(req, res))
 		return 0;
-	r = incidents_model(req, res, &model, &filter);
+	marks_ids(req, &marked);
+	r = incidents_model(req, res, &marked, &model, &filter);
 	if (!r)
 		add_facets(req, &filter, model);
 	if (!r)

@@ -166,6 +166,46 @@ static const json_t *operation(struct world *w, const char *path, const char *me
 	return json_object_get(json_object_get(json_object_get(w->document, "paths"), path), method);
 }
 
+/* The first of the incidents of that handling, "" when there is none; and as often as the facets count them. */
+static void assert_handled(struct world *w, const char *handling, const char *first, int64_t count)
+{
+	struct http_request req = { .method = HTTP_GET, .path = "/incidents", .now_ns = WALL(SEC(6)) };
+	struct http_response res = { 0 };
+	json_t *answer, *row;
+	int64_t counted = 0;
+	size_t i;
+
+	http_add_param(&req, "handling", handling);
+	http_add_param(&req, "format", "json");
+	routes_dispatch(w->web, &req, &res);
+	answer = json_loads(strbuf_str(&res.body), 0, NULL);
+	http_response_cleanup(&res);
+	assert_string_equal(value_text(json_array_get(json_object_get(answer, "items"), 0), "id"), first);
+	assert_int_equal(json_array_size(json_object_get(answer, "items")), count);
+	json_array_foreach (json_object_get(answer, "facets"), i, row)
+		if (!strcmp(value_text(row, "facet"), "handling") && !strcmp(value_text(row, "value"), handling))
+			counted = value_int(row, "n", 0);
+	assert_int_equal(counted, count);
+	json_decref(answer);
+}
+
+static void marks_narrow_the_list(void **state)
+{
+	static const char path[] = "/api/v1/incidents/" INCIDENT "/marks";
+	struct world *w = *state;
+	unsigned int status;
+
+	json_decref(ask(w, HTTP_POST, path, "{\"what\":\"acknowledged\",\"author\":\"ann\"}", &status));
+	assert_handled(w, "acknowledged", INCIDENT, 1);
+	assert_handled(w, "muted", "", 0);
+	assert_handled(w, "none", LATER, 1);
+	json_decref(ask(w, HTTP_POST, path, "{\"what\":\"muted\",\"author\":\"ann\",\"comment\":\"c\"}", &status));
+	assert_handled(w, "acknowledged", "", 0);
+	assert_handled(w, "muted", INCIDENT, 1);
+	json_decref(ask(w, HTTP_POST, path, "{\"what\":\"taken_back\",\"author\":\"ann\"}", &status));
+	assert_handled(w, "muted", "", 0);
+}
+
 static void marks_are_kept(void **state)
 {
 	static const char path[] = "/api/v1/incidents/" INCIDENT "/marks";
@@ -255,6 +295,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_are_as_documented),
 		cmocka_unit_test(marks_are_kept),
+		cmocka_unit_test(marks_narrow_the_list),
 		cmocka_unit_test(refuses_bad_marks),
 		cmocka_unit_test(reports_name_similar_ones),
 		cmocka_unit_test(the_ui_is_small),
