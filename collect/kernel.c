@@ -31,7 +31,9 @@ struct enum_names {
 /* Read on first use, which may be through a const pointer: the caller sees names that never change. */
 struct lazy {
 	struct kallsyms *symbols; /* NULL: not read, or hidden */
-	int64_t symbols_read_ns;  /* 0: never tried */
+	struct kallsyms *former;  /* read before those: names of it may still be in use until the next tick */
+	bool symbols_tried;
+	uint64_t symbols_read_ns;
 	struct enum_names enums[ENUMS_MAX];
 	unsigned int enum_count;
 	struct hashmap *disks; /* dev -> name */
@@ -39,6 +41,7 @@ struct lazy {
 
 struct kernel {
 	struct lazy *lazy;
+	uint64_t now_ns; /* of the last tick */
 };
 
 int kernel_new(struct kernel **ret_kernel)
@@ -47,6 +50,7 @@ int kernel_new(struct kernel **ret_kernel)
 
 	if (!k)
 		return -ENOMEM;
+	k->now_ns = (uint64_t)time_boot_ns();
 	k->lazy = calloc(1, sizeof(*k->lazy));
 	if (k->lazy)
 		k->lazy->disks = hashmap_new(sizeof(uint32_t), DISKS_MAX);
@@ -75,6 +79,7 @@ void kernel_free(struct kernel *k)
 		return;
 	if (k->lazy) {
 		kallsyms_free(k->lazy->symbols);
+		kallsyms_free(k->lazy->former);
 		for (unsigned int i = 0; i < k->lazy->enum_count; i++) {
 			for (unsigned int j = 0; j < k->lazy->enums[i].count; j++)
 				free(k->lazy->enums[i].values[j].name);
@@ -111,22 +116,35 @@ static struct kallsyms *read_symbols(void)
 	return s;
 }
 
-/* Again only when something was not found and the last reading is old. */
-static bool load_symbols(struct lazy *l)
+/*
+ * Again only when something was not found and the last reading is old.  Whoever looks up the frames of a stack holds the
+ * names of the first ones when a later one is not found.
+ */
+static bool load_symbols(const struct kernel *k)
 {
-	int64_t now = time_boot_ns();
+	struct lazy *l = k->lazy;
 	struct kallsyms *fresh;
 
-	if (l->symbols_read_ns && now - l->symbols_read_ns < RELOAD_NS)
+	if (l->former || (l->symbols_tried && k->now_ns - l->symbols_read_ns < RELOAD_NS))
 		return false;
 	fresh = read_symbols();
-	l->symbols_read_ns = now;
+	l->symbols_read_ns = k->now_ns;
+	l->symbols_tried = true;
 	if (!fresh)
 		return false;
-	kallsyms_free(l->symbols);
+	l->former = l->symbols;
 	l->symbols = fresh;
-	malloc_trim(0);
 	return true;
+}
+
+void kernel_tick(struct kernel *k, uint64_t now_ns)
+{
+	k->now_ns = now_ns;
+	if (!k->lazy->former)
+		return;
+	kallsyms_free(k->lazy->former);
+	k->lazy->former = NULL;
+	malloc_trim(0);
 }
 
 static const char *find_symbol(const struct kernel *k, uint64_t address, uint64_t *ret_offset, const char **ret_module)
@@ -134,7 +152,7 @@ static const char *find_symbol(const struct kernel *k, uint64_t address, uint64_
 	struct lazy *l = k->lazy;
 	const char *name = l->symbols ? kallsyms_find(l->symbols, address, ret_offset, ret_module) : NULL;
 
-	if (!name && load_symbols(l))
+	if (!name && load_symbols(k))
 		name = kallsyms_find(l->symbols, address, ret_offset, ret_module);
 	return name;
 }
@@ -154,7 +172,7 @@ const char *kernel_module(const struct kernel *k, uint64_t address)
 uint64_t kernel_address(const struct kernel *k, const char *symbol)
 {
 	if (!k->lazy->symbols)
-		load_symbols(k->lazy);
+		load_symbols(k);
 	return k->lazy->symbols ? kallsyms_address(k->lazy->symbols, symbol) : 0;
 }
 

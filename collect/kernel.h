@@ -10,6 +10,8 @@ struct kernel;
 
 int kernel_new(struct kernel **ret_kernel);
 void kernel_free(struct kernel *k);
+/* Names of symbols and modules that were given out before may be gone after this, never sooner. */
+void kernel_tick(struct kernel *k, uint64_t now_ns);
 
 /* Symbol that contains address; *ret_offset is the distance from its start.  NULL when unknown (or kallsyms hidden). */
 const char *kernel_symbol(const struct kernel *k, uint64_t address, uint64_t *ret_offset);

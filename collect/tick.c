@@ -87,5 +87,6 @@ void tick_run(struct collect *c)
 	measure_tick(c);
 	emit_probes(c, now_ns, &tick);
 	emit_tick(c, now_ns, &tick);
+	kernel_tick(c->kernel, now_ns);
 	c->last_tick_ns = now_ns;
 }

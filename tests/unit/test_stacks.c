@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/timeutil.h"
+#include "collect/kernel.h"
 #include "collect/stacks.h"
 #include "schema/kinds.h"
 
@@ -210,6 +212,26 @@ static void new_user_stacks_are_bounded(void **state)
 	assert_non_null(strstr(f->seen.p.text, "test_stacks+0x"));
 }
 
+/* What is read anew because of a frame that nobody knows does not take away the names of the frames before it. */
+static void names_outlive_a_new_reading(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t address = kernel_address(f->kernel, "schedule"), now_ns = (uint64_t)time_boot_ns(), offset;
+	const char *name, *again;
+
+	if (!address)
+		skip(); /* hidden from us */
+	name = kernel_symbol(f->kernel, address, &offset);
+	assert_string_equal(name, "schedule");
+	kernel_tick(f->kernel, now_ns + 100 * NSEC_PER_SEC);
+	assert_null(kernel_symbol(f->kernel, 1, &offset));
+	again = kernel_symbol(f->kernel, address, &offset);
+	assert_ptr_not_equal(again, name); /* it was read anew */
+	assert_string_equal(name, "schedule");
+	kernel_tick(f->kernel, now_ns + 101 * NSEC_PER_SEC);
+	assert_string_equal(again, "schedule");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -223,6 +245,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(user_frames_are_file_and_offset, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_process_that_is_gone_is_unknown, setup, teardown),
 		cmocka_unit_test_setup_teardown(new_user_stacks_are_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(names_outlive_a_new_reading, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
