@@ -51,7 +51,9 @@ struct reader {
 	bool reports;
 	ino_t reports_inode;
 	bool truncated;
-	bool viewed;	 /* views were made at least once */
+	bool viewed;	 /* views are of the shards attached */
+	bool all_views;	 /* and are all made at once: somebody prepares statements of his own */
+	struct strbuf made; /* the views there are */
 	bool restricted; /* a stranger's statement is being prepared or run */
 	int64_t deadline_ns;
 	int64_t at_ns;	 /* what the views hold was known then; INT64_MAX: now */
@@ -176,7 +178,7 @@ static int open_connection(struct reader *r)
 	sqlite3_set_authorizer(r->db, authorize, r);
 	if (execute(r->db, "PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON"))
 		return -EIO;
-	if (make_empty_shard(r->db) || declare_table_functions(r->db))
+	if (make_empty_shard(r->db) || declare_table_functions(r->db) || views_prepare(r->db))
 		return -EIO;
 	return sqlfuncs_register(r->db);
 }
@@ -212,6 +214,7 @@ void reader_free(struct reader *r)
 	if (!r)
 		return;
 	sqlite3_close_v2(r->db);
+	strbuf_cleanup(&r->made);
 	free(r->shards);
 	free(r->state_dir);
 	free(r->events_dir);
@@ -513,18 +516,33 @@ static int attach_reports(struct reader *r)
 	return 1;
 }
 
-static int make_views(struct reader *r)
+/* Those that a statement names; NULL: all. */
+static int make_views(struct reader *r, const char *sql)
 {
 	const char *schemas[READER_SHARDS_MAX + 1];
-	size_t count = 0;
+	struct views views = { .shards = schemas, .reports = r->reports, .at_ns = r->at_ns, .made = &r->made };
 
 	for (size_t i = r->shard_count; i-- > 0;)
 		for (size_t j = 0; j < READER_SHARDS_MAX; j++)
 			if (r->slots[j].used && r->slots[j].name == r->shards[i].name)
-				schemas[count++] = slot_schema(j);
-	if (!count)
-		schemas[count++] = "main";
-	return views_make(r->db, schemas, count, r->reports, r->at_ns);
+				schemas[views.count++] = slot_schema(j);
+	if (!views.count)
+		schemas[views.count++] = "main";
+	return views_make(r->db, &views, sql);
+}
+
+/* The views of what was attached before go; those of what is attached now come when a statement names them. */
+static int renew_views(struct reader *r)
+{
+	int e = views_drop(r->db, &r->made);
+
+	return e || !r->all_views ? e : make_views(r, NULL);
+}
+
+/* A statement that asks which views there are shall find them all. */
+static int make_views_for(struct reader *r, const char *sql)
+{
+	return make_views(r, strcasestr(sql, "pragma") || strcasestr(sql, "sqlite_") ? NULL : sql);
 }
 
 int reader_select(struct reader *r, int64_t from_ns, int64_t to_ns)
@@ -542,11 +560,21 @@ int reader_select(struct reader *r, int64_t from_ns, int64_t to_ns)
 		return reports;
 	if (!changes && !reports && r->viewed)
 		return 0;
-	e = make_views(r);
+	r->viewed = false;
+	e = renew_views(r);
 	if (e)
 		return e;
 	r->viewed = true;
 	return 1;
+}
+
+int reader_select_reports(struct reader *r)
+{
+	int changes = attach_reports(r);
+
+	if (changes > 0)
+		changes = renew_views(r) ? -EIO : 1;
+	return changes;
 }
 
 int reader_open(const char *state_dir, struct reader **ret_reader, struct strbuf *ret_error)
@@ -604,7 +632,28 @@ const char *reader_warnings(const struct reader *r)
 
 struct sqlite3 *reader_db(struct reader *r)
 {
+	if (!r->all_views)
+		make_views(r, NULL);
+	r->all_views = true;
 	return r->db;
+}
+
+/* Of the shard that still grows: through the connection that has it attached, or by a look into the file. */
+static int newest_of(struct reader *r, const struct shard *s, int64_t *ret_last)
+{
+	char path[PATH_MAX], sql[64];
+	int64_t first;
+	bool empty = true;
+
+	for (size_t i = 0; i < READER_SHARDS_MAX; i++) {
+		if (!r->slots[i].used || r->slots[i].name != s->name || r->slots[i].inode != s->inode)
+			continue;
+		snprintf(sql, sizeof(sql), "SELECT max(ts_ns) FROM %s.event", slot_schema(i));
+		if (query_int(r->db, sql, ret_last, &empty) == SQLITE_OK && !empty)
+			return 0;
+	}
+	shard_path(r, s->name, path);
+	return look_into(path, &first, ret_last);
 }
 
 int reader_bounds(struct reader *r, int64_t *ret_first_ns, int64_t *ret_last_ns)
@@ -616,15 +665,11 @@ int reader_bounds(struct reader *r, int64_t *ret_first_ns, int64_t *ret_last_ns)
 		return e;
 	for (size_t i = 0; i < r->shard_count; i++) {
 		const struct shard *s = &r->shards[i];
-		int64_t from = s->first_ns, to = s->last_ns;
-		char path[PATH_MAX];
+		int64_t to = s->last_ns;
 
-		if (s->bad || !s->probed)
+		if (s->bad || !s->probed || (!s->final && newest_of(r, s, &to)))
 			continue;
-		shard_path(r, s->name, path);
-		if (!s->final && look_into(path, &from, &to))
-			continue;
-		first = MIN(first, from);
+		first = MIN(first, s->first_ns);
 		last = MAX(last, to);
 	}
 	if (first > last)
@@ -829,6 +874,10 @@ int64_t reader_query(struct reader *r, const char *sql, const struct query_param
 	struct query_limits l = limits ? *limits : (struct query_limits){ 0 };
 	int64_t result;
 
+	if (make_views_for(r, sql)) {
+		strbuf_addstr(ret_error, "the views of the store cannot be made");
+		return -EIO;
+	}
 	if (!l.rows)
 		l.rows = READER_ROWS_MAX;
 	if (l.time_ns) {

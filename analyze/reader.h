@@ -31,6 +31,8 @@ void reader_free(struct reader *r); /* NULL is fine */
 /* Attaches the shards that overlap [from, to] (wall ns) and makes the views; cheap when nothing changed.  Call before
  * queries, and again as time goes on. */
 int reader_select(struct reader *r, int64_t from_ns, int64_t to_ns);
+/* For queries of incidents and reports alone: whatever shards are attached stay so.  Results as above. */
+int reader_select_reports(struct reader *r);
 /* From the next reader_select() on the views hold what was known at that moment, under the names of then. */
 void reader_as_of(struct reader *r, int64_t at_ns);
 bool reader_truncated(const struct reader *r);

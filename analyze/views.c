@@ -18,6 +18,8 @@ struct maker {
 	const char *const *shards;
 	size_t count;
 	int64_t at_ns; /* nothing later is known; INT64_MAX: everything is */
+	const char *wanted;  /* a text that names those to be made; NULL: all */
+	struct strbuf *made; /* names, each between spaces */
 	struct strbuf sql;
 };
 
@@ -86,9 +88,28 @@ static int execute(struct maker *m)
 	return rc == SQLITE_OK ? 0 : -EIO;
 }
 
+/* Whether v_NAME is to be made; it then counts as made. */
+static bool take(struct maker *m, const char *name)
+{
+	char view[40];
+
+	snprintf(view, sizeof(view), " v_%s ", name);
+	if (strstr(strbuf_str(m->made), view))
+		return false;
+	if (m->wanted) {
+		view[strlen(view) - 1] = '\0';
+		if (!strcasestr(m->wanted, view + 1))
+			return false;
+	}
+	strbuf_addf(m->made, " v_%s ", name);
+	return true;
+}
+
 static int make_view(struct maker *m, const char *name, term_fn term, const void *arg)
 {
-	strbuf_addf(&m->sql, "DROP VIEW IF EXISTS temp.v_%s; CREATE TEMP VIEW v_%s AS ", name, name);
+	if (!take(m, name))
+		return 0;
+	strbuf_addf(&m->sql, "CREATE TEMP VIEW v_%s AS ", name);
 	for (size_t i = 0; i < m->count; i++) {
 		if (i)
 			strbuf_addstr(&m->sql, " UNION ALL ");
@@ -398,7 +419,7 @@ static const struct {
 };
 
 /* As the newest revision of that moment has it. */
-static int make_past_report_views(struct maker *m)
+static void add_past_report_view(struct maker *m, const char *view)
 {
 	static const char columns[] =
 		"json_extract(r.body, '$.cause') AS cause, json_extract(r.body, '$.status') AS status,"
@@ -408,30 +429,33 @@ static int make_past_report_views(struct maker *m)
 		" revision, i.resource_kind AS resource_kind, i.resource_name AS resource_name, i.culprit AS culprit,"
 		" i.victims AS victims";
 
-	strbuf_addf(&m->sql,
-		    "DROP VIEW IF EXISTS temp.v_report; DROP VIEW IF EXISTS temp.v_incident; CREATE TEMP VIEW v_report"
-		    " AS SELECT id, revision, created_ns, body AS report FROM reports.report WHERE created_ns <= %" PRId64
-		    "; CREATE TEMP VIEW v_incident AS SELECT i.id AS id, %s FROM reports.incident AS i JOIN reports.report"
-		    " AS r ON r.id = i.id AND r.revision = (SELECT max(n.revision) FROM reports.report AS n WHERE n.id ="
-		    " i.id AND n.created_ns <= %" PRId64 ")",
-		    m->at_ns, columns, m->at_ns);
-	return execute(m);
+	if (!strcmp(view, "report"))
+		strbuf_addf(&m->sql,
+			    "SELECT id, revision, created_ns, body AS report FROM reports.report WHERE created_ns <= %" PRId64,
+			    m->at_ns);
+	else
+		strbuf_addf(&m->sql,
+			    "SELECT i.id AS id, %s FROM reports.incident AS i JOIN reports.report AS r ON r.id = i.id AND"
+			    " r.revision = (SELECT max(n.revision) FROM reports.report AS n WHERE n.id = i.id AND n.created_ns"
+			    " <= %" PRId64 ")",
+			    columns, m->at_ns);
 }
 
 static int make_report_views(struct maker *m, bool reports)
 {
-	if (reports && is_past(m))
-		return make_past_report_views(m);
-	for (size_t i = 0; i < ARRAY_SIZE(report_views); i++) {
-		int r;
+	int r = 0;
 
-		strbuf_addf(&m->sql, "DROP VIEW IF EXISTS temp.v_%s; CREATE TEMP VIEW v_%s AS %s", report_views[i].view,
-			    report_views[i].view, reports ? report_views[i].some : report_views[i].none);
+	for (size_t i = 0; !r && i < ARRAY_SIZE(report_views); i++) {
+		if (!take(m, report_views[i].view))
+			continue;
+		strbuf_addf(&m->sql, "CREATE TEMP VIEW v_%s AS ", report_views[i].view);
+		if (reports && is_past(m))
+			add_past_report_view(m, report_views[i].view);
+		else
+			strbuf_addstr(&m->sql, reports ? report_views[i].some : report_views[i].none);
 		r = execute(m);
-		if (r)
-			return r;
 	}
-	return 0;
+	return r;
 }
 
 /* ---- deviation ------------------------------------------------------------------------------------------- */
@@ -467,7 +491,9 @@ static void add_quantile(struct maker *m, size_t i, const char *q)
 
 static int make_deviation(struct maker *m)
 {
-	strbuf_addstr(&m->sql, "DROP VIEW IF EXISTS temp.v_deviation; CREATE TEMP VIEW v_deviation AS SELECT ts_ns,"
+	if (!take(m, "deviation"))
+		return 0;
+	strbuf_addstr(&m->sql, "CREATE TEMP VIEW v_deviation AS SELECT ts_ns,"
 			       " container, series, value, usual, spread, round((value - usual) / max(spread, floor, 0.1 *"
 			       " usual), 2) AS deviation, known_ns, known_ns < 30000000000 AS warm_up FROM (");
 	for (size_t i = 0; i < ARRAY_SIZE(baselines); i++) {
@@ -524,29 +550,64 @@ static int make_kind_views(struct maker *m)
 	return r;
 }
 
-int views_make(struct sqlite3 *db, const char *const *shards, size_t count, bool reports, int64_t at_ns)
+int views_prepare(struct sqlite3 *db)
 {
-	struct maker m = { .db = db, .shards = shards, .count = count, .at_ns = at_ns };
+	struct maker m = { .db = db };
 	int r = make_kinds(&m);
 
-	if (!r)
-		r = make_view(&m, "event", event_term, NULL);
-	if (!r)
-		r = make_kind_views(&m);
-	if (!r)
-		r = make_view(&m, "stop", stop_term, NULL);
-	if (!r)
-		r = make_view(&m, "fact", fact_term, NULL);
-	if (!r)
-		r = make_view(&m, "stack", stack_term, NULL);
-	if (!r)
-		r = make_view(&m, "container", container_term, NULL);
-	if (!r)
-		r = make_view(&m, "node", node_term, NULL);
-	if (!r)
-		r = make_deviation(&m);
-	if (!r)
-		r = make_report_views(&m, reports);
 	strbuf_cleanup(&m.sql);
 	return r;
+}
+
+static int make_all(struct maker *m, bool reports)
+{
+	int r = make_view(m, "event", event_term, NULL);
+
+	if (!r)
+		r = make_kind_views(m);
+	if (!r)
+		r = make_view(m, "stop", stop_term, NULL);
+	if (!r)
+		r = make_view(m, "fact", fact_term, NULL);
+	if (!r)
+		r = make_view(m, "stack", stack_term, NULL);
+	if (!r)
+		r = make_view(m, "container", container_term, NULL);
+	if (!r)
+		r = make_view(m, "node", node_term, NULL);
+	if (!r)
+		r = make_deviation(m);
+	return r ? r : make_report_views(m, reports);
+}
+
+int views_make(struct sqlite3 *db, const struct views *v, const char *text)
+{
+	struct maker m = { .db = db, .shards = v->shards, .count = v->count, .at_ns = v->at_ns, .made = v->made };
+	AUTO(strbuf) struct strbuf wanted = STRBUF_INIT;
+	int r;
+
+	if (text) {
+		strbuf_addstr(&wanted, text);
+		if (strcasestr(text, "v_deviation")) /* which is made of these */
+			strbuf_addstr(&wanted, " v_wait v_usage v_container");
+		if (strbuf_error(&wanted))
+			return -EIO;
+		m.wanted = strbuf_str(&wanted);
+	}
+	r = make_all(&m, v->reports);
+	strbuf_cleanup(&m.sql);
+	if (!r && !strbuf_error(v->made))
+		return 0;
+	views_drop(db, v->made); /* what is missing would count as made */
+	return -EIO;
+}
+
+int views_drop(struct sqlite3 *db, struct strbuf *made)
+{
+	AUTO(strbuf) struct strbuf sql = STRBUF_INIT;
+
+	for (const char *p = strbuf_str(made); *(p += strspn(p, " ")); p += strcspn(p, " "))
+		strbuf_addf(&sql, "DROP VIEW IF EXISTS temp.%.*s;", (int)strcspn(p, " "), p);
+	strbuf_reset(made);
+	return strbuf_error(&sql) || sqlite3_exec(db, strbuf_str(&sql), NULL, NULL, NULL) != SQLITE_OK ? -EIO : 0;
 }

@@ -7,13 +7,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/strbuf.h"
+
 struct sqlite3;
 
+/* Once in a connection: what the views are made from beside the shards.  0 or -EIO. */
+int views_prepare(struct sqlite3 *db);
+
 /*
- * (Re)makes all views as temporary ones.  shards: names of databases that hold the shard schema, newest first, at least
- * one (an empty one will do).  reports: whether a database of that name is attached.  at_ns: what the views hold is as
- * it was known then, INT64_MAX: now.  0 or -EIO.
+ * Makes those views that a text (of SQL) names, and that are not among those made already, as temporary ones; NULL: all
+ * of them.  There are many, and a connection that turns to other shards needs few of them.  shards: names of databases
+ * that hold the shard schema, newest first, at least one (an empty one will do).  reports: whether a database of that
+ * name is attached.  at_ns: what the views hold is as it was known then, INT64_MAX: now.  0 or -EIO.
  */
-int views_make(struct sqlite3 *db, const char *const *shards, size_t count, bool reports, int64_t at_ns);
+struct views {
+	const char *const *shards;
+	size_t count;
+	bool reports;
+	int64_t at_ns;
+	struct strbuf *made; /* names, each between spaces */
+};
+int views_make(struct sqlite3 *db, const struct views *views, const char *text);
+/* 0 or -EIO, when one of them is being read. */
+int views_drop(struct sqlite3 *db, struct strbuf *made);
 
 #endif

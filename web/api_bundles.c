@@ -30,7 +30,7 @@ static int choose_window(const struct http_request *req, struct http_response *r
 		return -EINVAL;
 	if (!id)
 		return 0;
-	r = reader_select(req->reader, 0, INT64_MAX);
+	r = reader_select_reports(req->reader);
 	if (r >= 0)
 		r = reports_get(req->reader, id, 0, &report);
 	if (r < 0)

@@ -144,7 +144,7 @@ static void incident_metrics(const struct metrics *m, struct reader *r)
 	const struct incident_filter filter = { .status = "open" };
 	int64_t counts[3] = { 0 };
 
-	if (reader_select(r, 0, INT64_MAX) >= 0)
+	if (reader_select_reports(r) >= 0)
 		reports_each(r, &filter, count_severity, counts);
 	family(m, "kwhy_incidents_open", GAUGE, "Open incidents.");
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

@@ -87,7 +87,7 @@ struct wish {
 static int exists(const struct http_request *req, struct http_response *res)
 {
 	json_t *report = NULL;
-	int r = reader_select(req->reader, 0, INT64_MAX);
+	int r = reader_select_reports(req->reader);
 
 	if (r >= 0)
 		r = reports_get(req->reader, req->arg, 0, &report);

@@ -67,7 +67,7 @@ static int incidents_model(const struct http_request *req, struct http_response 
 		return -EINVAL;
 	*ret_filter = filter;
 	limit = filter.limit++;
-	n = reader_select(req->reader, filter.since_ns, filter.until_ns ? filter.until_ns : INT64_MAX);
+	n = reader_select_reports(req->reader);
 	items = json_array();
 	if (n >= 0)
 		n = reports_each(req->reader, &filter, collect_report, items);

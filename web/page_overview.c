@@ -30,7 +30,7 @@ static json_t *incidents(struct reader *r, const char *status, int64_t limit)
 	const struct incident_filter filter = { .status = status, .limit = limit };
 	json_t *items = json_array();
 
-	if (reader_select(r, 0, INT64_MAX) >= 0)
+	if (reader_select_reports(r) >= 0)
 		reports_each(r, &filter, collect_report, items);
 	return items;
 }

@@ -21,7 +21,7 @@ static int find_report(const struct http_request *req, struct http_response *res
 
 	if (http_param_int(req, res, "revision", 1, 1000000, &revision))
 		return -EINVAL;
-	r = reader_select(req->reader, 0, INT64_MAX);
+	r = reader_select_reports(req->reader);
 	if (r >= 0)
 		r = reports_get(req->reader, req->arg, (int)revision, ret_report);
 	if (r == -ENOENT)
