@@ -97,7 +97,7 @@ run_fault() { # fault, label
 		if ((stolen > STOLEN_PERCENT_MAX)); then
 			((++spoilt < 2)) || break
 		else
-			((++fair < 3)) && [[ -n $unreal || $strict -eq 0 ]] || break
+			((++fair < 3 && (!strict || ${unreal:-0}))) || break
 		fi
 		sleep 11 # what this attempt left open ends
 	done
@@ -161,6 +161,10 @@ if ((sample && sample < ${#only[@]})); then
 fi
 for ((round = 1; round <= rounds; round++)); do
 	for fault in "${only[@]}"; do
+		if [[ -n ${TEST_DEADLINE:-} ]] && ((EPOCHSECONDS > TEST_DEADLINE)); then
+			skip "$fault" "this host was too slow: no time was left"
+			continue
+		fi
 		run_fault "$fault" "$fault$( ((rounds > 1)) && echo " round $round")"
 	done
 done
