@@ -36,8 +36,6 @@ struct limit {
 	const char *v1, *v2; /* files */
 	int64_t value;       /* 0: none wanted */
 	char text[48];       /* as v2 wants it */
-	/* A share below that of other cgroups, file and value; NULL: there is none. */
-	const char *share_v1[2], *share_v2[2];
 };
 
 struct limits {
@@ -146,8 +144,6 @@ static int confine_v1(struct confine *c, const char *parent, const struct limit 
 		r = write_text(p->dir, l->v1, text);
 	if (!r)
 		r = write_text(p->dir, "cgroup.procs", "0");
-	if (!r && l->share_v1[0])
-		write_text(p->dir, l->share_v1[0], l->share_v1[1]);
 	if (!r)
 		return 1;
 	if (p) {
@@ -224,8 +220,6 @@ static int confine_v2(struct confine *c, const char *parent, const struct limits
 
 		if (r < 0)
 			say(said, one, strerror(-r));
-		if (one->value && one->share_v2[0])
-			write_text(p->dir, one->share_v2[0], one->share_v2[1]);
 		held += one->value && !r;
 	}
 	return held;
@@ -260,9 +254,8 @@ static void limits_of(const struct config *config, struct limits *ret)
 {
 	*ret = (struct limits){
 		.cpu = { .controller = "cpu", .v1 = "cpu.cfs_quota_us", .v2 = "cpu.max",
-			 .value = (int64_t)(config_ratio(config, "self.cpu") * PERIOD_US),
-			 /* A quarter of the default: a diagnosis is 50 ms of work that nobody else should wait for. */
-			 .share_v1 = { "cpu.shares", "256" }, .share_v2 = { "cpu.weight", "25" } },
+			 /* Of the usual weight: who watches a host that has no CPU left must not be the first to starve. */
+			 .value = (int64_t)(config_ratio(config, "self.cpu") * PERIOD_US) },
 		.memory = { .controller = "memory", .v1 = "memory.limit_in_bytes", .v2 = "memory.max",
 			    .value = config_bytes(config, "self.memory") },
 	};

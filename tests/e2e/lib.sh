@@ -21,9 +21,10 @@ free_port() {
 
 now_ns() { date +%s%N; }
 
-# Waits until a condition holds: wait_for SECONDS COMMAND...
+# Waits until a condition holds: wait_for SECONDS COMMAND...  The seconds are those of a host with its own CPUs; one
+# whose hypervisor takes most of them away gets four times as many.
 wait_for() {
-	local until=$((SECONDS + $1))
+	local until=$((SECONDS + 4 * $1))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		((SECONDS < until)) || return 1
