@@ -312,6 +312,7 @@ static int64_t usual_of(const struct series *series)
 	return (int64_t)past_median(&series->past);
 }
 
+/* What is usual is asked for last: it is the median of some minutes. */
 static bool has_symptom(const struct detector *d, const struct track *t, const struct symptom *symptom,
 			const struct series *series, int64_t sum, int64_t busy_ns, int64_t to_ns)
 {
@@ -321,10 +322,12 @@ static bool has_symptom(const struct detector *d, const struct track *t, const s
 		return false;
 	switch (symptom->kind) {
 	case SYMPTOM_WAIT:
-		return (sum || series->single_ns) && wait_is_symptom(&d->thresholds, sum, busy_ns, usual_of(series),
-								     known_ns, series->single_ns);
+		return (sum || series->single_ns) &&
+		       wait_is_symptom(&d->thresholds, sum, busy_ns, 0, known_ns, series->single_ns) &&
+		       wait_is_symptom(&d->thresholds, sum, busy_ns, usual_of(series), known_ns, series->single_ns);
 	case SYMPTOM_RATE:
-		return sum && rate_is_symptom(&d->thresholds, sum, usual_of(series), known_ns);
+		return sum && rate_is_symptom(&d->thresholds, sum, 0, known_ns) &&
+		       rate_is_symptom(&d->thresholds, sum, usual_of(series), known_ns);
 	default:
 		return series->value[t->newest] > 0;
 	}

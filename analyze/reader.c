@@ -47,6 +47,7 @@ struct reader {
 	sqlite3 *db;
 	struct shard *shards; /* ascending */
 	size_t shard_count;
+	struct timespec listed; /* time of the directory's last change, when the list is known to be of after it; else 0 */
 	struct slot slots[READER_SHARDS_MAX];
 	bool reports;
 	ino_t reports_inode;
@@ -355,13 +356,34 @@ static int probe(struct reader *r, struct shard *s, bool final)
 	return e;
 }
 
+/*
+ * Whether the list that was just made holds until the directory has another time: that time is the one of the last clock
+ * tick, so a change right after a change may not show in it.
+ */
+static bool is_settled(const struct reader *r, const struct stat *dir)
+{
+	struct timespec now;
+
+	for (size_t i = 0; i < r->shard_count; i++)
+		if (!r->shards[i].bad && !r->shards[i].probed)
+			return false;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec - dir->st_mtim.tv_sec > 1;
+}
+
 /* Brings the list up to date; files already known to be complete are not opened again. */
 static int refresh(struct reader *r)
 {
 	struct shard *list = NULL;
+	struct stat dir;
 	size_t count = 0;
-	int e = list_shards(r, &list, &count);
+	int e = stat(r->events_dir, &dir) ? -errno : 0;
 
+	if (!e && r->listed.tv_sec && !memcmp(&r->listed, &dir.st_mtim, sizeof(r->listed)))
+		return 0;
+	r->listed = (struct timespec){ 0 };
+	if (!e)
+		e = list_shards(r, &list, &count);
 	if (e)
 		return e;
 	for (size_t i = 0; i < count; i++) {
@@ -376,6 +398,8 @@ static int refresh(struct reader *r)
 	free(r->shards);
 	r->shards = list;
 	r->shard_count = count;
+	if (is_settled(r, &dir))
+		r->listed = dir.st_mtim;
 	return 0;
 }
 

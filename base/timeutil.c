@@ -37,6 +37,11 @@ int64_t time_boot_ns(void)
 	return clock_ns(CLOCK_BOOTTIME);
 }
 
+int64_t time_thread_ns(void)
+{
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
 int64_t time_wall_offset_ns(void)
 {
 	int64_t best_gap = INT64_MAX, offset = 0;

@@ -13,6 +13,7 @@
 
 int64_t time_wall_ns(void); /* CLOCK_REALTIME */
 int64_t time_boot_ns(void); /* CLOCK_BOOTTIME */
+int64_t time_thread_ns(void); /* CPU time of the calling thread */
 /* wall = boot + offset, from three interleaved readings (the tightest pair wins). */
 int64_t time_wall_offset_ns(void);
 

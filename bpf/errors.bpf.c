@@ -3,7 +3,7 @@
  * Failing system calls, by container, call and error.
  *
  * A program at the end of every system call costs each of them, and the mere presence of one sends all calls through
- * the slow way out of the kernel (36 ns).  So the collector attaches this one for some milliseconds of each tick only
+ * the slow way out of the kernel (36 ns).  So the collector attaches this one for some milliseconds after some ticks only
  * (probe.errors.window): a storm of errors shows in any window, and nothing else is looked for.  Counts become records
  * at the next tick, when the window is long closed.
  */

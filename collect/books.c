@@ -6,6 +6,7 @@
  * are reported as they are.
  */
 #include <bpf/bpf.h>
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <time.h>
@@ -15,15 +16,13 @@
 
 #define SETTLE_ROUNDS 4
 #define SETTLE_PAUSE_NS 50000
+#define READ_AT_ONCE 32 /* kinds */
 #define SETTLE_RECORDS 65536 /* per round: a flood must not keep the tick from coming */
 
-static void read_kind(struct collect *c, unsigned int kind, struct kw_book *per_cpu)
+static void add_cpus(struct collect *c, unsigned int kind, const struct kw_book *per_cpu)
 {
 	struct kw_book *sum = &c->books.kernel[kind];
-	uint32_t key = kind;
 
-	if (bpf_map_lookup_elem(objects_map_fd(c->objects, SHARED_BOOKS), &key, per_cpu) < 0)
-		return;
 	*sum = (struct kw_book){ 0 };
 	for (unsigned int cpu = 0; cpu < objects_cpus(c->objects); cpu++) {
 		sum->emitted += per_cpu[cpu].emitted;
@@ -33,17 +32,39 @@ static void read_kind(struct collect *c, unsigned int kind, struct kw_book *per_
 	}
 }
 
+/* Since Linux 5.13 (f008d732ab18) many at a time.  False: not here. */
+static bool read_many(struct collect *c, struct kw_book *values)
+{
+	unsigned int cpus = objects_cpus(c->objects), count;
+	uint32_t kinds[READ_AT_ONCE], token;
+	int fd = objects_map_fd(c->objects, SHARED_BOOKS), r = 0;
+
+	for (uint32_t *in = NULL; r == 0; in = &token) {
+		count = READ_AT_ONCE;
+		r = bpf_map_lookup_batch(fd, in, &token, kinds, values, &count, NULL);
+		if (r < 0 && errno != ENOENT)
+			return false;
+		for (unsigned int i = 0; i < count; i++)
+			if (kinds[i] < KW_KINDS_MAX)
+				add_cpus(c, kinds[i], values + (size_t)i * cpus);
+	}
+	return true;
+}
+
 void books_read(struct collect *c)
 {
-	AUTO_FREE struct kw_book *per_cpu = NULL;
-	const struct kw_kind_info *info;
+	AUTO_FREE struct kw_book *values = NULL;
+	int fd;
 
 	if (!c->objects)
 		return;
-	per_cpu = calloc(objects_cpus(c->objects), sizeof(*per_cpu));
-	for (size_t i = 0; per_cpu && (info = kw_kind_at(i)); i++)
-		if (info->number < KW_KINDS_MAX)
-			read_kind(c, info->number, per_cpu);
+	fd = objects_map_fd(c->objects, SHARED_BOOKS);
+	values = calloc((size_t)objects_cpus(c->objects) * READ_AT_ONCE, sizeof(*values));
+	if (!values || read_many(c, values))
+		return;
+	for (uint32_t kind = 0; kind < KW_KINDS_MAX; kind++)
+		if (kw_kind_by_number(kind) && bpf_map_lookup_elem(fd, &kind, values) == 0)
+			add_cpus(c, kind, values);
 }
 
 /* Nothing reserved or waiting.  poll(2) asks the map itself (ringbuf_map_poll), whoever was woken or not. */

@@ -12,6 +12,7 @@
 #include "schema/ev_probe.h"
 
 #define TURN_RECORDS 16384 /* per call of collect_poll(), so that its caller gets its turn in a flood */
+#define WINDOW_EVERY 4     /* ticks */
 
 int collect_hand_on(struct collect *c, const struct kw_event *event)
 {
@@ -194,10 +195,27 @@ int collect_fd(const struct collect *c)
 	return c->ring ? ring_buffer__epoll_fd(c->ring) : -1;
 }
 
+/*
+ * Attaching and detaching patches the kernel's code, and every CPU is interrupted and waited for a dozen times: 0.3 ms on
+ * a quiet host of two CPUs, 100 ms and more where a hypervisor takes CPUs away.  So there is a window now and then,
+ * and one after every tick while they show something.
+ */
+static bool window_due(struct collect *c)
+{
+	if (!c->eager_windows)
+		return c->tick_seq % WINDOW_EVERY == 0;
+	c->eager_windows--;
+	return true;
+}
+
 /* The window of probes that are too dear to be attached all the time begins right after a tick. */
 static void window_open(struct collect *c)
 {
-	objects_window(c->objects, true);
+	bool due = window_due(c);
+
+	objects_window(c->objects, due); /* what was just loaded is attached */
+	if (!due)
+		return;
 	c->window_end_ns = time_boot_ns() + config_ns(c->config, "probe.errors.window");
 }
 

@@ -7,7 +7,7 @@
 
 static bool can_step_up(const struct governed *g)
 {
-	return !g->fixed && g->level < LEVEL_DETACHED;
+	return !g->fixed && g->level < (g->stays ? LEVEL_SAMPLED : LEVEL_DETACHED);
 }
 
 static enum probe_level next_up(const struct governed *g)

@@ -22,6 +22,7 @@ struct governed {
 	/* set by the caller before each decision */
 	bool fixed; /* must not be touched: not attached, or nothing works without it */
 	bool has_threshold;
+	bool stays;     /* cannot be detached: fewer records are all that can be done */
 	uint32_t cost_ppm; /* kernel time in this window, millionths of one CPU */
 	/* the governor's */
 	enum probe_level level;

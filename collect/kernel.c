@@ -9,13 +9,15 @@
 #include <string.h>
 
 #include "base/fileutil.h"
+#include "base/hash.h"
 #include "base/hashmap.h"
 #include "base/timeutil.h"
 #include "collect/kallsyms.h"
 
 #define ENUMS_MAX 32
 #define DISKS_MAX 1024
-#define RELOAD_NS (60 * NSEC_PER_SEC) /* a module loaded since; reading kallsyms takes some 50 ms */
+#define RELOAD_NS (60 * NSEC_PER_SEC) /* how often to look whether a module was loaded since */
+#define MODULES_TEXT_MAX (1 << 20)
 
 struct enum_value {
 	int64_t value;
@@ -32,7 +34,7 @@ struct enum_names {
 struct lazy {
 	struct kallsyms *symbols; /* NULL: not read, or hidden */
 	struct kallsyms *former;  /* read before those: names of it may still be in use until the next tick */
-	bool symbols_tried;
+	uint64_t modules;         /* a hash of what was loaded when symbols were read; 0: they were not */
 	uint64_t symbols_read_ns;
 	struct enum_names enums[ENUMS_MAX];
 	unsigned int enum_count;
@@ -116,20 +118,39 @@ static struct kallsyms *read_symbols(void)
 	return s;
 }
 
+/* Of the first word of each line: the others tell of use. */
+static uint64_t hash_modules(void)
+{
+	AUTO_FREE char *text = NULL;
+	uint64_t hash = 1;
+	size_t len;
+
+	if (file_read_alloc(AT_FDCWD, "/proc/modules", MODULES_TEXT_MAX, &text, &len) < 0)
+		return hash; /* a kernel without modules */
+	for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n')
+		hash = hash_bytes(line, strcspn(line, " \n"), hash);
+	return hash ? hash : 1;
+}
+
 /*
- * Again only when something was not found and the last reading is old.  Whoever looks up the frames of a stack holds the
+ * Again only when something was not found, the last reading is old, and there are other modules: reading takes some 50
+ * ms, and the addresses of other people's BPF programs are never found.  Whoever looks up the frames of a stack holds the
  * names of the first ones when a later one is not found.
  */
 static bool load_symbols(const struct kernel *k)
 {
 	struct lazy *l = k->lazy;
 	struct kallsyms *fresh;
+	uint64_t modules;
 
-	if (l->former || (l->symbols_tried && k->now_ns - l->symbols_read_ns < RELOAD_NS))
+	if (l->former || (l->modules && k->now_ns - l->symbols_read_ns < RELOAD_NS))
 		return false;
-	fresh = read_symbols();
 	l->symbols_read_ns = k->now_ns;
-	l->symbols_tried = true;
+	modules = hash_modules();
+	if (modules == l->modules)
+		return false;
+	l->modules = modules;
+	fresh = read_symbols();
 	if (!fresh)
 		return false;
 	l->former = l->symbols;

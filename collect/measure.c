@@ -11,6 +11,7 @@
 #include "collect/state.h"
 
 #define PPM 1000000
+#define REST 9 /* times what a step took */
 
 static void read_counts(const struct collect *c, struct measured_count ret[OBJECTS_PROBES_MAX])
 {
@@ -41,7 +42,6 @@ static void close_window(struct collect *c, int64_t now_ns)
 	uint64_t total = 0;
 
 	read_counts(c, now);
-	objects_measure_end(c->objects);
 	for (unsigned int i = 0; i < OBJECTS_PROBES_MAX; i++) {
 		struct measured *p = &m->probes[i];
 		uint64_t ns = now[i].ns - m->base[i].ns, runs = now[i].runs - m->base[i].runs;
@@ -89,6 +89,7 @@ static uint32_t budget_ppm(const struct config *config, const char *key)
 	return ppm < UINT32_MAX ? (uint32_t)ppm : UINT32_MAX;
 }
 
+/* Programs that a step loads anew have to be verified: coming and going takes a tenth of a CPU at most. */
 static void govern(struct collect *c, int64_t now_ns)
 {
 	const struct govern_limits limits = {
@@ -100,16 +101,21 @@ static void govern(struct collect *c, int64_t now_ns)
 	const struct probe_run *run;
 	struct govern_step step;
 	unsigned int count = 0;
+	int64_t began_ns;
 	int r;
 
 	for (; count < OBJECTS_PROBES_MAX && (run = objects_probe(c->objects, count)); count++) {
 		m->governed[count].fixed = run->probe->essential || !run->probe->attach || run->state == PROBE_OFF ||
 					   run->state == PROBE_FAILED;
 		m->governed[count].has_threshold = objects_has_threshold(c->objects, count);
+		m->governed[count].stays = !objects_can_load_again(c->objects, count);
 	}
 	if (!governor_decide(m->governed, count, &limits, now_ns, &step, &m->hurry))
 		return;
+	began_ns = time_thread_ns();
 	r = objects_hold_back(c->objects, step.probe, step.level);
+	step.hold_ns = MAX(step.hold_ns, (time_thread_ns() - began_ns) * REST);
+	m->governed[step.probe].hold_ns = step.hold_ns;
 	if (r < 0)
 		m->governed[step.probe].level = step.former;
 	tell(c, &step, -r, now_ns);
@@ -126,6 +132,9 @@ void measure_tick(struct collect *c)
 	if (m->open && now + slack >= m->opened_ns + window) {
 		close_window(c, now);
 		govern(c, now);
+		/* Turning them on and off patches the kernel's code: not between two windows without a pause. */
+		if (!m->hurry)
+			objects_measure_end(c->objects);
 	}
 	if (!m->open && (m->hurry || !m->closed_ns || now + slack >= m->closed_ns + period - window))
 		open_window(c, time_boot_ns());
@@ -133,6 +142,8 @@ void measure_tick(struct collect *c)
 
 void measure_forget(struct collect *c)
 {
+	if (c->objects)
+		objects_measure_end(c->objects);
 	c->measure.open = false;
 	c->measure.hurry = false;
 }

@@ -28,6 +28,7 @@
 #define RAISE_SHIFT 2 /* thresholds of a probe over its budget: times four */
 #define FEWER_SHIFT 4 /* and its records: a sixteenth of the rate */
 #define CLOCK_RATE_MAX 1000
+#define LOAD_AGAIN_MAX_NS (3 * NSEC_PER_SEC) /* the collector sees nothing meanwhile */
 
 struct hook {
 	unsigned int probe; /* index in the list */
@@ -53,6 +54,7 @@ struct object_run {
 	unsigned int link_count;
 	char bad_maps[BAD_MAPS_MAX][32]; /* that this kernel cannot make: left out, with the programs that use them */
 	unsigned int bad_map_count;
+	int64_t load_ns; /* CPU time that loading it first took, most of it the verifier's */
 };
 
 struct objects {
@@ -494,12 +496,14 @@ static int object_load(struct objects *o, struct object_run *obj, struct attempt
 	AUTO(strbuf) struct strbuf log = STRBUF_INIT;
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = obj->name, .kernel_log_buf = verifier_log,
 		    .kernel_log_size = size);
+	int64_t began_ns;
 	int r;
 
 	*ret = (struct attempt){ 0 };
 	if (!verifier_log)
 		return -ENOMEM;
 	libbpf_log = &log;
+	began_ns = time_thread_ns();
 	r = object_open(o, obj, &opts, ret);
 	if (r == 0)
 		r = choose_programs(o, obj, ret);
@@ -512,6 +516,8 @@ static int object_load(struct objects *o, struct object_run *obj, struct attempt
 		}
 	}
 	libbpf_log = NULL;
+	if (!obj->load_ns)
+		obj->load_ns = time_thread_ns() - began_ns;
 	if (r < 0 && !ret->why[0])
 		snprintf(ret->why, sizeof(ret->why), "%s", strerror(-r));
 	return r;
@@ -984,12 +990,29 @@ unsigned int objects_run_iterators(struct objects *o)
 
 /* ---- holding a probe back ---------------------------------------------------------------------------------------- */
 
+static struct object_run *object_named(struct objects *o, const char *name)
+{
+	for (unsigned int i = 0; name && i < o->object_count; i++)
+		if (!strcmp(o->list[i].name, name))
+			return &o->list[i];
+	return NULL;
+}
+
+bool objects_can_load_again(const struct objects *o, unsigned int i)
+{
+	const struct probe *probe = o->runs[i].probe;
+	const struct object_run *own = object_named((struct objects *)o, probe->object);
+	const struct object_run *scanner = object_named((struct objects *)o, probe->scanner);
+
+	return (own ? own->load_ns : 0) + (scanner ? scanner->load_ns : 0) <= LOAD_AGAIN_MAX_NS;
+}
+
 bool objects_has_threshold(const struct objects *o, unsigned int i)
 {
 	char key[64];
 
 	snprintf(key, sizeof(key), "probe.%s.threshold", o->runs[i].probe->name);
-	return config_known(key);
+	return config_known(key) && objects_can_load_again(o, i);
 }
 
 /* The scan goes over all tasks and clears what is known of them; everything else is quiet meanwhile. */
@@ -1008,7 +1031,7 @@ static int object_again(struct objects *o, const struct object_run *old, struct 
 	struct attempt attempt;
 	int r;
 
-	*ret = (struct object_run){ .name = old->name, .bad_map_count = old->bad_map_count };
+	*ret = (struct object_run){ .name = old->name, .bad_map_count = old->bad_map_count, .load_ns = old->load_ns };
 	memcpy(ret->bad_maps, old->bad_maps, sizeof(ret->bad_maps));
 	r = object_load(o, ret, &attempt);
 	if (r < 0)
@@ -1027,14 +1050,6 @@ static void replace(struct objects *o, struct object_run *obj, struct object_run
 		object_close(obj);
 		give_up_program(o, obj, NULL, attempt.why);
 	}
-}
-
-static struct object_run *object_named(struct objects *o, const char *name)
-{
-	for (unsigned int i = 0; name && i < o->object_count; i++)
-		if (!strcmp(o->list[i].name, name))
-			return &o->list[i];
-	return NULL;
 }
 
 static int load_again(struct objects *o, const struct probe *probe)

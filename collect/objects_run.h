@@ -98,7 +98,12 @@ const struct probe_run *objects_probe(const struct objects *o, unsigned int i);
  * errno leaves everything as it was.
  */
 int objects_hold_back(struct objects *o, unsigned int i, enum probe_level level);
-/* Whether the probe has a threshold, without which LEVEL_RAISED changes nothing. */
+/*
+ * Whether its programs can be loaded anew, as LEVEL_RAISED and LEVEL_DETACHED need: not where the verifier takes seconds
+ * for them (an emulated machine: thirty times as long), as that costs more than it saves.
+ */
+bool objects_can_load_again(const struct objects *o, unsigned int i);
+/* Whether the probe has a threshold that can be raised, without which LEVEL_RAISED changes nothing. */
 bool objects_has_threshold(const struct objects *o, unsigned int i);
 
 /*

@@ -42,7 +42,9 @@ struct probe {
 	const char *cost;   /* hook, expected rate, ns a hit */
 	const char *causes; /* cause codes that need it, separated by commas */
 	const char *object; /* bpf/<object>.bpf.c; several probes may share one (hot hooks) */
-	bool windowed; /* attached for a short while in each tick only, but for iterators: objects_window() */
+	bool windowed; /* attached for a short while after some ticks only, but for iterators: objects_window() */
+	/* Of a windowed one: whether this record asks for further windows, one after each tick.  NULL: none does. */
+	bool (*look_again)(const struct kw_event *event, const void *payload);
 	const struct attach_choice *attach; /* ends with hook NULL; NULL: the probe only reads maps or polls */
 	const uint16_t *kinds;              /* event kinds it emits, ends with 0 */
 	bool essential;      /* nothing has a name without it: never held back for what it costs */

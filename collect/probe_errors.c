@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,13 +34,23 @@ static int refine(const struct kernel *kernel, struct kw_event *event, void *pay
 	return 0;
 }
 
+/* As many as proc.errors asks for, in two windows in a row: searching along a path for a file is work. */
+static bool look_again(const struct kw_event *event, const void *payload)
+{
+	const struct kw_errors *p = payload;
+	double share = event->error == ENOENT ? 0.8 : 0.3;
+
+	return p->rate >= 1000 && (double)p->count >= share * (double)p->calls;
+}
+
 const struct probe probe_errors = {
 	.name = "errors",
-	.title = "Failing system calls by call and error, counted in a short window of each tick",
-	.cost = "sys_exit, for 10 ms of each second only: 20 ns a call, and the slow way out of the kernel",
+	.title = "Failing system calls by call and error, counted in short windows",
+	.cost = "sys_exit, for 10 ms every four seconds, of each while it finds a storm: 20 ns a call, and the slow way out of the kernel",
 	.causes = "proc.errors",
 	.object = "errors",
 	.windowed = true,
+	.look_again = look_again,
 	.attach = hooks,
 	.kinds = kinds,
 	.refine = refine,

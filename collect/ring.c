@@ -7,6 +7,8 @@
 
 #include "collect/state.h"
 
+#define WINDOWS_EAGER 3
+
 static bool is_own(const struct collect *c, uint32_t pid)
 {
 	for (unsigned int i = 0; i < c->own_pid_count; i++)
@@ -121,6 +123,8 @@ void ring_record(struct collect *c, const void *data, size_t size)
 		return;
 	}
 	probe = probe_of(c, e->kind);
+	if (probe && probe->look_again && probe->look_again(e, r->payload))
+		c->eager_windows = WINDOWS_EAGER;
 	if (probe && probe->folded)
 		fold(c, r);
 	else

@@ -2,7 +2,6 @@
 #include "collect/roster.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/hashmap.h"
@@ -123,17 +122,9 @@ size_t roster_count(const struct roster *r)
 	return r->count;
 }
 
-static int64_t cpu_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
 unsigned int roster_visit(struct roster *r, int64_t budget_ns, void (*fn)(void *ctx, void *entry), void *ctx)
 {
-	int64_t begin = cpu_now();
+	int64_t begin = time_thread_ns();
 	unsigned int done = 0;
 
 	while (done < r->count) {
@@ -141,7 +132,7 @@ unsigned int roster_visit(struct roster *r, int64_t budget_ns, void (*fn)(void *
 			r->cursor = 0;
 		fn(ctx, r->list[r->cursor++]->entry);
 		done++;
-		if (done >= VISIT_MIN && cpu_now() - begin > budget_ns)
+		if (done >= VISIT_MIN && time_thread_ns() - begin > budget_ns)
 			break;
 	}
 	return done;

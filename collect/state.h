@@ -85,7 +85,8 @@ struct collect {
 	uint64_t started_ns;
 	uint64_t next_tick_ns;
 	uint64_t last_tick_ns;
-	uint64_t window_end_ns; /* of probes that are attached for a while in each tick; 0: not now */
+	uint64_t window_end_ns; /* of probes that are attached for a while now and then; 0: not now */
+	unsigned int eager_windows; /* so many more follow, one after each tick */
 	uint64_t last_flip_ns;
 	uint64_t tick_seq;
 	uint64_t handed; /* records handed on since start */

@@ -176,8 +176,8 @@ static unsigned int finish(struct collect *c, const struct sums *s, char *keys, 
 static void drain(struct collect *c, const struct sums *s, uint64_t now_ns, uint64_t span_ns)
 {
 	int fd = objects_map_fd(c->objects, s->map), r = 0;
-	AUTO_FREE char *keys = calloc(BATCH, s->key_size);
-	AUTO_FREE char *values = calloc(BATCH, s->value_size);
+	AUTO_FREE char *keys = malloc(BATCH * s->key_size);
+	AUTO_FREE char *values = malloc(BATCH * s->value_size);
 	AUTO_FREE char *done = malloc((size_t)s->max_entries * s->key_size);
 	unsigned int done_count = 0;
 	uint32_t token = 0;

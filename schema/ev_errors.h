@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * System calls of a container that failed in one way, counted in a short window of each tick (all calls of all tasks are
+ * System calls of a container that failed in one way, counted in a short window of some ticks (all calls of all tasks are
  * looked at, but only then). subject: a task that made one of them. error: how they failed. Calls that ask again
  * later (EAGAIN, EINTR, EINPROGRESS, EALREADY, ETIMEDOUT) are not counted as failed; less than 200 a second give no record.
  */

@@ -105,6 +105,23 @@ static void test_without_threshold(void **state)
 	assert_step(&b, HOT, LEVEL_WHOLE);
 }
 
+/* Where the verifier is too slow to load anything anew there is one step, which needs no loading. */
+static void test_one_that_stays(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_new(&b);
+	b.list[HOT].stays = true;
+	b.list[HOT].cost_ppm = 2000;
+	assert_false(decide(&b));
+	assert_step(&b, HOT, LEVEL_SAMPLED);
+	for (int i = 1; i < 60; i++)
+		assert_false(decide(&b));
+	assert_false(b.hurry);
+	assert_step(&b, HOT, LEVEL_WHOLE);
+}
+
 static void test_comes_back_later_each_time(void **state)
 {
 	int64_t hold = HOLD;
@@ -171,6 +188,7 @@ int main(void)
 		cmocka_unit_test(test_one_window_is_a_burst),
 		cmocka_unit_test(test_step_by_step),
 		cmocka_unit_test(test_without_threshold),
+		cmocka_unit_test(test_one_that_stays),
 		cmocka_unit_test(test_comes_back_later_each_time),
 		cmocka_unit_test(test_all_together),
 		cmocka_unit_test(test_fixed_ones_stay),
