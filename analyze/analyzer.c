@@ -27,6 +27,7 @@
 #define EAGER_TICKS 6
 #define LAZY_TICKS 5
 #define FALL_BACK_TICKS 5   /* so long an explanation is waited for */
+#define CONTRADICTIONS 2    /* in a row, until a symptom is taken from what explains it */
 #define UNEXPLAINED_TICKS 30 /* so long every tick, while nothing explains it */
 #define FROZEN_MAX 10000
 #define EXPIRE_EVERY_NS (3600 * NSEC_PER_SEC)
@@ -200,6 +201,11 @@ static int diagnose_from(struct analyzer *a, const struct episode *e, int64_t on
 		 : engine_diagnose(a->sql, a->rules, e->symptom, e->container, &window, ret_coverage, ret_diagnosis);
 }
 
+static int64_t recent_ns(const struct analyzer *a, int64_t now_ns)
+{
+	return now_ns - a->thresholds.window_ns - NSEC_PER_SEC;
+}
+
 /*
  * What went on for long without an explanation may have one now: somebody else came, and is the cause of what happens
  * since.  The episode then begins there.
@@ -207,16 +213,51 @@ static int diagnose_from(struct analyzer *a, const struct episode *e, int64_t on
 static int diagnose_recent(struct analyzer *a, struct episode *e, int64_t now_ns, struct coverage *ret_coverage,
 			   struct diagnosis *ret_diagnosis)
 {
-	int64_t recent_ns = now_ns - a->thresholds.window_ns - NSEC_PER_SEC;
+	int64_t begin_ns = recent_ns(a, now_ns);
 	int r;
 
-	if (ret_diagnosis->best || e->explained || e->symptom->kind != SYMPTOM_WAIT || e->onset_ns >= recent_ns)
+	if (ret_diagnosis->best || e->explained || e->symptom->kind != SYMPTOM_WAIT || e->onset_ns >= begin_ns)
 		return 0;
 	diagnosis_clear(ret_diagnosis);
-	r = diagnose_from(a, e, recent_ns, now_ns, ret_coverage, ret_diagnosis);
+	r = diagnose_from(a, e, begin_ns, now_ns, ret_coverage, ret_diagnosis);
 	if (r == 0 && ret_diagnosis->best)
-		e->onset_ns = recent_ns;
+		e->onset_ns = begin_ns;
 	return r;
+}
+
+/*
+ * Something else may have come on top of what an incident explains: of the newest part of the time its cause is no
+ * longer the cause, and another one is.  The episode then begins there; the incident has had its time.
+ */
+static int diagnose_change(struct analyzer *a, struct episode *e, int64_t now_ns, struct coverage *ret_coverage,
+			   struct diagnosis *ret_diagnosis)
+{
+	const struct incident *incident = incidents_of(a->incidents, e->container, e->symptom);
+	int64_t begin_ns = recent_ns(a, now_ns);
+	struct coverage coverage;
+	struct diagnosis d;
+	int r;
+
+	if (!ret_diagnosis->best || !incident_explains(incident) || e->symptom->kind != SYMPTOM_WAIT ||
+	    e->onset_ns >= begin_ns)
+		return 0;
+	r = diagnose_from(a, e, begin_ns, now_ns, &coverage, &d);
+	if (r)
+		return r;
+	/* The same first hop is no change: how far the walk comes is for the whole time to say. */
+	if (!d.best || d.best->rule == ret_diagnosis->best->rule || diagnosis_root(&d)->level < CONFIDENCE_PROBABLE ||
+	    incident_keeps(incident, &d)) {
+		e->contradictions = 0;
+	} else if (++e->contradictions >= CONTRADICTIONS) {
+		e->contradictions = 0;
+		e->onset_ns = begin_ns;
+		diagnosis_clear(ret_diagnosis);
+		*ret_diagnosis = d;
+		*ret_coverage = coverage;
+		return 0;
+	}
+	diagnosis_clear(&d);
+	return 0;
 }
 
 /* The headline's number is that of the evidence: the same rows, from the same onset. */
@@ -258,6 +299,8 @@ static int diagnose(struct analyzer *a, struct episode *e, int64_t now_ns)
 	if (r == 0)
 		r = diagnose_recent(a, e, now_ns, &coverage, &d);
 	if (r == 0)
+		r = diagnose_change(a, e, now_ns, &coverage, &d);
+	if (r == 0)
 		r = fall_back(a, e, now_ns, &coverage, &d);
 	if (r)
 		return r;
@@ -279,7 +322,7 @@ static bool to_be_diagnosed(const struct analyzer *a, const struct episode *e, i
 {
 	unsigned int eager = e->explained ? EAGER_TICKS : UNEXPLAINED_TICKS;
 
-	return ripe(a, e) && (e->ticks <= eager || e->ticks % LAZY_TICKS == 0 || e->peak_ns == now_ns);
+	return ripe(a, e) && (e->ticks <= eager || e->ticks % LAZY_TICKS == 0 || e->peak_ns == now_ns || e->contradictions);
 }
 
 static int follow_episodes(struct analyzer *a, int64_t now_ns)

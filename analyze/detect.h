@@ -25,6 +25,7 @@ struct episode {
 	bool explained;     /* set by the caller: an incident has it; its onset stays */
 	bool supported;     /* set by the caller: a rule held when it was last diagnosed */
 	unsigned int ticks; /* analysed since the onset */
+	unsigned int contradictions; /* of the caller: so often in a row something else was the cause of late */
 };
 
 struct detector;

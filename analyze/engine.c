@@ -211,6 +211,17 @@ static json_t *collect_rows(sqlite3_stmt *stmt)
 	return rows;
 }
 
+/* Rows worth showing: its own, or those it asks for once it holds. */
+static void show_rows(struct sql *sql, const struct hypothesis *h, struct test *t)
+{
+	sqlite3_stmt *stmt = t->def->rows_sql && t->holds == 1 ? bound(sql, t->def->rows_sql, h) : NULL;
+
+	t->rows = collect_rows(stmt);
+	sql_done(stmt);
+	if (!(t->def->rows_sql && t->holds == 1) && t->row)
+		json_array_append(t->rows, t->row);
+}
+
 static void run_test(struct sql *sql, struct hypothesis *h, const struct evidence_def *def,
 		     const struct coverage *coverage)
 {
@@ -232,15 +243,7 @@ static void run_test(struct sql *sql, struct hypothesis *h, const struct evidenc
 	}
 	sql_done(stmt);
 	weigh_absence(coverage, t);
-	if (def->rows_sql && t->holds == 1) {
-		stmt = bound(sql, def->rows_sql, h);
-		t->rows = collect_rows(stmt);
-		sql_done(stmt);
-	} else {
-		t->rows = json_array();
-		if (t->row)
-			json_array_append(t->rows, t->row);
-	}
+	show_rows(sql, h, t);
 }
 
 static void one_text(struct sql *sql, const struct hypothesis *h, const char *query, char *ret, size_t size)
@@ -511,9 +514,11 @@ int64_t engine_waited(struct sql *sql, int64_t container, const char *reason, in
 	" BY reason, tid, a, begin_ns / 10000000)"
 #define HELD_NS "min(b, end_ns) - max(a, begin_ns)"
 
-/* Time held up by reason; a last row has the time waited, NULL when no wait names a task. */
+/* Time held up by reason; a last row has the time waited, NULL when no wait names a task.  What held_up.sql returns, for
+ * all reasons at once: it reads every wait of the window, and once has to do. */
 static const char held_by_reason[] =
-	HELD " SELECT reason, sum(" HELD_NS ") FROM o GROUP BY reason UNION ALL SELECT NULL, sum(b - a) FROM w";
+	HELD " SELECT reason, sum(" HELD_NS "), min(max(a - begin_ns, 0)) FROM o GROUP BY reason UNION ALL SELECT NULL,"
+	     " sum(b - a), 0 FROM w";
 
 static const struct evidence_def held_up = {
 	.role = EVIDENCE_REQUIRE,
@@ -557,7 +562,7 @@ struct held {
 	size_t count;
 	struct {
 		char reason[16];
-		int64_t ns;
+		int64_t ns, lag_ns;
 	} by[HELD_REASONS_MAX];
 };
 
@@ -571,7 +576,8 @@ static void load_held(struct sql *sql, const struct hypothesis *link, struct hel
 			ret->waited_ns = sqlite3_column_int64(stmt, 1);
 		} else if (ret->count < HELD_REASONS_MAX) {
 			snprintf(ret->by[ret->count].reason, sizeof(ret->by[0].reason), "%s", sql_text(stmt, 0));
-			ret->by[ret->count++].ns = sqlite3_column_int64(stmt, 1);
+			ret->by[ret->count].ns = sqlite3_column_int64(stmt, 1);
+			ret->by[ret->count++].lag_ns = sqlite3_column_int64(stmt, 2);
 		}
 	}
 	sql_done(stmt);
@@ -597,6 +603,18 @@ static bool may_link(struct sql *sql, const struct hypothesis *link, const struc
 		if (!strcmp(held->by[i].reason, link->reason))
 			return held->by[i].ns * 2 >= held->waited_ns;
 	return false;
+}
+
+/* The row of held_up.sql. */
+static json_t *held_row(const struct held *held, const char *reason)
+{
+	size_t i = 0;
+
+	while (i + 1 < held->count && strcmp(held->by[i].reason, reason) != 0)
+		i++;
+	return json_pack("{s:i, s:o, s:o, s:o}", "holds", held->by[i].ns * 2 >= held->waited_ns, "observed",
+			 json_int(held->by[i].ns), "expected", json_int(held->waited_ns / 2), "lag_ns",
+			 json_ns(held->by[i].lag_ns));
 }
 
 static bool in_chain(const struct diagnosis *d, const struct rule *rule, int64_t victim)
@@ -629,8 +647,14 @@ static void prove_link(struct sql *sql, struct hypothesis *h, const struct hypot
 	h->waiter_reason = link->waiter_reason;
 	if (!link->reason)
 		return;
-	run_test(sql, h, held->waited_ns ? &held_up : &stopped_meanwhile, coverage);
-	if (!held->waited_ns) {
+	if (held->waited_ns) {
+		struct test *t = &h->tests[h->test_count++];
+
+		*t = (struct test){ .def = &held_up, .row = held_row(held, link->reason), .holds = 1 };
+		weigh_absence(coverage, t);
+		show_rows(sql, h, t);
+	} else {
+		run_test(sql, h, &stopped_meanwhile, coverage);
 		say(h->capped_by, "what stopped %s was not seen task by task%s", "the culprit", "");
 		h->level = MIN(h->level, CONFIDENCE_PROBABLE);
 	}

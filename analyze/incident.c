@@ -194,8 +194,7 @@ static bool ends_at_culprit(const struct incident *incident, const struct diagno
 	       incident->key.culprit_is_container && h->culprits[0].container == incident->key.culprit;
 }
 
-/* Whether the old incident's rule still holds for this symptom, and as surely as the new best one. */
-static bool keeps(const struct incident *incident, const struct diagnosis *d)
+bool incident_keeps(const struct incident *incident, const struct diagnosis *d)
 {
 	const struct hypothesis *root = diagnosis_root(d);
 
@@ -230,13 +229,14 @@ static struct incident *move_victim(struct incident *from, struct incident *to, 
 	return to;
 }
 
-/* An incident that has no victim left ends: it was part of the other one. */
-static void merge(struct incident *from, const struct incident *into)
+/* An incident that has no victim left ends: it was part of the other one, unless that came on top of it later. */
+static void merge(struct incident *from, const struct incident *into, const struct episode *episode)
 {
 	for (size_t i = 0; i < from->victim_count; i++)
 		if (!from->victims[i].moved)
 			return;
-	snprintf(from->merged_into, sizeof(from->merged_into), "%s", into->id);
+	if (!incident_explains(from) || episode->onset_ns <= from->onset_ns)
+		snprintf(from->merged_into, sizeof(from->merged_into), "%s", into->id);
 	from->resolved = true;
 	from->changed = true;
 }
@@ -288,7 +288,7 @@ struct incident *incidents_file(struct incidents *all, const struct episode *epi
 	struct incident *old = incidents_of(all, episode->container, episode->symptom), *incident;
 	struct incident_key key;
 
-	if (old && keeps(old, diagnosis)) {
+	if (old && incident_keeps(old, diagnosis)) {
 		incident = old;
 		if (!still_explains(old, diagnosis)) {
 			note_episode(incident, episode, now_ns);
@@ -307,7 +307,7 @@ struct incident *incidents_file(struct incidents *all, const struct episode *epi
 	if (!incident)
 		return NULL;
 	if (old && old != incident)
-		merge(old, incident);
+		merge(old, incident, episode);
 	note_episode(incident, episode, now_ns);
 	raise_levels(incident, diagnosis);
 	incident->coverage = *coverage;

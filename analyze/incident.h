@@ -72,6 +72,8 @@ struct incident *incidents_file(struct incidents *all, const struct episode *epi
 void incidents_touch(struct incidents *all, const struct episode *episode, int64_t now_ns);
 /* The open incident that explains the symptom of a container, or NULL. */
 struct incident *incidents_of(const struct incidents *all, int64_t container, const struct symptom *symptom);
+/* Whether its cause is among what the diagnosis supports, and no less certain than what that found to be the root. */
+bool incident_keeps(const struct incident *incident, const struct diagnosis *diagnosis);
 /* Whether it names a cause with some confidence; NULL does not. */
 bool incident_explains(const struct incident *incident);
 /* Marks those resolved whose last symptom is gone for the hold time (all: regardless). */

@@ -285,6 +285,40 @@ static void test_merged(void **state)
 	host_free(&h);
 }
 
+/* Something else on top of what is explained: each has its incident, and none is part of the other. */
+static void test_change(void **state)
+{
+	const json_t *first, *second;
+	struct host h;
+	int victim, other;
+
+	(void)state;
+	host_of_two(&h, &victim, &other);
+	for (int i = 0; i < 45; i++) {
+		synth_usage(h.s, victim)->cpu_ns = 200 * MS;
+		synth_usage(h.s, other)->cpu_ns = i < 18 ? 50 * MS : 1700 * MS;
+		if (i >= 5 && i < 30)
+			synth_wait(h.s, victim, KW_WAIT_CPU, 900 * MS, 60 * MS, 30);
+		if (i >= 5 && i < 18)
+			synth_blame(h.s, KW_RES_CPU, victim, victim, KW_SINK_CONTAINER, 800 * MS, KW_CPU_FAIR);
+		if (i >= 18 && i < 30)
+			synth_blame(h.s, KW_RES_CPU, victim, other, KW_SINK_CONTAINER, 800 * MS, KW_CPU_FAIR);
+		synth_tick(h.s);
+	}
+	analyse(&h);
+	first = newest(&h, "cpu.self");
+	second = newest(&h, "cpu.neighbor");
+	assert_non_null(first);
+	assert_non_null(second);
+	assert_string_equal(text(first, "status"), "resolved");
+	assert_string_equal(text(first, "merged_into"), "");
+	assert_string_equal(text(second, "merged_into"), "");
+	/* Long before the whole time of the first would tell. */
+	assert_true(strtoll(text(json_object_get(second, "window"), "detected_ns"), NULL, 10) -
+			    strtoll(text(json_object_get(first, "window"), "onset_ns"), NULL, 10) <= 22 * SYNTH_SEC);
+	host_free(&h);
+}
+
 /* Waits that no rule knows are reported after some seconds: for information, inconclusive, with what was tried. */
 static void test_unexplained(void **state)
 {
@@ -541,6 +575,7 @@ int main(void)
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_long_chain),
 		cmocka_unit_test(test_merged),
+		cmocka_unit_test(test_change),
 		cmocka_unit_test(test_unexplained),
 		cmocka_unit_test(test_recurrence),
 		cmocka_unit_test(test_chain_needs_the_task),

@@ -24,6 +24,30 @@ static void neighbor(struct synth *s, enum variant v, int second)
 	synth_blame(s, KW_RES_CPU, VICTIM, OTHER, KW_SINK_CONTAINER, 60 * MS, KW_CPU_FAIR);
 }
 
+/*
+ * A hypervisor takes more than half of each wait.  The one who had the CPU would have made it wait without that, too;
+ * one who hardly ran would not.  No host here tells when it takes CPUs away: only made up.
+ */
+static void under_hypervisor(struct synth *s, int64_t ran_ms)
+{
+	contention(s, 1500, 2 * ran_ms);
+	synth_host(s)->steal_ns = 900 * MS;
+	synth_host(s)->idle_ns = synth_host(s)->iowait_ns = 5 * MS;
+	synth_blame(s, KW_RES_CPU, VICTIM, CULPRIT, KW_SINK_CONTAINER, ran_ms * MS, KW_CPU_FAIR);
+	synth_blame(s, KW_RES_CPU, VICTIM, SYNTH_NOBODY, KW_SINK_STEAL, 900 * MS, 0);
+}
+
+static void neighbor_stolen(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	under_hypervisor(s, v == ALIKE ? 250 : 600);
+}
+
+static void steal(struct synth *s, enum variant v, int second)
+{
+	neighbor_stolen(s, v == ALIKE ? FAULT : ALIKE, second);
+}
+
 static void realtime(struct synth *s, enum variant v, int second)
 {
 	neighbor(s, v == ALIKE ? FAULT : ALIKE, second);
@@ -99,6 +123,8 @@ static const struct story stories[] = {
 	  "probable" },
 	{ "cpu.rt_starvation", realtime, "runq", "/test/batch", "real-time", "warning", "confirmed", "cpu.neighbor",
 	  "probable" },
+	{ "cpu.neighbor", neighbor_stolen, "runq", "/test/batch", NULL, "warning", "confirmed", "cpu.steal", "probable" },
+	{ "cpu.steal", steal, "runq", NULL, "hypervisor", "info", "confirmed", "cpu.neighbor", "probable" },
 	{ "cpu.affinity", affinity, "runq", "/test/web", NULL, "info", "confirmed", "cpu.self", "probable" },
 	{ "cpu.softirq", softirq, "irq", "/test/batch", "packets", "warning", "confirmed", "cpu.irq", NULL },
 	{ "cpu.irq", irq, "irq", NULL, "irq:virtio9-input", "warning", "confirmed", "cpu.softirq", NULL },
