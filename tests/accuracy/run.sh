@@ -7,6 +7,7 @@
 # commas: "alone"; "busy", beside the load of a healthy host; "pair", beside another fault drawn at random.  Each run is
 # one line of DIR/runs.jsonl (default build/accuracy); runs add up over several calls until the file is removed.
 # Prints the table, writes DIR/accuracy.md and DIR/accuracy.json.  --table only does that, from the runs that are there.
+# A run in which the hypervisor took a quarter of the CPU time or more is counted apart: it has a cause of its own.
 # --lock: held while a fault runs, on machines where others must not measure then.
 # Exit status 1 when the runs do not keep what tests/accuracy/table.jq demands.
 set -u
@@ -53,6 +54,15 @@ reports_between() { # from_ns, to_ns
 				| del(.victims[].tasks, .culprits[].tasks, .hypotheses[].tests)]'
 }
 
+# Jiffies of all CPUs: stolen by the hypervisor, and all.
+cpu_jiffies() { awk '/^cpu /{for (i = 2; i <= 9; i++) all += $i; print $9, all}' /proc/stat; }
+
+stolen_share() { # stolen and all at first
+	local stolen all
+	read -r stolen all < <(cpu_jiffies)
+	awk -v s="$((stolen - $1))" -v a="$((all - $2))" 'BEGIN{printf "%.3f", a > 0 ? s / a : 0}'
+}
+
 event_of() { jq -c --arg e "$2" 'select(.event == $e)' "$1" 2>/dev/null; } # log, event
 has_onset() { [[ -n $(event_of "$1" onset) ]]; }
 
@@ -79,24 +89,25 @@ watch_all() { # uses logs, pids; sets took
 }
 
 # One line about one fault of a run that is over.  others: the truths of what ran beside it; what they did to this
-# fault's victim is no answer about this fault.
-score() { # fault, mode, log, took_ms, status, others
+# fault's victim is no answer about this fault; nor is that of a hypervisor which /proc/stat shows at it.
+score() { # fault, mode, log, took_ms, status, others, stolen share
 	local setup onset_ns
 	setup=$(event_of "$3" setup)
 	onset_ns=$(event_of "$3" onset | jq -r .wall_ns)
 	jq -cn --argjson truth "$setup" --argjson reports "$(reports_between "$((onset_ns - 1000000000))" "$(now_ns)")" \
-		--argjson others "$6" --arg fault "$1" --arg mode "$2" --argjson took "$4" --argjson real "$([[ $5 -eq 0 ]] && echo true || echo false)" \
+		--argjson others "$6" --argjson stolen "$7" --arg fault "$1" --arg mode "$2" --argjson took "$4" --argjson real "$([[ $5 -eq 0 ]] && echo true || echo false)" \
 		"$RIGHT"'
 		def rank: {confirmed: 3, probable: 2, possible: 1, inconclusive: 0}[.confidence.level]
 			+ {critical: 8, warning: 4, info: 0}[.severity];
-		def of_another: . as $report | any($others[]; . as $o | $report | hit_cause($o) and hit_culprit($o)
+		def of_hypervisor: $stolen >= 0.05 and .cause == "cpu.steal" and $truth.cause != "cpu.steal";
+		def of_another: . as $report | of_hypervisor or any($others[]; . as $o | $report | hit_cause($o) and hit_culprit($o)
 			and (hit_victim($o) or $o.culprit != $o.victim));
 		# What somebody who looks for this victim is shown, most important first.  A hop that became part of its root, and
 		# the hops themselves, are no answers of their own.
 		[$reports[] | select(hit_victim($truth) and .merged_into == null and (of_another | not))] | sort_by(-rank, .window.detected_ns) as $shown
 		| ($shown[0] // null) as $first
 		| [$shown[] | select(hit_cause($truth))] as $right
-		| {fault: $fault, cause: $truth.cause, mode: $mode, seed: $truth.seed, params: $truth.params, real: $real,
+		| {fault: $fault, cause: $truth.cause, mode: $mode, seed: $truth.seed, params: $truth.params, real: $real, stolen: $stolen,
 		   took_ms: $took, reports: ($shown | length),
 		   top1: ($first != null and ($first | hit_cause($truth))),
 		   top3: (any($shown[:3][]; hit_cause($truth)) or
@@ -122,8 +133,9 @@ truths_but() { # index, log...
 
 # Runs several faults at once and scores each that took hold.
 run_faults() { # mode, fault...
-	local mode=$1 fault i pid load='' pids=() logs=() took=() statuses=()
+	local mode=$1 fault i pid load='' pids=() logs=() took=() statuses=() jiffies stolen
 	shift
+	read -ra jiffies < <(cpu_jiffies)
 	if [[ $mode == busy ]]; then
 		"$FAULTS" run healthy --seconds 20 --json >"$STATE_DIR.fault.load" 2>&1 &
 		load=$!
@@ -141,10 +153,11 @@ run_faults() { # mode, fault...
 		statuses+=($?)
 	done
 	sleep 2
+	stolen=$(stolen_share "${jiffies[@]}")
 	i=0
 	for fault; do
 		if has_onset "${logs[i]}"; then
-			score "$fault" "$mode" "${logs[i]}" "${took[i]:-null}" "${statuses[i]}" "$(truths_but "$i" "${logs[@]}")"
+			score "$fault" "$mode" "${logs[i]}" "${took[i]:-null}" "${statuses[i]}" "$(truths_but "$i" "${logs[@]}")" "$stolen"
 		else
 			echo "$fault $mode: did not start (status ${statuses[i]}): $(tail -n 1 "${logs[i]}.err")"
 		fi

@@ -3,11 +3,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -63,7 +65,7 @@ static void answer(const struct service *s, int fd)
 
 struct server {
 	const struct service *s;
-	int listener;
+	int listener, lock;
 	int deaf[DEAF_MAX];
 	unsigned int deaf_count;
 };
@@ -85,7 +87,11 @@ static void serve(struct server *v, bool ill)
 		nap_ns(v->s->work_ns);
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 	} else {
+		if (v->lock >= 0)
+			flock(v->lock, LOCK_EX);
 		answer(v->s, fd);
+		if (v->lock >= 0)
+			flock(v->lock, LOCK_UN);
 	}
 }
 
@@ -100,7 +106,10 @@ static void hear_again(struct server *v)
 void service_body(struct sandbox *sb, void *arg)
 {
 	struct server v = { .s = arg, .listener = -1 };
+	AUTO_CLOSE int lock = v.s->lock ? open(v.s->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
 	enum phase phase;
+
+	v.lock = lock;
 
 	while ((phase = sandbox_phase(sb)) < PHASE_STOP) {
 		bool ill = phase == PHASE_FAULT;

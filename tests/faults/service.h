@@ -19,6 +19,7 @@ struct service {
 	int request_size;
 	int64_t work_ns;   /* of the server, for each request: it waits for something */
 	enum illness illness;
+	const char *lock;  /* a file the server locks while it answers a request; NULL: none */
 	int64_t period_ns; /* of the clients */
 	int64_t timeout_ns;
 	struct tally *tally; /* [PHASES] of the clients */

@@ -34,7 +34,7 @@ record() { # fault
 	rm -rf "$work/state"
 	"$KWHY" collect --state "$work/state" --capture "$work/$1.raw" 2>"$work/collect.log" &
 	collector=$!
-	wait_for 30 has_ticks || { cat "$work/collect.log" >&2; return 1; }
+	wait_for 120 has_ticks || { cat "$work/collect.log" >&2; return 1; }
 	"$FAULTS" run "$1" --seconds 4 --json >"$log" 2>"$log.err"
 	status=$?
 	sleep "$settled_seconds"
