@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "analyze/reports.h"
 #include "analyze/sql.h"
 #include "base/cleanup.h"
 #include "base/embed.h"
@@ -438,6 +439,8 @@ int64_t dbcopy_reports(const struct dbcopy *what, struct strbuf *ret_error)
 
 	if (!r)
 		r = copy_tables(&c, tables, ARRAY_SIZE(tables), ret_error);
+	if (!r && run(&c, REPORTS_PARTIES))
+		r = fail(&c, ret_error);
 	if (!r)
 		r = query_int(&c, "SELECT count(*) FROM incident");
 	return finish(&c, r, ret_error);

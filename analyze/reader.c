@@ -22,7 +22,7 @@
 #include "base/timeutil.h"
 #include "schema/store.h"
 
-#define REPORTS_VERSION 1
+#define REPORTS_VERSION 2
 #define NAME_LEN 23 /* 20 digits and ".db" */
 #define PROGRESS_STEPS 2000
 #define VALUE_MAX (16 << 20)

@@ -9,16 +9,19 @@
 #include "base/embed.h"
 #include "base/fileutil.h"
 
-#define REPORTS_VERSION 1
+#define REPORTS_VERSION 2
 #define REPORT_BYTES_MAX (8 * 1024 * 1024)
 
 enum statement {
 	PUT_REPORT,
 	PUT_INCIDENT,
+	CLEAR_PARTIES,
+	PUT_PARTIES,
 	PUT_FROZEN,
 	OPEN_INCIDENTS,
 	EXPIRE_REPORTS,
 	EXPIRE_FROZEN,
+	EXPIRE_PARTIES,
 	EXPIRE_INCIDENTS,
 	STATEMENTS
 };
@@ -33,11 +36,14 @@ static const char *const statements[STATEMENTS] = {
 		" detected_ns = excluded.detected_ns, end_ns = excluded.end_ns, revision = excluded.revision,"
 		" resource_kind = excluded.resource_kind, resource_name = excluded.resource_name, culprit ="
 		" excluded.culprit, victims = excluded.victims WHERE excluded.revision > incident.revision",
+	[CLEAR_PARTIES] = "DELETE FROM party WHERE id = :id",
+	[PUT_PARTIES] = REPORTS_PARTIES " AND i.id = :id",
 	[PUT_FROZEN] = "INSERT OR IGNORE INTO frozen (id, ts_ns, event) VALUES (:id, :ts, :event)",
 	[OPEN_INCIDENTS] = "SELECT r.body FROM incident i JOIN report r ON r.id = i.id AND r.revision = i.revision"
 			   " WHERE i.status = 'open' ORDER BY i.id",
 	[EXPIRE_REPORTS] = "DELETE FROM report WHERE id IN (SELECT id FROM incident WHERE end_ns < :before)",
 	[EXPIRE_FROZEN] = "DELETE FROM frozen WHERE id IN (SELECT id FROM incident WHERE end_ns < :before)",
+	[EXPIRE_PARTIES] = "DELETE FROM party WHERE id IN (SELECT id FROM incident WHERE end_ns < :before)",
 	[EXPIRE_INCIDENTS] = "DELETE FROM incident WHERE end_ns < :before",
 };
 
@@ -243,6 +249,20 @@ static int put_report(struct reports *r, const json_t *report, const char *body)
 	return finish(r, stmt);
 }
 
+/* Of the newest revision. */
+static int put_parties(struct reports *r, const json_t *report)
+{
+	int err = 0;
+
+	for (enum statement s = CLEAR_PARTIES; err == 0 && s <= PUT_PARTIES; s++) {
+		sqlite3_stmt *stmt = begin(r, s);
+
+		bind_text(stmt, ":id", text_at(report, "id"));
+		err = finish(r, stmt);
+	}
+	return err;
+}
+
 int reports_put(struct reports *r, const json_t *report)
 {
 	AUTO_FREE char *body = json_dumps(report, JSON_COMPACT);
@@ -259,6 +279,8 @@ int reports_put(struct reports *r, const json_t *report)
 	err = put_report(r, report, body);
 	if (err == 0)
 		err = put_incident(r, report);
+	if (err == 0)
+		err = put_parties(r, report);
 	if (err == 0 && sqlite3_exec(r->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
 		err = db_error(r);
 	if (err < 0)
@@ -343,19 +365,13 @@ static struct query_param int_param(const char *name, int64_t value)
 int64_t reports_each(struct reader *r, const struct incident_filter *filter, int (*fn)(void *ctx, const json_t *report),
 		     void *ctx)
 {
-	/* A container matches as victim or culprit, by name, ref, id or cgroup, through the C objects of the report. */
 	static const char query[] =
 		"SELECT r.report FROM v_incident i JOIN v_report r ON r.id = i.id AND r.revision = i.revision WHERE"
 		" (:since = 0 OR coalesce(i.end_ns, :since) >= :since) AND (:until = 0 OR i.onset_ns <= :until) AND"
 		" (:cause IS NULL OR i.cause = :cause OR i.cause LIKE :cause || '.%') AND (:status IS NULL OR i.status"
 		" = :status) AND (:severity IS NULL OR i.severity = :severity) AND (:handling IS NULL OR :handling = "
-		INCIDENT_HANDLING("i.id") ") AND (:container IS NULL OR EXISTS"
-		" (SELECT 1 FROM json_each(r.report, '$.victims') v WHERE :container IN (json_extract(v.value,"
-		" '$.container.name'), json_extract(v.value, '$.container.ref'), json_extract(v.value,"
-		" '$.container.cgroup'), json_extract(v.value, '$.container.id'))) OR EXISTS (SELECT 1 FROM"
-		" json_each(r.report, '$.culprits') v WHERE :container IN (json_extract(v.value, '$.container.name'),"
-		" json_extract(v.value, '$.container.ref'), json_extract(v.value, '$.container.cgroup'),"
-		" json_extract(v.value, '$.container.id')))) AND (:before IS NULL OR (i.onset_ns, i.id) < (SELECT"
+		INCIDENT_HANDLING("i.id") ") AND (:container IS NULL OR i.id IN"
+		" (SELECT p.id FROM v_party p WHERE p.name = :container)) AND (:before IS NULL OR (i.onset_ns, i.id) < (SELECT"
 		" b.onset_ns, b.id FROM v_incident b WHERE b.id = :before)) ORDER BY i.onset_ns DESC, i.id DESC LIMIT"
 		" :limit";
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;

@@ -41,6 +41,13 @@ struct incident_filter {
 /* Calls fn with each report (borrowed), newest onset first.  Returns the count or negative errno. */
 int64_t reports_each(struct reader *r, const struct incident_filter *filter, int (*fn)(void *ctx, const json_t *report),
 		     void *ctx);
+/* SQL: writes the names that parties of incidents go by; a condition on i.id may follow. */
+#define REPORTS_PARTIES                                                                                               \
+	"INSERT OR IGNORE INTO party SELECT i.id, n.value FROM incident AS i JOIN report AS r ON r.id = i.id AND"      \
+	" r.revision = i.revision, json_each('[\"victims\",\"culprits\"]') AS k, json_each(CASE WHEN"                  \
+	" json_valid(r.body) THEN r.body ELSE '{}' END, '$.' || k.value) AS p, json_each(json_extract(p.value,"        \
+	" '$.container')) AS n WHERE p.type = 'object' AND n.type = 'text' AND n.key IN ('name', 'ref', 'cgroup',"     \
+	" 'id')"
 /* SQL: what of the two lists an incident stands in; :acknowledged and :muted are bound to them. */
 #define INCIDENT_HANDLING(id)                                                                                         \
 	"CASE WHEN " id " IN (SELECT value FROM json_each(coalesce(:muted, '[]'))) THEN 'muted' WHEN " id              \

@@ -441,9 +441,27 @@ static void add_past_report_view(struct maker *m, const char *view)
 			    columns, m->at_ns);
 }
 
+/* An older file has no table of them, and that of a newer one is of now. */
+static int make_parties(struct maker *m, bool reports)
+{
+	bool table = reports && !is_past(m) &&
+		     sqlite3_table_column_metadata(m->db, "reports", "party", "name", NULL, NULL, NULL, NULL, NULL) ==
+			     SQLITE_OK;
+
+	if (!take(m, "party"))
+		return 0;
+	strbuf_addf(&m->sql, "CREATE TEMP VIEW v_party AS %s",
+		    table ? "SELECT id, name FROM reports.party"
+			  : "SELECT DISTINCT i.id AS id, n.value AS name FROM v_incident AS i JOIN v_report AS r ON r.id = i.id"
+			    " AND r.revision = i.revision, json_each('[\"victims\",\"culprits\"]') AS k, json_each(r.report,"
+			    " '$.' || k.value) AS p, json_each(json_extract(p.value, '$.container')) AS n WHERE p.type ="
+			    " 'object' AND n.type = 'text' AND n.key IN ('name', 'ref', 'cgroup', 'id')");
+	return execute(m);
+}
+
 static int make_report_views(struct maker *m, bool reports)
 {
-	int r = 0;
+	int r = make_parties(m, reports);
 
 	for (size_t i = 0; !r && i < ARRAY_SIZE(report_views); i++) {
 		if (!take(m, report_views[i].view))
@@ -588,8 +606,11 @@ int views_make(struct sqlite3 *db, const struct views *v, const char *text)
 
 	if (text) {
 		strbuf_addstr(&wanted, text);
-		if (strcasestr(text, "v_deviation")) /* which is made of these */
+		/* What they are made of. */
+		if (strcasestr(text, "v_deviation"))
 			strbuf_addstr(&wanted, " v_wait v_usage v_container");
+		if (strcasestr(text, "v_party"))
+			strbuf_addstr(&wanted, " v_incident v_report");
 		if (strbuf_error(&wanted))
 			return -EIO;
 		m.wanted = strbuf_str(&wanted);

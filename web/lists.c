@@ -178,18 +178,15 @@ int64_t list_history(struct reader *r, int64_t until_ns, json_t *rows, struct st
 
 int64_t list_facets(struct reader *r, const struct incident_filter *f, json_t **ret_rows, struct strbuf *ret_error)
 {
-	/* Handling counts only where somebody has marked something.  Parties are found as reports_each() finds them, so that the counts are those of the list. */
+	/* Handling counts only where somebody has marked something. */
 	static const char sql[] =
 		"WITH m AS MATERIALIZED (SELECT i.cause, i.severity, i.status,"
 		" :cause IS NULL OR i.cause = :cause OR i.cause LIKE :cause || '.%' AS c,"
 		" :severity IS NULL OR i.severity = :severity AS v, :status IS NULL OR i.status = :status AS s,"
 		" i.handling, :handling IS NULL OR :handling = i.handling AS h FROM (SELECT *, "
 		INCIDENT_HANDLING("id") " AS handling FROM v_incident) i WHERE (:since = 0 OR coalesce(i.end_ns, :since) >= :since)"
-		" AND (:until = 0 OR i.onset_ns <= :until) AND (:container IS NULL OR EXISTS (SELECT 1 FROM v_report r,"
-		" json_each('[\"victims\",\"culprits\"]') k, json_each(r.report, '$.' || k.value) p"
-		" WHERE r.id = i.id AND r.revision = i.revision AND :container IN"
-		" (json_extract(p.value, '$.container.name'), json_extract(p.value, '$.container.ref'),"
-		" json_extract(p.value, '$.container.cgroup'), json_extract(p.value, '$.container.id')))))"
+		" AND (:until = 0 OR i.onset_ns <= :until) AND (:container IS NULL OR i.id IN (SELECT p.id FROM v_party p WHERE"
+		" p.name = :container)))"
 		" SELECT 'cause' AS facet, substr(cause, 1, instr(cause || '.', '.') - 1) AS value, count(*) AS n"
 		" FROM m WHERE v AND s AND h GROUP BY value"
 		" UNION ALL SELECT 'severity', severity, count(*) FROM m WHERE c AND s AND h GROUP BY severity"
