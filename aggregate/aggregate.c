@@ -126,7 +126,7 @@ static void ask(struct aggregate *a, struct container *c, const struct kw_event 
 	if (!c->asked.v2 && !c->asked.v1)
 		c->asked = e->subject.cg;
 	if (!gone || !c->facts)
-		metadata_ask(a->metadata, &c->asked, c->path, e->peer.pid, cgroup->pid);
+		metadata_ask(a->metadata, &c->asked, c->path, e->peer.pid, cgroup->pid, cgroup->maker);
 	if (gone)
 		metadata_gone(a->metadata, &c->asked);
 }
@@ -142,9 +142,11 @@ static int take_cgroup(struct aggregate *a, const struct kw_event *e, int64_t ts
 	if (cgroup->created_ns && wall_of(a, cgroup->created_ns, &created_ns))
 		created_ns = 0;
 	r = identity_cgroup(a->identity, cgroup, ts_ns, MIN(created_ns, ts_ns), ret);
-	if (!r && a->metadata)
+	if (r || !*ret)
+		return r;
+	if (a->metadata && cgroup->op != KW_CGROUP_RELEASED)
 		ask(a, *ret, e, cgroup);
-	return r ? r : use(a, *ret);
+	return use(a, *ret);
 }
 
 /* Of nobody the kernel still knows: nothing to describe. */

@@ -14,12 +14,11 @@
 
 #define CID_MASK ((INT64_C(1) << 52) - 1)
 #define FORGET_AFTER_NS (600 * NSEC_PER_SEC)
+#define HELD_MAX_NS (24 * 3600 * NSEC_PER_SEC) /* a record of a release may be lost */
 #define PATH_SLOTS 4 /* paths whose hashes are the same, found beside each other */
 #define ROOT_ID 1    /* of the root directory of every hierarchy, kernfs_create_root() */
 
 enum { SOURCE_PATH = 1, SOURCE_KERNEL = 2 }; /* schema/sources.def */
-
-enum cgroup_op { OP_SEEN = 1, OP_MADE = 2, OP_REMOVED = 3, OP_RENAMED = 4 };
 
 struct identity {
 	char boot_id[40];
@@ -32,6 +31,7 @@ struct identity {
 	char scratch_path[IDENTITY_PATH_MAX + 1];
 	char scratch_name[IDENTITY_PATH_MAX + 1];
 	uint64_t overflow;
+	bool releases; /* are followed */
 };
 
 static uint64_t node_key(unsigned int hierarchy, uint64_t directory)
@@ -621,6 +621,19 @@ static void clean_path(const char *text, char path[IDENTITY_PATH_MAX + 1])
 		path[--len] = '\0';
 }
 
+static struct container *release(struct identity *id, uint64_t key, int64_t ts_ns)
+{
+	struct node *n = hashmap_get(id->nodes, &key);
+
+	id->releases = true;
+	if (!n)
+		return NULL;
+	if (n->path_hash) /* the record of its removal was lost */
+		node_gone(id, n, ts_ns);
+	n->released = true;
+	return n->container;
+}
+
 int identity_cgroup(struct identity *id, const struct kw_cgroup *cgroup, int64_t ts_ns, int64_t created_ns,
 		    struct container **ret_container)
 {
@@ -628,8 +641,12 @@ int identity_cgroup(struct identity *id, const struct kw_cgroup *cgroup, int64_t
 	char path[IDENTITY_PATH_MAX + 1];
 	struct node *n;
 
+	if (cgroup->op == KW_CGROUP_RELEASED) {
+		*ret_container = release(id, cg.v1, ts_ns);
+		return 0;
+	}
 	clean_path(cgroup->path, path);
-	if (cgroup->op != OP_REMOVED) {
+	if (cgroup->op != KW_CGROUP_REMOVED) {
 		int r = announce(id, cgroup, path, ts_ns, created_ns ? created_ns : ts_ns, ret_container);
 		const struct container *c = r ? NULL : *ret_container;
 
@@ -796,13 +813,28 @@ static void forget(struct identity *id, struct container *c)
 	container_free(c);
 }
 
+/* Somebody's memory or I/O may still be charged to it.  Bounded: half of the room is for those that live. */
+static bool is_held(const struct identity *id, const struct node *n, int64_t now_ns)
+{
+	return id->releases && n->gone_ns && !n->released && now_ns - n->gone_ns < HELD_MAX_NS &&
+	       hashmap_count(id->nodes) < IDENTITY_NODES_MAX / 2;
+}
+
+static bool is_any_held(const struct identity *id, const struct container *c, int64_t now_ns)
+{
+	for (const struct node *n = c->nodes; n; n = n->next)
+		if (is_held(id, n, now_ns))
+			return true;
+	return false;
+}
+
 /* Directories that went while their container stayed, as those inside of it do. */
 static void sweep_nodes(struct identity *id, int64_t now_ns)
 {
 	struct node *n;
 
 	for (size_t i = 0; (n = hashmap_next(id->nodes, &i, NULL));) {
-		if (!n->gone_ns || n->path_hash || now_ns - n->gone_ns < FORGET_AFTER_NS)
+		if (!n->gone_ns || n->path_hash || now_ns - n->gone_ns < FORGET_AFTER_NS || is_held(id, n, now_ns))
 			continue;
 		node_unlink(n);
 		hashmap_remove(id->nodes, &n->key);
@@ -817,6 +849,8 @@ void identity_sweep(struct identity *id, int64_t now_ns)
 	sweep_nodes(id, now_ns);
 	for (size_t i = 0; (c = hashmap_next(id->containers, &i, NULL));) {
 		if (c->dirty || now_ns - c->used_ns < FORGET_AFTER_NS)
+			continue;
+		if (c->last_ns && is_any_held(id, c, now_ns))
 			continue;
 		if (c->last_ns) {
 			int64_t cid = c->cid;

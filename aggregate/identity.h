@@ -50,6 +50,7 @@ struct node {
 	struct node *next, **prev; /* of the container */
 	uint64_t path_hash;	   /* 0: the directory has gone, or was never named */
 	int64_t gone_ns;
+	bool released; /* gone, and nothing in the kernel refers to it any more */
 	uint8_t depth;
 	bool inside; /* a directory inside the container, not its own */
 	bool unseen; /* loaded from a shard, not announced since */
@@ -58,7 +59,7 @@ struct node {
 struct identity *identity_new(const char *boot_id); /* NULL when out of memory */
 void identity_free(struct identity *id);
 
-/* Takes a cgroup record.  The container of that directory; -ENOMEM. */
+/* Takes a cgroup record.  The container of that directory, NULL: released, but never known; -ENOMEM. */
 int identity_cgroup(struct identity *id, const struct kw_cgroup *cgroup, int64_t ts_ns, int64_t created_ns,
 		    struct container **ret_container);
 
@@ -87,7 +88,10 @@ int identity_load_node(struct identity *id, unsigned int hierarchy, uint64_t dir
 /* After the first tick: what was loaded and not announced again had gone by last_ns. */
 void identity_settle(struct identity *id, int64_t last_ns);
 
-/* Forgets what has been gone, or was never named nor used, for a while. */
+/*
+ * Forgets what has been gone, or was never named nor used, for a while.  Where releases are followed that is not before
+ * the release: until then there can be events about its memory or its I/O.
+ */
 void identity_sweep(struct identity *id, int64_t now_ns);
 
 /* Containers changed since they were last taken from here, in order of change; NULL: no more. */

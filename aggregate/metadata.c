@@ -70,6 +70,7 @@ struct watch {
 	struct kw_cg cg;
 	uint64_t id_hash; /* of the runtime's id; 0: not listed under it */
 	uint32_t maker, member;
+	char *made_by; /* NULL: not known; set once */
 	enum queue queue; /* the last one it was in */
 	bool busy, ended, told; /* told: its runtime had news of it while it was asked about */
 	bool claimed; /* by a runtime, as its path says */
@@ -259,7 +260,8 @@ static void fill_lookup(const struct metadata *m, const struct watch *w, struct 
 {
 	const char *slash = strrchr(w->path, '/');
 
-	*l = (struct lookup){ .root = m->root, .maker = w->maker, .member = w->member, .ended = w->ended };
+	*l = (struct lookup){ .root = m->root, .maker = w->maker, .member = w->member,
+			      .made_by = w->made_by ? w->made_by : "", .ended = w->ended };
 	snprintf(l->path, sizeof(l->path), "%s", w->path);
 	path_identify(w->path, &l->what);
 	snprintf(l->id, sizeof(l->id), "%s", l->what.id[0] ? l->what.id : slash ? slash + 1 : w->path);
@@ -303,28 +305,26 @@ static int ask_slot(struct metadata *m, struct slot *slot, struct lookup *l, jso
 }
 
 /* True when one of them knows it. */
-static bool ask_all(struct lane *lane, struct watch *w)
+static bool ask_all(struct lane *lane, struct watch *w, struct lookup *l)
 {
-	struct lookup l;
 	bool found_any = false;
 
-	fill_lookup(lane->m, w, &l);
-	l.known = json_object();
+	l->known = json_object();
 	for (size_t i = 0; i < lane->slot_count; i++) {
 		struct slot *slot = lane->slots[i];
 		json_t *found;
 
-		if (slot->resume_ns > now_ns() || (slot->source->wants && !slot->source->wants(&l)))
+		if (slot->resume_ns > now_ns() || (slot->source->wants && !slot->source->wants(l)))
 			continue;
 		found = json_object();
-		if (ask_slot(lane->m, slot, &l, found) > 0) {
+		if (ask_slot(lane->m, slot, l, found) > 0) {
 			say(lane->m, slot, w, found, &w->said[i]);
-			json_object_update(l.known, found);
+			json_object_update(l->known, found);
 			found_any = true;
 		}
 		json_decref(found);
 	}
-	json_decref(l.known);
+	json_decref(l->known);
 	return found_any;
 }
 
@@ -338,12 +338,19 @@ static bool lane_wants(const struct lane *lane, const struct lookup *l)
 
 /* ---- lanes ------------------------------------------------------------------------------------------------------- */
 
+static void watch_free(struct watch *w)
+{
+	if (w)
+		free(w->made_by);
+	free(w);
+}
+
 static void forget(struct lane *lane, struct watch *w)
 {
 	hashmap_remove(lane->watches, &w->key);
 	if (w->id_hash && hashmap_get(lane->ids, &w->id_hash) == w)
 		hashmap_remove(lane->ids, &w->id_hash);
-	free(w);
+	watch_free(w);
 }
 
 /* Where it waits next, after it was asked about and was found or not. */
@@ -409,6 +416,7 @@ static void *run_lane(void *arg)
 {
 	struct lane *lane = arg;
 	struct metadata *m = lane->m;
+	struct lookup l;
 
 	start_sources(lane);
 	pthread_mutex_lock(&m->lock);
@@ -423,8 +431,9 @@ static void *run_lane(void *arg)
 		}
 		w->busy = true;
 		ended = w->ended;
+		fill_lookup(m, w, &l); /* others may add to what is known of it meanwhile */
 		pthread_mutex_unlock(&m->lock);
-		found = ask_all(lane, w);
+		found = ask_all(lane, w, &l);
 		pthread_mutex_lock(&m->lock);
 		plan(lane, w, found, ended);
 	}
@@ -440,7 +449,21 @@ static uint64_t key_of(const struct kw_cg *cg)
 	return cg->v1 ? cg->v1 : cg->v2;
 }
 
-static struct watch *watch_new(const struct kw_cg *cg, const char *path, uint32_t maker, uint32_t member)
+/* True when something became known that may find it. */
+static bool watch_learn(struct watch *w, uint32_t maker, uint32_t member, const char *made_by)
+{
+	bool news = (maker && !w->maker) || (*made_by && !w->made_by);
+
+	if (!w->maker)
+		w->maker = maker;
+	if (!w->member)
+		w->member = member;
+	if (*made_by && !w->made_by)
+		w->made_by = strdup(made_by);
+	return news;
+}
+
+static struct watch *watch_new(const struct kw_cg *cg, const char *path)
 {
 	size_t len = strlen(path) + 1;
 	struct watch *w = calloc(1, sizeof(*w) + len);
@@ -449,8 +472,6 @@ static struct watch *watch_new(const struct kw_cg *cg, const char *path, uint32_
 		return NULL;
 	w->key = key_of(cg);
 	w->cg = *cg;
-	w->maker = maker;
-	w->member = member;
 	memcpy(w->path, path, len);
 	return w;
 }
@@ -477,35 +498,44 @@ static int watch_add(struct lane *lane, struct watch *w)
 	return 1;
 }
 
-static void ask_lane(struct lane *lane, const struct kw_cg *cg, const char *path, uint32_t maker, uint32_t member)
+static void ask_lane(struct lane *lane, const struct kw_cg *cg, const char *path, uint32_t maker, uint32_t member,
+		     const char *made_by)
 {
 	uint64_t key = key_of(cg);
 	struct watch *w = hashmap_get(lane->watches, &key);
 	int r;
 
 	if (w) {
-		if (!w->busy && !w->member)
-			w->member = member;
+		/* A scan may have met it before the record of who made it came. */
+		if (!watch_learn(w, maker, member, made_by) || w->known)
+			return;
+		if (w->busy)
+			w->told = true;
+		else if (!w->ended)
+			hurry(lane, w, Q_NEW);
 		return;
 	}
-	w = watch_new(cg, path, maker, member);
+	w = watch_new(cg, path);
+	if (w)
+		watch_learn(w, maker, member, made_by);
 	r = w ? watch_add(lane, w) : -ENOMEM;
 	if (r > 0)
 		return;
-	free(w);
+	watch_free(w);
 	if (r < 0) {
 		lane->slots[0]->books.dropped++;
 		lane->slots[0]->changed = true;
 	}
 }
 
-void metadata_ask(struct metadata *m, const struct kw_cg *cg, const char *path, uint32_t maker, uint32_t member)
+void metadata_ask(struct metadata *m, const struct kw_cg *cg, const char *path, uint32_t maker, uint32_t member,
+		  const char *made_by)
 {
 	if (strlen(path) >= sizeof(((struct lookup *)0)->path))
 		return;
 	pthread_mutex_lock(&m->lock);
 	for (size_t i = 0; i < m->lane_count; i++)
-		ask_lane(&m->lanes[i], cg, path, maker, member);
+		ask_lane(&m->lanes[i], cg, path, maker, member, made_by);
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -803,7 +833,7 @@ static void lane_free(struct lane *lane)
 	if (lane->running)
 		pthread_join(lane->thread, NULL);
 	for (size_t i = 0; lane->watches && (w = hashmap_next(lane->watches, &i, NULL));)
-		free(w);
+		watch_free(w);
 	if (lane->watches)
 		pthread_cond_destroy(&lane->wake);
 	hashmap_free(lane->watches);

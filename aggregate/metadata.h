@@ -31,9 +31,11 @@ void metadata_free(struct metadata *m); /* waits for a source at work, which is 
 
 /*
  * Asks about the container whose cgroup cg is.  path: below the root of the hierarchies.  maker: the process that made
- * the directory, member: one that is in it; 0 unknown.  Asking again about the same directory only adds a member.
+ * the directory, member: one that is in it; 0 unknown.  made_by: kw_cgroup.maker.  Asking again about the same directory
+ * only adds what was not known of these.
  */
-void metadata_ask(struct metadata *m, const struct kw_cg *cg, const char *path, uint32_t maker, uint32_t member);
+void metadata_ask(struct metadata *m, const struct kw_cg *cg, const char *path, uint32_t maker, uint32_t member,
+		  const char *made_by);
 /* It has gone: a last look for how it ended, then it is forgotten. */
 void metadata_gone(struct metadata *m, const struct kw_cg *cg);
 
@@ -54,6 +56,7 @@ struct lookup {
 	struct path_identity what; /* of the path */
 	char id[PATH_ID_LEN];	   /* the runtime's, or the last part of the path: a guess then */
 	uint32_t maker, member;
+	const char *made_by; /* kw_cgroup.maker */
 	bool ended;
 	json_t *known; /* what earlier sources of the lane have found */
 	void *state;   /* of the source */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * OCI bundles.  Where a bundle lies is known from, in this order: the command line of the process that made the cgroup,
- * which is the runtime itself ("runc create --bundle DIR ID"); the places where runtimes keep their bundles and states;
+ * which is the runtime itself ("runc create --bundle DIR ID"), as it is now or as it was then; the places where runtimes keep their bundles and states;
  * the container's parent process: conmon ("-b DIR") or a shim of containerd, which works in the bundle of its pod's
  * first container, beside the others.  The bundle is on disk before the container's first instruction.
  */
@@ -147,10 +147,10 @@ static const char *base_name(const char *path)
 }
 
 /* For a bundle that lies nowhere special: whoever made the cgroup is the runtime. */
-static void runtime_of_maker(const struct arguments *a, const char *id, json_t *found)
+static void runtime_of_maker(const char *program, const char *id, json_t *found)
 {
 	static const char *const runtimes[] = { "runc", "crun", "youki", "runsc", "kata-runtime" };
-	const char *name = base_name(a->text);
+	const char *name = base_name(program);
 
 	if (*metadata_text(found, "runtime"))
 		return;
@@ -176,7 +176,28 @@ static int by_maker(struct lookup *l, json_t *found)
 		return 0;
 	r = try_bundle(l, dir, id, found);
 	if (r == 1)
-		runtime_of_maker(&a, id, found);
+		runtime_of_maker(a.text, id, found);
+	return r;
+}
+
+/* What the kernel's record has of its command line, should it be gone by now. */
+static int by_record(struct lookup *l, json_t *found)
+{
+	char text[sizeof(((struct kw_cgroup *)0)->maker)], *dir, *id;
+	int r;
+
+	snprintf(text, sizeof(text), "%s", l->made_by);
+	dir = strchr(text, '\n');
+	id = dir ? strchr(dir + 1, '\n') : NULL;
+	if (!id)
+		return 0;
+	*dir++ = '\0';
+	*id++ = '\0';
+	if (l->what.id[0])
+		id = l->what.id;
+	r = try_bundle(l, dir, id, found);
+	if (r == 1)
+		runtime_of_maker(text, id, found);
 	return r;
 }
 
@@ -322,6 +343,8 @@ static int look(struct lookup *l, json_t *found)
 {
 	int r = by_maker(l, found);
 
+	if (r != 1)
+		r = better(r, by_record(l, found));
 	for (size_t i = 0; r != 1 && l->id[0] && i < ARRAY_SIZE(places); i++)
 		r = better(r, look_below(l, i, found));
 	if (r != 1)

@@ -1,12 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Cgroups made, removed and renamed; the path comes with the tracepoint (include/trace/events/cgroup.h). */
+/* Cgroups made, removed, released and renamed; the path comes with the tracepoint (include/trace/events/cgroup.h). */
 #include "bpf/kwhy.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-enum { OP_MADE = 2, OP_REMOVED = 3, OP_RENAMED = 4 };
-
 KW_RECORD(cgroup);
+
+/* Read now, because a short-lived container's runtime may be gone before anybody asks. */
+static __always_inline void read_maker(struct kw_cgroup *p)
+{
+	struct mm_struct *mm = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), mm);
+	u64 from, len;
+
+	if (!mm)
+		return;
+	from = BPF_CORE_READ(mm, arg_start);
+	len = BPF_CORE_READ(mm, arg_end) - from;
+	if (len > sizeof(p->maker) - 1)
+		len = sizeof(p->maker) - 1;
+	bpf_probe_read_user(p->maker, len, (const void *)from);
+}
 
 static __always_inline int handle(struct cgroup *cgrp, const char *path, u32 op)
 {
@@ -21,49 +34,66 @@ static __always_inline int handle(struct cgroup *cgrp, const char *path, u32 op)
 		return 0;
 	__builtin_memset(&r->p, 0, sizeof(r->p));
 	r->e.subject.cg = cg;
-	kw_party_of((struct task_struct *)bpf_get_current_task(), &r->e.peer);
+	if (op == KW_CGROUP_RELEASED) /* by a worker of the kernel: nobody's doing */
+		__builtin_memset(&r->e.peer, 0, sizeof(r->e.peer));
+	else
+		kw_party_of((struct task_struct *)bpf_get_current_task(), &r->e.peer);
 	r->p.op = op;
 	r->p.hierarchy = cg.v1 >> KW_CG_V1_SHIFT;
 	r->p.id = cg.v1 ? cg.v1 & KW_CG_ID_MASK : cg.v2;
-	r->p.created_ns = op == OP_MADE ? r->e.ts_ns : 0;
+	r->p.created_ns = op == KW_CGROUP_MADE ? r->e.ts_ns : 0;
+	if (op == KW_CGROUP_MADE)
+		read_maker(&r->p);
 	bpf_probe_read_kernel_str(r->p.path, sizeof(r->p.path), path);
 	/* Who made it, and where its bundle lies, is asked while the runtime is still there. */
-	kw_submit(r, op == OP_MADE);
+	kw_submit(r, op == KW_CGROUP_MADE);
 	return 0;
 }
 
 SEC("tp_btf/cgroup_mkdir")
 int BPF_PROG(cgroup_mkdir, struct cgroup *cgrp, const char *path)
 {
-	return handle(cgrp, path, OP_MADE);
+	return handle(cgrp, path, KW_CGROUP_MADE);
 }
 
 SEC("raw_tp/cgroup_mkdir")
 int BPF_PROG(cgroup_mkdir_raw, struct cgroup *cgrp, const char *path)
 {
-	return handle(cgrp, path, OP_MADE);
+	return handle(cgrp, path, KW_CGROUP_MADE);
 }
 
 SEC("tp_btf/cgroup_rmdir")
 int BPF_PROG(cgroup_rmdir, struct cgroup *cgrp, const char *path)
 {
-	return handle(cgrp, path, OP_REMOVED);
+	return handle(cgrp, path, KW_CGROUP_REMOVED);
 }
 
 SEC("raw_tp/cgroup_rmdir")
 int BPF_PROG(cgroup_rmdir_raw, struct cgroup *cgrp, const char *path)
 {
-	return handle(cgrp, path, OP_REMOVED);
+	return handle(cgrp, path, KW_CGROUP_REMOVED);
 }
 
 SEC("tp_btf/cgroup_rename")
 int BPF_PROG(cgroup_rename, struct cgroup *cgrp, const char *path)
 {
-	return handle(cgrp, path, OP_RENAMED);
+	return handle(cgrp, path, KW_CGROUP_RENAMED);
 }
 
 SEC("raw_tp/cgroup_rename")
 int BPF_PROG(cgroup_rename_raw, struct cgroup *cgrp, const char *path)
 {
-	return handle(cgrp, path, OP_RENAMED);
+	return handle(cgrp, path, KW_CGROUP_RENAMED);
+}
+
+SEC("tp_btf/cgroup_release")
+int BPF_PROG(cgroup_release, struct cgroup *cgrp, const char *path)
+{
+	return handle(cgrp, path, KW_CGROUP_RELEASED);
+}
+
+SEC("raw_tp/cgroup_release")
+int BPF_PROG(cgroup_release_raw, struct cgroup *cgrp, const char *path)
+{
+	return handle(cgrp, path, KW_CGROUP_RELEASED);
 }

@@ -298,6 +298,8 @@ struct percpu_counter {
 };
 
 struct mm_struct {
+	long unsigned int arg_start;
+	long unsigned int arg_end;
 	struct percpu_counter rss_stat[4];
 	int map_count;
 	struct rw_semaphore mmap_lock;

@@ -21,8 +21,6 @@
 #define RESCAN_POLLED_NS (2 * NSEC_PER_SEC)
 #define LOOKS_PER_TICK 512 /* for network namespaces: two files each, 20 us, ten times that for a file never opened */
 
-enum { OP_SEEN = 1, OP_MADE = 2, OP_REMOVED = 3, OP_RENAMED = 4 }; /* kw_cgroup.op */
-
 struct cgroup_key {
 	uint64_t hierarchy;
 	uint64_t id;
@@ -275,7 +273,7 @@ static struct cgroup_entry *add(struct cgroups *c, unsigned int slot, uint64_t i
 		return NULL;
 	/* What was there before us can wait its turn: there may be very many. */
 	queue_append(c, e, c->scanned_ns ? 0 : LAST_LOOK, c->scanned_ns ? now_ns : 0);
-	announce(c, e, OP_SEEN, now_ns);
+	announce(c, e, KW_CGROUP_SEEN, now_ns);
 	return e;
 }
 
@@ -371,7 +369,7 @@ int cgroups_scan(struct cgroups *c, uint64_t now_ns)
 	for (size_t i = 0; !c->scan_incomplete && (e = hashmap_next(c->table, &i, &key));) {
 		if (e->scan == c->scan)
 			continue;
-		announce(c, e, OP_REMOVED, now_ns);
+		announce(c, e, KW_CGROUP_REMOVED, now_ns);
 		entry_free(c, hashmap_remove(c->table,
 					     &(struct cgroup_key){ c->hierarchies[e->slot].number, e->id }));
 	}
@@ -391,7 +389,7 @@ static void look_at_some(struct cgroups *c, uint64_t now_ns)
 			c->work.looks++;
 			queue_remove(c, e);
 			if (look_at_netns(c, e))
-				announce(c, e, OP_SEEN, now_ns);
+				announce(c, e, KW_CGROUP_SEEN, now_ns);
 			next = MIN(look + 1, LAST_LOOK);
 			if (look < LAST_LOOK || !e->netns)
 				queue_append(c, e, next, now_ns + look_after_ns[next]);
@@ -410,6 +408,40 @@ void cgroups_tick(struct cgroups *c, uint64_t now_ns, bool polled)
 
 /* ---- records and unknown ids ------------------------------------------------------------------------------------- */
 
+static const char *next_argument(const char *at, const char *end)
+{
+	at += strnlen(at, (size_t)(end - at)) + 1;
+	return at < end ? at : NULL;
+}
+
+/*
+ * Of a command line goes on what finds an OCI bundle: the program's name, the directory it was given and its last
+ * argument, the container's id, unless the line was cut.  The rest is nobody's business: people write secrets there.
+ */
+static void reduce_maker(struct kw_cgroup *p)
+{
+	const size_t size = sizeof(p->maker) - 1;
+	const char *end = p->maker + size, *dir = NULL, *last = "", *slash;
+	char text[3 * sizeof(p->maker)] = ""; /* none of the three is longer than all were together */
+	bool cut;
+
+	p->maker[size] = '\0';
+	while (end > p->maker && !end[-1])
+		end--;
+	cut = end == p->maker + size;
+	for (const char *at = p->maker; at && at < end; at = next_argument(at, end)) {
+		if (!strcmp(at, "--bundle") || !strcmp(at, "-b"))
+			dir = next_argument(at, end);
+		else if (!strncmp(at, "--bundle=", 9))
+			dir = at + 9;
+		last = at;
+	}
+	slash = strrchr(p->maker, '/');
+	if (dir && dir[0] == '/')
+		snprintf(text, sizeof(text), "%s\n%s\n%s", slash ? slash + 1 : p->maker, dir, cut ? "" : last);
+	memcpy(p->maker, text, size);
+}
+
 void cgroups_on_record(struct cgroups *c, const struct kw_event *event, struct kw_cgroup *payload)
 {
 	struct cgroup_key key = { payload->hierarchy, payload->id };
@@ -417,10 +449,11 @@ void cgroups_on_record(struct cgroups *c, const struct kw_event *event, struct k
 	struct cgroup_entry *e;
 
 	payload->path[sizeof(payload->path) - 1] = '\0';
+	reduce_maker(payload);
 	set_controllers(c, payload->hierarchy, payload);
-	if (slot < 0)
-		return; /* a hierarchy mounted nowhere we see */
-	if (payload->op == OP_REMOVED) {
+	if (slot < 0 || payload->op == KW_CGROUP_RELEASED)
+		return; /* in a hierarchy mounted nowhere we see; went with its removal */
+	if (payload->op == KW_CGROUP_REMOVED) {
 		entry_free(c, hashmap_remove(c->table, &key));
 		remember_unknown(c, &key, event->ts_ns);
 		return;

@@ -273,6 +273,7 @@ static void records_keep_the_table(void **state)
 	struct fixture *f = *state;
 	const struct kw_event e = { .ts_ns = 5 };
 	struct kw_cgroup made = record(2, 987654, "/new/one"), removed = record(3, 987654, "/new/one");
+	struct kw_cgroup released = record(5, 987654, "/new/one");
 	const struct kw_cg cg = { .v2 = 987654 };
 	struct cgroup_info info;
 
@@ -285,9 +286,45 @@ static void records_keep_the_table(void **state)
 	assert_int_equal(f->count, 0);
 	cgroups_on_record(f->cgroups, &e, &removed);
 	assert_false(cgroups_find(f->cgroups, 0, 987654, &info));
+	cgroups_on_record(f->cgroups, &e, &released);
+	assert_false(cgroups_find(f->cgroups, 0, 987654, &info));
 	/* A late record of the dead one neither announces it again nor asks for its handle each time. */
 	cgroups_ensure(f->cgroups, &cg, 7);
 	assert_int_equal(f->count, 0);
+}
+
+/* Of a command line only what finds a bundle is kept. */
+static void who_made_it_is_reduced(void **state)
+{
+	static const struct {
+		const char *line; /* arguments by lines */
+		const char *kept;
+	} cases[] = {
+		{ "/usr/bin/runc\n--root\n/x\nrun\n--bundle\n/srv/b\none\n", "runc\n/srv/b\none" },
+		{ "crun\nrun\n--bundle=/srv/b\none\n", "crun\n/srv/b\none" },
+		{ "podman\nrun\n-e\nPASSWORD=x\nimage\n", "" },
+		{ "runc\nrun\n-b\nrelative\none\n", "" },
+		{ "runc\nrun\n-b\n", "" },
+		{ "", "" },
+	};
+	struct fixture *f = *state;
+	const struct kw_event e = { .ts_ns = 5 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct kw_cgroup made = record(2, 77, "/x");
+
+		for (size_t k = 0; cases[i].line[k]; k++)
+			made.maker[k] = cases[i].line[k] == '\n' ? '\0' : cases[i].line[k];
+		cgroups_on_record(f->cgroups, &e, &made);
+		assert_string_equal(made.maker, cases[i].kept);
+	}
+	/* Cut, without an end: the id is not known. */
+	struct kw_cgroup made = record(2, 77, "/x");
+
+	memset(made.maker, 'x', sizeof(made.maker));
+	memcpy(made.maker, "runc\0-b\0/srv/b\0one", 18);
+	cgroups_on_record(f->cgroups, &e, &made);
+	assert_string_equal(made.maker, "runc\n/srv/b\n");
 }
 
 static void path_in_a_record_is_bounded(void **state)
@@ -427,6 +464,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(its_own_is_no_container, setup, teardown),
 		cmocka_unit_test_setup_teardown(walk_tells_what_came_and_went, setup, teardown),
 		cmocka_unit_test_setup_teardown(records_keep_the_table, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_made_it_is_reduced, setup, teardown),
 		cmocka_unit_test_setup_teardown(path_in_a_record_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(namespace_is_told_when_known, setup, teardown),
 		cmocka_unit_test_setup_teardown(rescans_sooner_when_polled, setup, teardown),

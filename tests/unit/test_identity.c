@@ -10,7 +10,7 @@
 #define ID64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define OTHER64 "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
 
-enum { SEEN = 1, MADE, REMOVED, RENAMED };
+enum { SEEN = 1, MADE, REMOVED, RENAMED, RELEASED };
 
 static struct identity *id;
 
@@ -227,6 +227,44 @@ static void the_dead_are_forgotten(void **state)
 	assert_string_equal(resolve(5000, 0, 0, 9)->name, "/alive");
 }
 
+/* The page cache of the dead belongs to them for as long as it is there; only then the name is given up. */
+static void the_dead_keep_what_is_charged_to_them(void **state)
+{
+	struct container *c = cgroup(MADE, 4, 30, "/docker/" ID64, 1);
+
+	(void)state;
+	cgroup(MADE, 0, 10, "/docker/" ID64, 1);
+	cgroup(REMOVED, 0, 10, "/docker/" ID64, 2);
+	cgroup(REMOVED, 4, 30, "/docker/" ID64, 2);
+	assert_ptr_equal(cgroup(RELEASED, 0, 10, "/docker/" ID64, 3), c);
+	assert_null(cgroup(RELEASED, 0, 77, "/before/us", 3));
+	assert_int_equal(c->last_ns, 2);
+	drain();
+	identity_sweep(id, 3600 * NSEC_PER_SEC);
+	assert_ptr_equal(resolve(0, 4, 30, 3600 * NSEC_PER_SEC), c); /* memory */
+	assert_true(resolve(10, 0, 0, 3600 * NSEC_PER_SEC)->provisional); /* that number could be somebody else's now */
+	assert_ptr_equal(cgroup(RELEASED, 4, 30, "/docker/" ID64, 3601), c);
+	drain();
+	identity_sweep(id, 7200 * NSEC_PER_SEC);
+	drain();
+	identity_sweep(id, 10800 * NSEC_PER_SEC);
+	assert_int_equal(identity_count(id), 0);
+}
+
+/* A release of which no record came keeps nothing for ever. */
+static void a_lost_release_is_given_up(void **state)
+{
+	(void)state;
+	cgroup(MADE, 4, 30, "/a", 1);
+	cgroup(REMOVED, 4, 30, "/a", 2);
+	cgroup(RELEASED, 4, 31, "/b", 2);
+	drain();
+	identity_sweep(id, 23 * 3600 * NSEC_PER_SEC);
+	assert_int_equal(identity_count(id), 1);
+	identity_sweep(id, 25 * 3600 * NSEC_PER_SEC);
+	assert_int_equal(identity_count(id), 0);
+}
+
 static void inner_directories_are_forgotten(void **state)
 {
 	struct container *c = cgroup(MADE, 0, 2, "/docker/" ID64, 1);
@@ -325,6 +363,8 @@ int main(void)
 		TEST(renames_keep_the_number),
 		TEST(numbers_are_stable),
 		TEST(the_dead_are_forgotten),
+		TEST(the_dead_keep_what_is_charged_to_them),
+		TEST(a_lost_release_is_given_up),
 		TEST(inner_directories_are_forgotten),
 		TEST(too_many_are_still_numbered),
 		TEST(a_former_run_is_continued),

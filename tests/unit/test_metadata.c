@@ -144,7 +144,7 @@ static char *facts_of(struct tree *t, const char *path, uint32_t maker, uint32_t
 	struct kw_cg cg = { .v2 = t->next_id++ };
 	char *facts = NULL;
 
-	metadata_ask(t->m, &cg, path, maker, member);
+	metadata_ask(t->m, &cg, path, maker, member, "");
 	take(t, cg.v2, until, until ? PATIENCE_NS : 120 * NSEC_PER_MSEC, &facts);
 	return facts;
 }
@@ -300,6 +300,32 @@ static void whoever_made_the_cgroup_knows_the_bundle(void **state)
 	expect(a, "annotations", "oci", "{\"a\":\"b\"}");
 	expect(b, "runtime", "oci", "crun");
 	assert_null(parent); /* made by the same process, but not the container's own */
+}
+
+/* It has ended meanwhile: the kernel's record has what it was called with.  A scan that came before that is made good. */
+static void the_record_of_the_maker_knows_the_bundle(void **state)
+{
+	struct kw_cg cg = { .v2 = 9 };
+	struct tree *t = *state;
+	AUTO_FREE char *facts = NULL;
+
+	write_file(t, "/srv/b1/config.json", bundle, strlen(bundle));
+	open_sources(t);
+	metadata_ask(t->m, &cg, "/rctest/one", 0, 0, "");
+	take(t, 9, NULL, 20 * NSEC_PER_MSEC, &facts);
+	assert_null(facts);
+	metadata_ask(t->m, &cg, "/rctest/one", 50, 0, "runc\n/srv/b1\none");
+	take(t, 9, "name", PATIENCE_NS, &facts);
+	expect(facts, "name", "oci", "one");
+	expect(facts, "runtime", "oci", "runc");
+	expect(facts, "bundle", "oci", "/srv/b1");
+	cg.v2 = 10;
+	metadata_ask(t->m, &cg, "/rctest/two", 50, 0, "runc\n/srv/b1\ntwo"); /* somebody else's */
+	metadata_gone(t->m, &cg);
+	AUTO_FREE char *other = NULL;
+
+	take(t, 10, NULL, 100 * NSEC_PER_MSEC, &other);
+	assert_null(other);
 }
 
 static void parents_know_the_bundle(void **state)
@@ -624,7 +650,7 @@ static void how_it_ended_is_looked_up_at_its_end(void **state)
 
 	copy_all(t);
 	open_sources(t);
-	metadata_ask(t->m, &cg, HOSTILE, 0, 0);
+	metadata_ask(t->m, &cg, HOSTILE, 0, 0, "");
 	take(t, 7, "labels", PATIENCE_NS, &facts);
 	assert_false(facts_have(facts, "exit_code"));
 	write_file(t, CONFIG, ended, strlen(ended));
@@ -644,7 +670,7 @@ static void the_dead_are_looked_for_too(void **state)
 
 	copy_all(t);
 	open_sources(t);
-	metadata_ask(t->m, &cg, HOSTILE, 0, 0);
+	metadata_ask(t->m, &cg, HOSTILE, 0, 0, "");
 	metadata_gone(t->m, &cg);
 	take(t, 8, "labels", PATIENCE_NS, &facts);
 	expect(facts, "name", "docker", "demo");
@@ -661,7 +687,7 @@ static void thousands_at_once(void **state)
 	open_sources(t);
 	began = time_boot_ns();
 	for (uint64_t i = 0; i < 1000; i++)
-		metadata_ask(t->m, &(struct kw_cg){ .v2 = 1000 + i }, HOSTILE, 0, 0);
+		metadata_ask(t->m, &(struct kw_cg){ .v2 = 1000 + i }, HOSTILE, 0, 0, "");
 	asked = time_boot_ns() - began;
 	while (count < 2 * 1000 && time_boot_ns() - began < PATIENCE_NS)
 		if (metadata_next(t->m, &rec))
@@ -681,6 +707,7 @@ int main(void)
 		TEST(podman),
 		TEST(crio),
 		TEST(whoever_made_the_cgroup_knows_the_bundle),
+		TEST(the_record_of_the_maker_knows_the_bundle),
 		TEST(parents_know_the_bundle),
 		TEST(states_of_runtimes_know_the_bundle),
 		TEST(scopes_of_runtimes_are_theirs),

@@ -257,7 +257,7 @@ static char *facts_of(struct env *e, const char *path, const char *until)
 	char *facts = NULL;
 
 	assert_int_equal(metadata_new(e->config, e->root, &e->m), 0);
-	metadata_ask(e->m, &cg, path, 0, 0);
+	metadata_ask(e->m, &cg, path, 0, 0, "");
 	take_facts(e, until, NULL, &facts);
 	return facts;
 }
@@ -554,7 +554,7 @@ static bool known_meanwhile(struct env *e)
 	expect(facts, "name", "demo");
 	while (questions_held(&e->server, &left) == before && time_boot_ns() < end_ns)
 		usleep(1000);
-	metadata_ask(e->m, &(struct kw_cg){ .v2 = 78 }, "/docker/" OTHER_ID, 0, 0);
+	metadata_ask(e->m, &(struct kw_cg){ .v2 = 78 }, "/docker/" OTHER_ID, 0, 0, "");
 	take_facts(e, "name", "other", &facts);
 	expect(facts, "name", "other");
 	return questions_held(&e->server, &left) == before + 1 && !left;
