@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Cgroups made, removed, released and renamed; the path comes with the tracepoint (include/trace/events/cgroup.h). */
+#define KW_VITAL
 #include "bpf/kwhy.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

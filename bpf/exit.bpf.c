@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Processes that ended by a signal, seen when their last thread goes. */
+#define KW_VITAL
 #include "bpf/kwhy.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The OOM killer marked its victim: current is the task whose allocation could not go on. */
+#define KW_VITAL
 #include "bpf/memcg.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

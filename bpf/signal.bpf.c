@@ -5,6 +5,7 @@
  * or not: it is how orchestrators stop a container.  And those that stop it.
  * What seccomp refuses comes by here, too: SIGSYS with the code SYS_SECCOMP.
  */
+#define KW_VITAL
 #include "bpf/drift.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
