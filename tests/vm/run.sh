@@ -5,7 +5,8 @@
 # doctor, up, probes, and real faults, those that only a guest may have included; with ":doctor" the doctor alone, which
 # loads and attaches every program; with ":systemd" a guest with systemd as init, where kwhy runs as its unit, and
 # services, slices and containers have to be known by their names (on request only: under emulation that takes minutes).
-# "newest" is the newest kernel line Debian offers.  FAULTS_IN_GUEST names the faults.  A kernel the mirror does not
+# "newest" is the newest kernel line Debian offers.  FAULTS_IN_GUEST names the faults (":systemd": none unless named, and
+# only the probes that see who lives and who dies).  A kernel the mirror does not
 # carry any more is skipped.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
@@ -17,8 +18,7 @@ versions=("$@")
 # Emulated CPUs are too slow and uneven to say how good a diagnosis is: make check-vm asks for faults, this does not.
 ((${#versions[@]})) || versions=(6.1:doctor 6.12:doctor newest:doctor)
 read -ra faults <<<"${FAULTS_IN_GUEST:-oom_memcg net_drop_policy fs_frozen proc_killed kernel_oops}"
-
-systemd_faults=(oom_memcg cpu_throttled proc_killed)
+read -ra systemd_faults <<<"${FAULTS_IN_GUEST:-}"
 
 guest_does() { # "doctor", "systemd" or ""
 	case $1 in
@@ -142,6 +142,12 @@ judge_identity() { # name, folder
 		'.id == "demo-runc" and .runtime == "runc" and .kind == "container" and .annotations["org.example.app"] == "demo" and .limits.memory == 67108864'
 	judge_container "$1" "$2" "a container by Podman with systemd's driver" \
 		'.name == "demo-podman" and .runtime == "podman" and .kind == "container" and (.cgroup | startswith("/machine.slice/libpod-")) and .limits.memory == 67108864'
+	if jq -se 'any(.[]; .what == "oom" and (.name | endswith("demo-oom.service"))) and any(.[]; .what == "crash" and .name == "demo-crash")' \
+		"$2/died.json" >/dev/null 2>&1; then
+		ok "$1: an OOM kill and a crash have the names of their containers"
+	else
+		not_ok "$1: an OOM kill and a crash have the names of their containers" "$(paste -sd ' ' "$2/died.json" 2>/dev/null)"
+	fi
 	if [[ $(cat "$2/podman.socket" 2>/dev/null) != active ]]; then skip "$1: no service is started by asking" "podman.socket is not active"
 	elif cmp -s "$2/podman.before" "$2/podman.after"; then ok "$1: no service is started by asking"
 	else not_ok "$1: no service is started by asking" "podman.service was started"; fi
@@ -153,7 +159,7 @@ judge_identity() { # name, folder
 }
 
 one_kernel() { # version, "doctor", "systemd" or ""
-	local folder run name fault status why try stolen guest=tests/vm/guest.sh
+	local folder run name fault status why try stolen guest=tests/vm/guest.sh seconds=${VM_SECONDS:-300}
 	local -a boot=() ticks
 	if ! folder=$(vm_kernel "$1" 2>"$VM_CACHE/why"); then
 		why=$(tail -n 1 "$VM_CACHE/why")
@@ -169,6 +175,7 @@ one_kernel() { # version, "doctor", "systemd" or ""
 			return
 		fi
 		name+=" with systemd" guest=tests/vm/guest-systemd.sh
+		seconds=${VM_SECONDS:-900}
 		boot=(--rootfs "$rootfs" --see "$(dirname "$(realpath "$KWHY")")")
 	fi
 	run=$VM_CACHE/run.$1${2:+.$2}
@@ -181,7 +188,7 @@ one_kernel() { # version, "doctor", "systemd" or ""
 	# spins at one address, in code that is not ours.  One more try; that it hung twice says nothing of kwhy.
 	read -ra ticks < <(cpu_ticks)
 	for try in 1 2; do
-		tests/vm/boot.sh --seconds "${VM_SECONDS:-300}" "${boot[@]}" "$folder" "$run" >"$run/boot.log" 2>&1
+		tests/vm/boot.sh --seconds "$seconds" "${boot[@]}" "$folder" "$run" >"$run/boot.log" 2>&1
 		status=$?
 		[[ ! -s $run/status ]] && grep -q 'soft lockup' "$run/console" 2>/dev/null || break
 		echo "# $name hung under emulation: $(grep -m 1 'soft lockup' "$run/console" | tr -d '\r')"
@@ -202,7 +209,7 @@ one_kernel() { # version, "doctor", "systemd" or ""
 	ok "$name: boots and answers"
 	if [[ $2 == systemd ]]; then
 		judge_identity "$name" "$run"
-		for fault in "${systemd_faults[@]}"; do judge_fault "$name" "$run" "$fault"; done
+		for fault in "${systemd_faults[@]}"; do judge_fault "$name" "$run" "$fault" "$1"; done
 		if [[ $(cat "$run/up.result" 2>/dev/null) == success ]]; then ok "$name: the unit stops cleanly"
 		else not_ok "$name: the unit stops cleanly" "$(cat "$run/up.result" 2>/dev/null): $(tail -n 1 "$run/up.log" 2>/dev/null)"; fi
 		return
