@@ -175,7 +175,7 @@ one_kernel() { # version, "doctor", "systemd" or ""
 			return
 		fi
 		name+=" with systemd" guest=tests/vm/guest-systemd.sh
-		seconds=${VM_SECONDS:-900}
+		seconds=${VM_SECONDS:-1500}
 		boot=(--rootfs "$rootfs" --see "$(dirname "$(realpath "$KWHY")")")
 	fi
 	run=$VM_CACHE/run.$1${2:+.$2}
