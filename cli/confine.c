@@ -263,17 +263,13 @@ static void limits_of(const struct config *config, struct limits *ret)
 	snprintf(ret->memory.text, sizeof(ret->memory.text), "%" PRId64, ret->memory.value);
 }
 
-static int confine_all(struct confine *c, const struct limits *l, struct strbuf *said)
+static int confine_all(struct confine *c, const char *mountinfo, const char *self, const struct limits *l,
+		       struct strbuf *said)
 {
 	struct cgroup_hierarchy list[CGROUP_HIERARCHIES_MAX] = { 0 };
-	AUTO_FREE char *mountinfo = NULL, *self = NULL;
-	unsigned int count;
+	unsigned int count = cgroup_hierarchies_parse(mountinfo, self, list, CGROUP_HIERARCHIES_MAX);
 	int held = 0;
 
-	if (file_read_alloc(AT_FDCWD, "/proc/self/mountinfo", 16 << 20, &mountinfo, NULL) < 0 ||
-	    file_read_alloc(AT_FDCWD, "/proc/self/cgroup", 1 << 20, &self, NULL) < 0)
-		return 0;
-	count = cgroup_hierarchies_parse(mountinfo, self, list, CGROUP_HIERARCHIES_MAX);
 	for (unsigned int i = 0; i < count; i++) {
 		held += confine_one(c, self, &list[i], l, said);
 		free(list[i].mount);
@@ -282,7 +278,8 @@ static int confine_all(struct confine *c, const struct limits *l, struct strbuf 
 	return held;
 }
 
-int confine_enter(const struct config *config, struct confine **ret_confine, struct strbuf *ret_said)
+int confine_within(const char *mountinfo, const char *self, const struct config *config, struct confine **ret_confine,
+		   struct strbuf *ret_said)
 {
 	struct confine *c = calloc(1, sizeof(*c));
 	AUTO(strbuf) struct strbuf said = STRBUF_INIT;
@@ -292,7 +289,7 @@ int confine_enter(const struct config *config, struct confine **ret_confine, str
 	if (!c)
 		return -ENOMEM;
 	limits_of(config, &l);
-	held = confine_all(c, &l, &said);
+	held = confine_all(c, mountinfo, self, &l, &said);
 	if (held)
 		strbuf_addf(ret_said, "limited to %.3g CPUs and %" PRId64 " MiB by a cgroup of its own",
 			    (double)l.cpu.value / PERIOD_US, l.memory.value >> 20);
@@ -302,6 +299,15 @@ int confine_enter(const struct config *config, struct confine **ret_confine, str
 		strbuf_addf(ret_said, " (%s)", strbuf_str(&said));
 	*ret_confine = c;
 	return held;
+}
+
+int confine_enter(const struct config *config, struct confine **ret_confine, struct strbuf *ret_said)
+{
+	AUTO_FREE char *mountinfo = NULL, *self = NULL;
+	bool read = !file_read_alloc(AT_FDCWD, "/proc/self/mountinfo", 16 << 20, &mountinfo, NULL) &&
+		    !file_read_alloc(AT_FDCWD, "/proc/self/cgroup", 1 << 20, &self, NULL);
+
+	return confine_within(read ? mountinfo : "", read ? self : "", config, ret_confine, ret_said);
 }
 
 struct confine *confine_self(const struct config *config)

@@ -18,6 +18,9 @@ struct confine;
  * What holds ends with confine_leave().
  */
 int confine_enter(const struct config *config, struct confine **ret_confine, struct strbuf *ret_said);
+/* The same with the texts of /proc/self/mountinfo and /proc/self/cgroup (a test's own tree). */
+int confine_within(const char *mountinfo, const char *self, const struct config *config, struct confine **ret_confine,
+		   struct strbuf *ret_said);
 /* The same for a daemon: says it in the log.  NULL: out of memory. */
 struct confine *confine_self(const struct config *config);
 /* Back to where it was, directories removed.  NULL is fine.  After all children have ended. */

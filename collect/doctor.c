@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/statfs.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "base/fileutil.h"
 #include "collect/cgroups.h"
@@ -196,6 +197,18 @@ static void check_symbols(struct doctor *d)
 	kernel_free(k);
 }
 
+/* perf's clock is opened for the CPUs that are there at the start (collect/perfclock.h). */
+static void check_cpus(struct doctor *d)
+{
+	long possible = sysconf(_SC_NPROCESSORS_CONF), online = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (online == possible)
+		add(d, DOCTOR_PASS, "CPUs", "", "all %ld are online", online);
+	else
+		add(d, DOCTOR_PASS, "CPUs", "", "%ld of %ld are online; one that comes later is not in CPU profiles (v_profile) "
+		    "until kwhy starts again, everything else sees it", online, possible);
+}
+
 static void check_pressure(struct doctor *d)
 {
 	char text[256];
@@ -298,6 +311,7 @@ unsigned int collect_doctor(struct doctor_check *ret_checks, unsigned int max)
 	check_lockdown(&d);
 	check_bpf(&d);
 	check_symbols(&d);
+	check_cpus(&d);
 	check_pressure(&d);
 	check_cgroups(&d);
 	check_log(&d);
