@@ -227,6 +227,33 @@ static void test_probes_exist(void **state)
 	rules_free(rules);
 }
 
+/* What people are told to do: with a command to type or to begin with, what it may cost, and how to see that it helped. */
+static void test_remedies_are_whole(void **state)
+{
+	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
+	const struct rule *rule;
+	struct rules *rules;
+
+	(void)state;
+	assert_int_equal(rules_load("", &rules, &error), 0);
+	for (size_t i = 0; (rule = rules_at(rules, i)); i++) {
+		bool verified = rule->fallback;
+
+		if (!rule->remedy_count)
+			fail_msg("%s has no remedy", rule->cause);
+		for (size_t k = 0; k < rule->remedy_count; k++) {
+			const struct remedy_def *remedy = &rule->remedies[k];
+
+			if (!remedy->command || !remedy->risk)
+				fail_msg("%s: \"%s\" has no command or no risk", rule->cause, remedy->action);
+			verified = verified || remedy->verify_sql;
+		}
+		if (!verified)
+			fail_msg("%s has no query that shows that its remedy helped", rule->cause);
+	}
+	rules_free(rules);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +262,7 @@ int main(void)
 		cmocka_unit_test(test_site_rules),
 		cmocka_unit_test(test_check_files),
 		cmocka_unit_test(test_probes_exist),
+		cmocka_unit_test(test_remedies_are_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
