@@ -6,9 +6,9 @@
 set -uo pipefail
 
 cd "$(dirname "$0")/../.." || exit 1
-BUILD=${BUILD:-build}
-kwhy=$BUILD/kwhy
-faults=$BUILD/tests/faults
+. tests/e2e/lib.sh
+kwhy=$KWHY
+faults=$FAULTS
 modules=$BUILD/web-test
 
 skip() {
@@ -49,7 +49,7 @@ trap cleanup EXIT
 # Port 0 takes a free one; the address stands in what up prints.
 "$kwhy" up --state "$work/state" --listen 127.0.0.1:0 >"$work/up.out" 2>"$work/up.err" &
 up_pid=$!
-for ((i = 0; i < 300; i++)); do
+for ((i = 0; i < 1200; i++)); do
 	url=$(sed -n 's/^kwhy is ready: //p' "$work/up.out")
 	[[ -n $url ]] && break
 	if ! kill -0 "$up_pid" 2>/dev/null; then
@@ -65,7 +65,7 @@ for ((i = 0; i < 300; i++)); do
 done
 if [[ -z $url ]]; then
 	sed 's/^/# /' "$work/up.err"
-	echo "not ok browser - kwhy up was not ready within 30 s"
+	echo "not ok browser - kwhy up was not ready within two minutes"
 	exit 1
 fi
 bpf=$("$kwhy" query --state "$work/state" --csv 'SELECT bpf FROM v_tick ORDER BY ts_ns DESC LIMIT 1' | tail -n 1)
@@ -73,12 +73,23 @@ if [[ ${bpf%$'\r'} != 1 ]]; then
 	skip "no BPF program can be attached here"
 fi
 
-# A container's past must be known before it suffers, so the fault brings its own calm seconds first.
-# It measures its own effect and is drawn anew when a busy host hid it.
-provoke() { "$faults" run cpu_neighbor --json >"$work/fault.jsonl" 2>"$work/fault.err"; }
-if ! provoke && ! provoke && ! provoke; then
-	sed 's/^/# /' "$work/fault.err"
-	echo "not ok browser - the fault cpu_neighbor could not be provoked"
+# A container's past must be known before it suffers, so the fault brings its own calm seconds first.  It is drawn anew
+# when it had no effect or was not told: whether kwhy is right is asked elsewhere, this needs a report to look at.
+told() {
+	local truth
+	truth=$(jq -c 'select(.event == "setup")' "$work/fault.jsonl")
+	"$kwhy" incidents --json --state "$work/state" |
+		jq -se --argjson truth "$truth" 'any(.[]; .cause == $truth.cause and any(.victims[]; .container.cgroup == $truth.victim))'
+}
+read -ra ticks < <(cpu_ticks)
+for try in 1 2 3 4; do
+	if "$faults" run cpu_neighbor --json >"$work/fault.jsonl" 2>"$work/fault.err" && wait_for 5 told; then break; fi
+	echo "# attempt $try: $(tail -n 1 "$work/fault.err") $(head -n 1 "$work/fault.jsonl")"
+done
+if ! told >/dev/null; then
+	stolen=$(stolen_percent "${ticks[@]}")
+	((stolen <= STOLEN_PERCENT_MAX)) || skip "no fault came to a report while the hypervisor took $stolen % of the CPUs"
+	echo "not ok browser - no cpu_neighbor of four came to a report"
 	exit 1
 fi
 
