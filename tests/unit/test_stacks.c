@@ -2,12 +2,16 @@
 #include "tests/unit/unit.h"
 
 #include <inttypes.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
+#include "base/fileutil.h"
 #include "base/timeutil.h"
 #include "collect/kernel.h"
 #include "collect/stacks.h"
@@ -212,20 +216,57 @@ static void new_user_stacks_are_bounded(void **state)
 	assert_non_null(strstr(f->seen.p.text, "test_stacks+0x"));
 }
 
+/* A /proc for this process only, with the real symbols and another list of modules, as if one had been loaded. */
+struct other_proc {
+	char dir[64], modules[96], kallsyms[96];
+	bool mounted;
+};
+
+static bool other_proc_new(struct other_proc *p)
+{
+	snprintf(p->dir, sizeof(p->dir), "/tmp/kwhy-stacks-XXXXXX");
+	assert_non_null(mkdtemp(p->dir));
+	snprintf(p->modules, sizeof(p->modules), "%s/modules", p->dir);
+	snprintf(p->kallsyms, sizeof(p->kallsyms), "%s/kallsyms", p->dir);
+	assert_int_equal(file_write_atomic(p->modules, "another 1 0 - Live 0x0\n", 23, 0600), 0);
+	assert_int_equal(file_write_atomic(p->kallsyms, "", 0, 0600), 0);
+	p->mounted = !unshare(CLONE_NEWNS) && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
+		     !mount("/proc/kallsyms", p->kallsyms, NULL, MS_BIND, NULL) &&
+		     !mount(p->dir, "/proc", NULL, MS_BIND | MS_REC, NULL);
+	return p->mounted;
+}
+
+static void other_proc_free(const struct other_proc *p)
+{
+	if (p->mounted) {
+		umount2("/proc", MNT_DETACH);
+		umount2(p->kallsyms, MNT_DETACH);
+	}
+	unlink(p->modules);
+	unlink(p->kallsyms);
+	rmdir(p->dir);
+}
+
 /* What is read anew because of a frame that nobody knows does not take away the names of the frames before it. */
 static void names_outlive_a_new_reading(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t address = kernel_address(f->kernel, "schedule"), now_ns = (uint64_t)time_boot_ns(), offset;
 	const char *name, *again;
+	struct other_proc proc;
 
 	if (!address)
 		skip(); /* hidden from us */
 	name = kernel_symbol(f->kernel, address, &offset);
 	assert_string_equal(name, "schedule");
+	if (!other_proc_new(&proc)) {
+		other_proc_free(&proc);
+		skip();
+	}
 	kernel_tick(f->kernel, now_ns + 100 * NSEC_PER_SEC);
 	assert_null(kernel_symbol(f->kernel, 1, &offset));
 	again = kernel_symbol(f->kernel, address, &offset);
+	other_proc_free(&proc);
 	assert_ptr_not_equal(again, name); /* it was read anew */
 	assert_string_equal(name, "schedule");
 	kernel_tick(f->kernel, now_ns + 101 * NSEC_PER_SEC);
