@@ -30,7 +30,7 @@ sed 's|@PREFIX@|/usr/local|g' packaging/kwhy.service >/etc/systemd/system/kwhy.s
 probes=$(sed -n 's/^PROBE(\(.*\))$/\1/p' collect/probes.def)
 if (($#)); then probes=; else probes=$(grep -vxE 'cgroup|oom|signal|exit' <<<"$probes"); fi
 mkdir -p /etc/systemd/system/kwhy.service.d
-printf '[Service]\nCPUQuota=\nExecStart=\nExecStart=/usr/local/bin/kwhy up --set collect.disabled=%s\n' \
+printf '[Service]\nCPUQuota=\nTimeoutStopSec=300\nExecStart=\nExecStart=/usr/local/bin/kwhy up --set collect.disabled=%s\n' \
 	"$(paste -sd , <<<"$probes")" >/etc/systemd/system/kwhy.service.d/emulated.conf
 # Debian starts Podman's service with the system; it ends when nobody asks.  Nobody is kwhy.
 started() { systemctl show -p ExecMainStartTimestampMonotonic --value podman.service; }
