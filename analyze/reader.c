@@ -51,6 +51,7 @@ struct reader {
 	struct slot slots[READER_SHARDS_MAX];
 	bool reports;
 	ino_t reports_inode;
+	int64_t reports_version;
 	bool truncated;
 	bool viewed;	 /* views are of the shards attached */
 	bool all_views;	 /* and are all made at once: somebody prepares statements of his own */
@@ -528,6 +529,12 @@ static int attach_reports(struct reader *r)
 		r->reports = false;
 		return 1;
 	}
+	/* Its writer may have brought an older file up to date. */
+	if (r->reports && !query_int(r->db, "PRAGMA reports.user_version", &version, NULL) && version != r->reports_version) {
+		r->reports_version = version;
+		query_int(r->db, "SELECT count(*) FROM reports.sqlite_schema", &version, NULL); /* reads the tables anew */
+		return 1;
+	}
 	if (r->reports || !there)
 		return 0;
 	if (attach(r, r->reports_path, "reports") || query_int(r->db, "PRAGMA reports.user_version", &version, NULL) ||
@@ -536,6 +543,7 @@ static int attach_reports(struct reader *r)
 		return 0;
 	}
 	r->reports = true;
+	r->reports_version = version;
 	r->reports_inode = st.st_ino;
 	return 1;
 }

@@ -3,6 +3,10 @@
 -- about: Containers, incidents and kernel messages that began in the time before, newest first.
 -- param: at time now: the moment
 -- param: before span 5min: how long before it
+-- In steps of their own, lest each record's summary be made only to be left out again.
+WITH e AS MATERIALIZED (SELECT ts_ns, kind, container FROM v_event
+		WHERE ts_ns > :at - :before AND ts_ns <= :at AND class = 'context' AND kind <> 'log'),
+	f AS (SELECT min(ts_ns) AS ts_ns, kind, count(*) AS n FROM e GROUP BY kind, container)
 SELECT first_ns AS ts_ns, 'container began' AS what, name AS who, image AS detail
 FROM v_container
 WHERE first_ns > :at - :before AND first_ns <= :at AND kind <> 'host'
@@ -19,9 +23,8 @@ SELECT ts_ns, 'kernel log', NULL, text
 FROM v_log
 WHERE ts_ns > :at - :before AND ts_ns <= :at AND priority <= 4
 UNION ALL
-SELECT min(ts_ns), 'first ' || kind || ' of ' || count(*), container_name, summary
-FROM v_event
-WHERE ts_ns > :at - :before AND ts_ns <= :at AND class = 'context' AND kind <> 'log'
-GROUP BY kind, container
+SELECT ts_ns, 'first ' || kind || ' of ' || n, (SELECT container_name FROM v_event v WHERE v.ts_ns = f.ts_ns),
+	(SELECT summary FROM v_event v WHERE v.ts_ns = f.ts_ns)
+FROM f
 ORDER BY 1 DESC
 LIMIT 200

@@ -290,10 +290,8 @@ static void incidents_are_found_by_name(void **state)
 	forget_parties(store);
 	store_open(store);
 	assert_int_equal(incidents_of(store, MINE), INCIDENTS / 100);
-	reader_free(store->r);
 	assert_int_equal(reports_open(store->dir, &reports, &err), 0);
 	reports_free(reports);
-	store_open(store);
 	assert_int_equal(incidents_of(store, MINE), INCIDENTS / 100);
 	assert_true(store->steps < all_steps);
 }
