@@ -25,7 +25,8 @@
 #include "web/rows.h"
 
 #define ARGV_MAX 128
-#define READY_POLL_MS 100
+#define READY_POLL_MS 100 /* at least; what a look takes ten times over where that is more */
+#define READY_POLL_MAX_MS 2000
 #define BACKOFF_MAX_S 30
 #define STABLE_NS (60 * NSEC_PER_SEC) /* a half that ran this long starts over with the shortest back-off */
 #define STOP_NS (10 * NSEC_PER_SEC)   /* then it is killed */
@@ -45,6 +46,7 @@ struct up {
 	int listen_fd, signals;
 	struct child children[HALVES];
 	bool ready; /* was, once */
+	int poll_ms; /* until then: pause before the next look */
 };
 
 static void exec_half(const struct up *u, const struct child *child)
@@ -183,10 +185,14 @@ static void say_ready(struct up *u, const json_t *answer)
 	say_missing(json_object_get(answer, "missing"));
 }
 
+/* On a slow host a look is dear for the server too: the halves are to have the CPU while they start. */
 static void check_ready(struct up *u)
 {
+	int64_t began_ns = time_boot_ns();
 	json_t *answer = probe_ready(&u->listen);
+	int64_t took_ms = (time_boot_ns() - began_ns) / NSEC_PER_MSEC;
 
+	u->poll_ms = (int)MIN(MAX(10 * took_ms, READY_POLL_MS), READY_POLL_MAX_MS);
 	if (json_is_true(json_object_get(answer, "ready")))
 		say_ready(u, answer);
 	json_decref(answer);
@@ -200,7 +206,7 @@ static int supervise(struct up *u)
 	for (;;) {
 		bool due = u->children[SERVE].restart_ns || u->children[COLLECT].restart_ns;
 
-		wait = !u->ready ? READY_POLL_MS : due ? 200 : -1;
+		wait = !u->ready ? u->poll_ms : due ? 200 : -1;
 		signal = signals_wait(u->signals, wait);
 		if (signal == SIGINT || signal == SIGTERM)
 			return CLI_OK;
@@ -257,6 +263,7 @@ int verb_up(struct cli *cli)
 	struct up u = {
 		.cli = cli,
 		.listen_fd = -1,
+		.poll_ms = READY_POLL_MS,
 		.signals = signals_open(wanted),
 		.children = { [SERVE] = { .verb = "serve" }, [COLLECT] = { .verb = "collect" } },
 	};
