@@ -55,12 +55,12 @@ reports_between() { # from_ns, to_ns
 }
 
 # Jiffies of all CPUs: stolen by the hypervisor, and all.
-cpu_jiffies() { awk '/^cpu /{for (i = 2; i <= 9; i++) all += $i; print $9, all}' /proc/stat; }
+cpu_jiffies() { awk '/^cpu /{for (i = 2; i <= 9; i++) all += $i; printf "%.0f %.0f\n", $9, all}' /proc/stat; }
 
 stolen_share() { # stolen and all at first
 	local stolen all
 	read -r stolen all < <(cpu_jiffies)
-	awk -v s="$((stolen - $1))" -v a="$((all - $2))" 'BEGIN{printf "%.3f", a > 0 ? s / a : 0}'
+	awk -v s="$((stolen - $1))" -v a="$((all - $2))" 'BEGIN{printf "%.3f", (a > 0) ? s / a : 0}'
 }
 
 event_of() { jq -c --arg e "$2" 'select(.event == $e)' "$1" 2>/dev/null; } # log, event
