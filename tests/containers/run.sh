@@ -51,11 +51,11 @@ collect_start() {
 }
 
 rows() { # SQL
-	"$KWHY" query --json --state "$STATE_DIR" "$1" 2>/dev/null
+	"$KWHY" query --json --state "$STATE_DIR" "$1" 2>"$W/query.err"
 }
 
 # Bounds everything that has to come, on a machine that others use too; how long it took is not judged.
-PATIENCE=60
+PATIENCE=120
 
 # check NAME WHERE CONDITION: one container that fits WHERE comes to fulfil the jq condition.
 check() {
@@ -65,7 +65,7 @@ check() {
 		if [[ -n $row ]] && jq -e "$3" <<<"$row" >/dev/null 2>&1; then ok "$1"; return 0; fi
 		sleep 0.3
 	done
-	not_ok "$1" "wanted $3, got $(jq -c '{name, runtime, id, image, pod, namespace, labels, limits, role, owner, exit_code, exit_reason, facts}' <<<"${row:-{\}}" 2>/dev/null)"
+	not_ok "$1" "wanted $3, got $(jq -c '{name, runtime, id, image, pod, namespace, labels, limits, role, owner, exit_code, exit_reason, facts}' <<<"${row:-{\}}" 2>/dev/null) $(tail -n 1 "$W/query.err")"
 	return 1
 }
 
