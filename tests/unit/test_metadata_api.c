@@ -581,18 +581,16 @@ static void take_failure(struct env *e, const char *name, struct kw_source *ret)
 static void a_socket_that_never_answers_costs_only_itself(void **state)
 {
 	struct env *e = *state;
-	struct kw_source books;
+	struct kw_source books = { 0 };
+	int64_t began = time_boot_ns();
 	bool meanwhile = false;
-	int64_t began = 0;
 
 	put_docker(e, DOCKER_ID, "demo"); /* the disk knows both */
 	put_docker(e, OTHER_ID, "other");
 	serve_unix(e, "/var/run/docker.sock", NULL);
 	/* A machine that stops for as long as a question may take shows nothing: then once more. */
-	for (int i = 0; i < 10 && !meanwhile; i++) {
-		began = time_boot_ns();
+	for (int i = 0; i < 10 && !meanwhile; i++)
 		meanwhile = known_meanwhile(e);
-	}
 	assert_true(meanwhile);
 	take_failure(e, "docker_api", &books);
 	assert_non_null(strstr(books.why, "docker.sock"));
