@@ -6,7 +6,7 @@
 #include "tests/bpf/loads.h"
 
 #define STEPS_MAX 64
-#define DRIVEN_NS (25 * NSEC_PER_SEC)
+#define DRIVEN_NS (240 * NSEC_PER_SEC) /* a step rests for nine times what it cost: on a slow host long */
 
 struct step {
 	char probe[32];
@@ -95,7 +95,7 @@ static void poll_ticks(struct collect *c, const struct watch *w, unsigned int ti
 {
 	uint64_t target = w->tick.seq + ticks;
 
-	for (int64_t end = time_boot_ns() + 10 * NSEC_PER_SEC; w->tick.seq < target && time_boot_ns() < end;)
+	for (int64_t end = time_boot_ns() + 60 * NSEC_PER_SEC; w->tick.seq < target && time_boot_ns() < end;)
 		collect_poll(c, 100);
 }
 
@@ -114,6 +114,19 @@ static void poll_until(struct collect *c, const struct watch *w, uint32_t level)
 
 	while ((!reached(w, "runq", level) || !reached(w, "drop", level)) && time_boot_ns() < end)
 		collect_poll(c, 100);
+}
+
+/* What was sent before may still be in the ring for some ticks: whether there is an end to it. */
+static bool falls_silent(struct collect *c, const struct watch *w, unsigned int steps)
+{
+	int64_t end = time_boot_ns() + DRIVEN_NS;
+	uint64_t before;
+
+	do {
+		before = w->drop.emitted;
+		poll_ticks(c, w, 2);
+	} while (w->drop.emitted != before && steps == w->step_count && time_boot_ns() < end);
+	return w->drop.emitted == before || steps != w->step_count;
 }
 
 /* ---- loads ----------------------------------------------------------------------------------------------------- */
@@ -210,8 +223,7 @@ static void held_back_and_let_go(struct checks *k)
 	poll_ticks(c, &w, 1);
 	before = w.drop.emitted;
 	steps = w.drop.state == PROBE_DETACHED ? w.step_count : 0;
-	poll_ticks(c, &w, 2);
-	check(k, steps != w.step_count || w.drop.emitted == before, "detached it sends nothing",
+	check(k, falls_silent(c, &w, steps), "detached it sends nothing",
 	      "%" PRIu64 " records", (uint64_t)w.drop.emitted - before);
 	load_stop(&drops);
 	load_stop(&switches);

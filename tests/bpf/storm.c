@@ -114,7 +114,7 @@ static void poll_ticks(struct collect *c, const struct watch *w, unsigned int ti
 {
 	uint64_t target = w->tick.seq + ticks;
 
-	for (int64_t end = time_boot_ns() + 10 * NSEC_PER_SEC; w->tick.seq < target && time_boot_ns() < end;)
+	for (int64_t end = time_boot_ns() + 60 * NSEC_PER_SEC; w->tick.seq < target && time_boot_ns() < end;)
 		collect_poll(c, 20);
 }
 
