@@ -108,14 +108,15 @@ fi
 # Everything off at once, also over a restart, and on again.
 kwhy_start
 expect 0 '' "kwhy off is obeyed" "$KWHY" off --state "$STATE_DIR"
-if curl -fsS "$URL/metrics" | grep -q '^kwhy_switched_off 1'; then ok "off shows in the metrics"; else not_ok "off shows in the metrics" "no"; fi
-if curl -fsS "$URL/agent" | grep -q 'Everything is switched off'; then ok "off shows on the agent page"; else not_ok "off shows on the agent page" "no"; fi
+page_says() { curl -fsS -m 10 "$URL$1" | grep -q "$2"; } # page, pattern
+attached() { (($(attached_probes) > 10)); }
+if wait_for 5 page_says /metrics '^kwhy_switched_off 1'; then ok "off shows in the metrics"; else not_ok "off shows in the metrics" "no"; fi
+if wait_for 5 page_says /agent 'Everything is switched off'; then ok "off shows on the agent page"; else not_ok "off shows on the agent page" "no"; fi
 kwhy_stop
 kwhy_start
 if (($(attached_probes) == 0)); then ok "off lasts over a restart"; else not_ok "off lasts over a restart" "$(attached_probes) probes are attached"; fi
 expect 0 '' "kwhy on is obeyed" "$KWHY" on --state "$STATE_DIR"
-sleep 2
-if (($(attached_probes) > 10)); then ok "on again: probes are attached"; else not_ok "on again: probes are attached" "$(attached_probes) are"; fi
+if wait_for 10 attached; then ok "on again: probes are attached"; else not_ok "on again: probes are attached" "$(attached_probes) are"; fi
 kwhy_stop
 
 # A damaged shard is set aside, the rest goes on.
