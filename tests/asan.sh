@@ -26,16 +26,22 @@ if ! READY_SECONDS=60 kwhy_start; then
 fi
 ok "daemon under sanitizers starts"
 for fault in cpu_throttled oom_memcg; do
-	"$FAULTS" run "$fault" >/dev/null 2>&1
-	case $? in
-	0) ok "fault $fault" ;;
-	77) skip "fault $fault under sanitizers" "host cannot" ;;
-	*) not_ok "fault $fault under sanitizers" "injector failed" ;;
-	esac
+	for try in 1 2 3; do # a fault that had no effect is drawn anew
+		read -ra ticks < <(cpu_ticks)
+		"$FAULTS" run "$fault" >/dev/null 2>"$STATE_DIR.fault.err"
+		status=$?
+		((status != 0 && status != 77)) || break
+		echo "# attempt $try of $fault: $(tail -n 1 "$STATE_DIR.fault.err")"
+	done
+	stolen=$(stolen_percent "${ticks[@]}")
+	if ((status == 0)); then ok "fault $fault"
+	elif ((status == 77)); then skip "fault $fault under sanitizers" "$(tail -n 1 "$STATE_DIR.fault.err")"
+	elif ((stolen > STOLEN_PERCENT_MAX)); then skip "fault $fault under sanitizers" "not real while the hypervisor took $stolen % of the CPUs"
+	else not_ok "fault $fault under sanitizers" "$(tail -n 1 "$STATE_DIR.fault.err")"; fi
 done
 sleep 2
 for page in / /incidents /events /containers /agent /metrics /api/v1/incidents /api/v1/events /api/v1/probes; do
-	curl -fsS -m 10 -o /dev/null "$URL$page" || not_ok "page $page under sanitizers" "no answer"
+	curl -fsS -m 60 -o /dev/null "$URL$page" || not_ok "page $page under sanitizers" "no answer"
 done
 for verb in incidents events containers probes; do
 	"$KWHY" "$verb" --json --state "$STATE_DIR" >/dev/null || not_ok "verb $verb under sanitizers" "exit $?"
