@@ -162,7 +162,7 @@ tier() {
 		build asan asan-build tests-faults
 		run_unit asan "$BUILD/asan"
 		run_corpora asan "$BUILD/asan"
-		KWHY=$BUILD/asan/kwhy run_script asan 900 tests/replay/run.sh
+		KWHY=$BUILD/asan/kwhy run_script asan 900 tests/replay/run.sh --sample 16
 		run_script asan 900 tests/asan.sh
 		;;
 	program)

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Recorded faults, diagnosed again: byte for byte what is expected, and what the injector knows to be true.  Needs
-# neither root nor BPF.  After a deliberate change: tests/replay/record.sh --expect
+# run.sh [--sample N]: recorded faults, or N of them drawn at random, diagnosed again: byte for byte what is expected,
+# and what the injector knows to be true.  Needs neither root nor BPF.  After a deliberate change: tests/replay/record.sh --expect
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/e2e/lib.sh
@@ -116,6 +116,10 @@ KWHY_ABS=$(realpath "$KWHY")
 names=()
 for file in "$here"/*.kwcap.gz; do names+=("$(basename "$file" .kwcap.gz)"); done
 first=${names[0]:-}
+if [[ ${1:-} == --sample && $2 -lt ${#names[@]} ]]; then
+	skip "$((${#names[@]} - $2)) of ${#names[@]} recordings" "not drawn this time; without --sample all are replayed"
+	mapfile -t names < <({ echo "$first"; printf '%s\n' "${names[@]:1}" | shuf -n "$(($2 - 1))"; } | sort)
+fi
 # As many at once as there are CPUs; their lines come in order.
 for name in "${names[@]}"; do
 	while (($(jobs -rp | wc -l) >= $(nproc))); do wait -n; done
