@@ -8,6 +8,16 @@
 
 #include "base/cleanup.h"
 #include "base/timeutil.h"
+#include "schema/ev_probe.h"
+
+static void reset(struct probe_coverage *p)
+{
+	char name[sizeof(p->name)];
+
+	memcpy(name, p->name, sizeof(name));
+	*p = (struct probe_coverage){ .first_emitted = -1 };
+	memcpy(p->name, name, sizeof(name));
+}
 
 static struct probe_coverage *slot_of(struct coverage *c, const char *name)
 {
@@ -17,7 +27,7 @@ static struct probe_coverage *slot_of(struct coverage *c, const char *name)
 	if (c->count == COVERAGE_PROBES_MAX)
 		return NULL;
 	snprintf(c->probes[c->count].name, sizeof(c->probes[0].name), "%s", name);
-	c->probes[c->count].first_emitted = -1;
+	reset(&c->probes[c->count]);
 	return &c->probes[c->count++];
 }
 
@@ -38,7 +48,7 @@ static int govern_rank(const char *state)
 	return 0;
 }
 
-static void take_row(struct coverage *c, sqlite3_stmt *stmt)
+static void take_row(struct coverage *c, sqlite3_stmt *stmt, int64_t from_ns)
 {
 	struct probe_coverage *p = slot_of(c, sql_text(stmt, 0));
 	const char *state = sql_text(stmt, 1);
@@ -46,6 +56,8 @@ static void take_row(struct coverage *c, sqlite3_stmt *stmt)
 
 	if (!p)
 		return;
+	if (sqlite3_column_int64(stmt, 5) <= from_ns)
+		reset(p); /* of what was before the window only the last counts: it is what the window began with */
 	if (p->first_emitted < 0) {
 		p->first_emitted = emitted;
 		p->first_lost = lost;
@@ -67,16 +79,15 @@ static void take_row(struct coverage *c, sqlite3_stmt *stmt)
 int coverage_load(struct sql *sql, int64_t from_ns, int64_t to_ns, struct coverage *ret)
 {
 	static const char query[] =
-		"SELECT probe, state, why, emitted, lost_ring + suppressed + lost_other FROM v_coverage"
+		"SELECT probe, state, why, emitted, lost_ring + suppressed + lost_other, ts_ns FROM v_coverage"
 		" WHERE ts_ns BETWEEN :from AND :to ORDER BY ts_ns, probe";
-	/* The totals of the tick before the window are what it began with. */
-	sqlite3_stmt *stmt = sql_get_between(sql, query, from_ns - 2 * NSEC_PER_SEC, to_ns);
+	sqlite3_stmt *stmt = sql_get_between(sql, query, from_ns - (int64_t)KW_PROBE_EVERY_NS - 2 * NSEC_PER_SEC, to_ns);
 
 	*ret = (struct coverage){ 0 };
 	if (!stmt)
 		return -EIO;
 	while (sqlite3_step(stmt) == SQLITE_ROW)
-		take_row(ret, stmt);
+		take_row(ret, stmt, from_ns);
 	sql_done(stmt);
 	return 0;
 }

@@ -57,6 +57,8 @@ struct source {
 	void *sampler_state;
 	uint32_t state; /* enum probe_run_state; of probes: see objects_probe() */
 	char why[128];
+	struct kw_probe told; /* the last record of its state, and when that was */
+	uint64_t told_ns;
 };
 
 struct collect {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tick: scan, settle the books, sums, cgroups, samples, the governor, probe states, and the heartbeat last. */
+#include <string.h>
+
 #include "base/timeutil.h"
 #include "collect/state.h"
 #include "schema/ev_probe.h"
@@ -13,6 +15,16 @@ static void add_totals(struct kw_tick *t, const struct kw_probe *p)
 	t->probes_missing += p->state == PROBE_FAILED || p->state == PROBE_DETACHED;
 }
 
+/* Most probes have nothing to say for hours: a record of each in every tick would be half of a quiet host's store. */
+static bool has_news(struct source *s, const struct kw_probe *p, uint64_t now_ns)
+{
+	if (s->told_ns && now_ns - s->told_ns < KW_PROBE_EVERY_NS && !memcmp(&s->told, p, sizeof(*p)))
+		return false;
+	s->told = *p;
+	s->told_ns = now_ns;
+	return true;
+}
+
 static void emit_probes(struct collect *c, uint64_t now_ns, struct kw_tick *tick)
 {
 	for (unsigned int i = 0; i < c->source_count; i++) {
@@ -24,7 +36,8 @@ static void emit_probes(struct collect *c, uint64_t now_ns, struct kw_tick *tick
 		source_state(c, &c->sources[i], &r.p);
 		books_of(c, &c->sources[i], &r.p);
 		add_totals(tick, &r.p);
-		collect_make(c, &r.e);
+		if (has_news(&c->sources[i], &r.p, now_ns))
+			collect_make(c, &r.e);
 	}
 }
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * State and books of one probe, once a tick: emitted = stored + lost for records; cost from kernel
- * run-time statistics, which are on for short windows only (collect.run_stats).
+ * State and books of one probe: emitted = stored + lost for records; cost from kernel run-time statistics,
+ * which are on for short windows only (collect.run_stats).  A tick has a record of each probe of which
+ * anything changed, and of each whose last one is KW_PROBE_EVERY_NS old.
  */
 #ifndef KWHY_SCHEMA_EV_PROBE_H
 #define KWHY_SCHEMA_EV_PROBE_H
 
 #include "schema/event.h"
+
+#define KW_PROBE_EVERY_NS 10000000000ULL
 
 struct kw_probe {
 	__u32 state;

@@ -251,14 +251,14 @@ static int64_t query_recent(struct reader *r, int64_t span_ns, const char *sql, 
 int64_t list_probes(struct reader *r, json_t **ret_rows, struct strbuf *ret_error)
 {
 	/*
-	 * Every tick has a row of each, before its own: those behind the tick before the newest are enough.  SQLite takes the
-	 * other columns of a max() query from the row that has the maximum.
+	 * No probe is silent for longer than KW_PROBE_EVERY_NS: what is that much older than the newest tick is a former
+	 * collector's.  SQLite takes the other columns of a max() query from the row that has the maximum.
 	 */
 	return query_recent(
 		r, RECENT_NS,
 		"SELECT probe, max(ts_ns) AS ts_ns, state, attach, why, emitted, stored, lost_ring, suppressed,"
 		" lost_other, run_ns, run_count, cost_ppm FROM v_coverage WHERE ts_ns >= coalesce((SELECT ts_ns FROM v_tick"
-		" WHERE ts_ns >= :from ORDER BY ts_ns DESC LIMIT 1 OFFSET 1), :from) GROUP BY probe ORDER BY probe",
+		" WHERE ts_ns >= :from ORDER BY ts_ns DESC LIMIT 1) - 12000000000, :from) GROUP BY probe ORDER BY probe",
 		ret_rows, ret_error);
 }
 
