@@ -240,7 +240,8 @@ static void judge(struct checks *k, const char *what, const struct found *f, int
 	char name[96];
 
 	snprintf(name, sizeof(name), "%s: samples agree with the CPU time used within a tenth", what);
-	check(k, f->all_ns >= used_ns * 9 / 10 - 4 * SAMPLE_NS && f->all_ns <= elapsed_ns * 11 / 10 + 4 * SAMPLE_NS, name,
+	check(k, f->all_ns >= used_ns * 9 / 10 - 4 * SAMPLE_NS && f->all_ns <= elapsed_ns * 11 / 10 + 4 * SAMPLE_NS,
+	      name,
 	      "%" PRId64 " us in samples, %" PRId64 " us used", f->all_ns / 1000, used_ns / 1000);
 	snprintf(name, sizeof(name), "%s: three of four samples are where it spun", what);
 	check(k, f->all_ns > 0 && there_ns >= f->all_ns * 3 / 4, name, "%" PRId64 " of %" PRId64 " us",
