@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * OCI bundles.  Where a bundle lies is known from, in this order: the command line of the process that made the cgroup,
- * which is the runtime itself ("runc create --bundle DIR ID"), as it is now or as it was then; the places where runtimes keep their bundles and states;
- * the container's parent process: conmon ("-b DIR") or a shim of containerd, which works in the bundle of its pod's
+ * which is the runtime itself ("runc create --bundle DIR ID"), as it is now or as it was then; the places where runtimes
+ * keep their bundles and states; the container's parent process: conmon ("-b DIR") or a shim of containerd, which works in the bundle of its pod's
  * first container, beside the others.  The bundle is on disk before the container's first instruction.
  */
 #include <dirent.h>
