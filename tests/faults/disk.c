@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/loop.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "tests/faults/disk.h"
+#include "tests/faults/shared.h"
 
 int image_new(struct sandbox *sb, const char *name, int64_t size, char *ret_path, size_t path_size)
 {
@@ -72,6 +74,40 @@ void loop_number(const struct loop *loop, char *ret, size_t size)
 
 	fstat(loop->fd, &st);
 	snprintf(ret, size, "%u:%u", major(st.st_rdev), minor(st.st_rdev));
+}
+
+static int64_t read_number(const char *dir, const char *file)
+{
+	char path[128], text[32] = "";
+	AUTO_CLOSE int fd = -1;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		return -ENOENT;
+	return strtoll(text, NULL, 10);
+}
+
+int loop_limit_dirty(struct sandbox *sb, const struct loop *loop, int64_t bytes)
+{
+	char path[128], dir[64], value[32], number[32];
+	int r;
+
+	loop_number(loop, number, sizeof(number));
+	snprintf(dir, sizeof(dir), "/sys/class/bdi/%.20s", number);
+	if (read_number(dir, "strict_limit") != 0 || read_number(dir, "max_ratio") != 100)
+		return sandbox_fail(sb, -EOPNOTSUPP, "%s is no bdi that can be limited, or is already", dir);
+	r = undo_add(sb->shared, UNDO_BDI, dir);
+	snprintf(path, sizeof(path), "%s/strict_limit", dir);
+	if (r == 0)
+		r = sandbox_write_file(path, "1");
+	snprintf(path, sizeof(path), "%s/max_bytes", dir);
+	snprintf(value, sizeof(value), "%lld", (long long)bytes);
+	if (r == 0)
+		r = sandbox_write_file(path, value);
+	if (r < 0)
+		return sandbox_fail(sb, r == -ENOENT ? -EOPNOTSUPP : r, "cannot limit the dirty pages of %s", loop->dev);
+	return 0;
 }
 
 int ext4_format(struct sandbox *sb, const char *image, const char *journal, int inodes)

@@ -28,6 +28,9 @@ int image_new(struct sandbox *sb, const char *name, int64_t size, char *ret_path
 int loop_new(struct sandbox *sb, const char *path, bool direct, struct loop *ret_loop);
 /* "MAJ:MIN" of a loop device. */
 void loop_number(const struct loop *loop, char *ret, size_t size);
+/* The device may have that many dirty pages and no more, whatever the node allows.  A loop device keeps such a limit when
+ * it is given back, so only one that has the kernel's own values is touched, and gets them again. */
+int loop_limit_dirty(struct sandbox *sb, const struct loop *loop, int64_t bytes);
 /* Makes an ext4 in that file; journal is the argument of mkfs.ext4 -J, NULL: the usual one; inodes 0: the
  * usual number. */
 int ext4_format(struct sandbox *sb, const char *image, const char *journal, int inodes);

@@ -3,14 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tests/faults/disk.h"
 #include "tests/faults/faults.h"
 #include "tests/faults/mem.h"
-#include "tests/faults/shared.h"
 #include "tests/faults/work.h"
 
 struct cache_state {
@@ -274,49 +272,6 @@ static void flooder(struct sandbox *sb, void *arg)
 	write_disk(sb, st->disk.dev, 0, false, NULL);
 }
 
-static int64_t read_number(const char *dir, const char *file)
-{
-	char path[128], text[32] = "";
-	AUTO_CLOSE int fd = -1;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, file);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
-		return -ENOENT;
-	return strtoll(text, NULL, 10);
-}
-
-/*
- * The device may have that many dirty pages and no more, whatever the node allows.  A loop device keeps this when it is
- * given back, so only one that has the kernel's own values is touched, and gets them again.
- */
-static int limit_dirty(struct sandbox *sb, const struct loop *l, int64_t bytes)
-{
-	char path[128], dir[64], value[32], number[32] = "";
-	AUTO_CLOSE int fd = -1;
-	int r;
-
-	snprintf(path, sizeof(path), "/sys/class/block/%s/dev", l->name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, number, sizeof(number) - 1) <= 0)
-		return -EIO;
-	number[strcspn(number, "\n")] = '\0';
-	snprintf(dir, sizeof(dir), "/sys/class/bdi/%.20s", number);
-	if (read_number(dir, "strict_limit") != 0 || read_number(dir, "max_ratio") != 100)
-		return sandbox_fail(sb, -EOPNOTSUPP, "%s is no bdi that can be limited, or is already", dir);
-	r = undo_add(sb->shared, UNDO_BDI, dir);
-	snprintf(path, sizeof(path), "%s/strict_limit", dir);
-	if (r == 0)
-		r = sandbox_write_file(path, "1");
-	snprintf(path, sizeof(path), "%s/max_bytes", dir);
-	snprintf(value, sizeof(value), "%lld", (long long)bytes);
-	if (r == 0)
-		r = sandbox_write_file(path, value);
-	if (r < 0)
-		return sandbox_fail(sb, r == -ENOENT ? -EOPNOTSUPP : r, "cannot limit the dirty pages of %s", l->dev);
-	return 0;
-}
-
 static int dirty_setup(struct sandbox *sb)
 {
 	struct cache_state *st = sb->state;
@@ -332,7 +287,7 @@ static int dirty_setup(struct sandbox *sb)
 	if (r == 0)
 		r = disks_new(sb, st, 256 * MIB, 2500);
 	if (r == 0)
-		r = limit_dirty(sb, &st->disk, limit);
+		r = loop_limit_dirty(sb, &st->disk, limit);
 	if (r == 0)
 		r = sandbox_spawn(sb, sb->bystander, other_reader, st);
 	if (r >= 0)

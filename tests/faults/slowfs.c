@@ -19,7 +19,8 @@
 struct slowfs_state {
 	struct tally work[PHASES], bystander[PHASES], hog[PHASES];
 	_Atomic uint64_t served;
-	char mountpoint[128], other[128], device[32], bdi[64];
+	char mountpoint[128], other[128];
+	struct loop loop;
 	int64_t hog_bytes;
 	int period_ms, record;
 };
@@ -137,8 +138,7 @@ static int slowfs_setup(struct sandbox *sb, const char *options, int mib_low, in
 	struct slow_disk disk = { .size = FS_SIZE, .request_ns = sandbox_random(sb, 50, 150) * MS / 1000,
 				  .bytes_per_sec = sandbox_random(sb, mib_low, mib_high) * MIB, .served = &st->served };
 	const char *name = sandbox_word(sb);
-	char image[128], number[16];
-	struct loop loop = { .name = NULL };
+	char image[128];
 	int r = sandbox_parties(sb);
 
 	if (r == 0)
@@ -147,20 +147,17 @@ static int slowfs_setup(struct sandbox *sb, const char *options, int mib_low, in
 		r = ext4_format(sb, image, "size=64", 0);
 	disk.backing = image;
 	if (r == 0)
-		r = slow_disk_new(sb, &disk, &loop);
+		r = slow_disk_new(sb, &disk, &st->loop);
 	if (r == 0)
-		r = ext4_mount(sb, name, &loop, options, st->mountpoint, sizeof(st->mountpoint));
+		r = ext4_mount(sb, name, &st->loop, options, st->mountpoint, sizeof(st->mountpoint));
 	if (r == 0)
 		r = ext4_new(sb, "second", 64 << 20, st->other, sizeof(st->other));
 	if (r < 0)
 		return r;
 	snprintf(sb->unmount_first[0], sizeof(sb->unmount_first[0]), "%s", st->mountpoint);
-	loop_number(&loop, number, sizeof(number));
-	snprintf(st->bdi, sizeof(st->bdi), "/sys/class/bdi/%s", number);
-	snprintf(st->device, sizeof(st->device), "%s", loop.name);
 	st->period_ms = sandbox_random(sb, 15, 40);
 	st->record = ALIGNMENT << sandbox_random(sb, 0, 2);
-	facts_str(&sb->params, "device", loop.name);
+	facts_str(&sb->params, "device", st->loop.name);
 	facts_str(&sb->params, "options", options ? options : "defaults");
 	facts_int(&sb->params, "disk_bytes_per_s", disk.bytes_per_sec);
 	facts_int(&sb->params, "period_ms", st->period_ms);
@@ -221,20 +218,13 @@ static int writeback_setup(struct sandbox *sb)
 {
 	struct slowfs_state *st = sb->state;
 	int r = slowfs_setup(sb, NULL, 40, 70);
-	char path[96], value[32];
 
 	if (r == 0)
 		r = write_read_file(st);
+	if (r == 0)
+		r = loop_limit_dirty(sb, &st->loop, sandbox_random(sb, 24, 48) * MIB);
 	if (r < 0)
 		return r;
-	snprintf(path, sizeof(path), "%s/strict_limit", st->bdi);
-	r = sandbox_write_file(path, "1");
-	snprintf(path, sizeof(path), "%s/max_bytes", st->bdi);
-	snprintf(value, sizeof(value), "%ld", sandbox_random(sb, 24, 48) * MIB);
-	if (r == 0)
-		r = sandbox_write_file(path, value);
-	if (r < 0)
-		return sandbox_fail(sb, -EOPNOTSUPP, "no limit of dirty memory per device");
 	st->hog_bytes = 192 * MIB;
 	return slowfs_spawn(sb, reader, hog_write);
 }
