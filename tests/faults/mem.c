@@ -22,7 +22,7 @@ struct mem_state {
 	_Atomic int64_t reached; /* bytes the killed process had touched */
 	/* reclaim only */
 	struct mem_file file;
-	int64_t failcnt, pressure_us;
+	struct mem_squeeze squeeze;
 };
 
 uint64_t mem_step(uint64_t *seed)
@@ -299,12 +299,30 @@ int64_t mem_oom_kills(struct sandbox *sb, const struct container *c)
 	return container_read(sb, c, "memory", "memory.oom_control", "memory.events", "oom_kill");
 }
 
+void mem_squeeze_begin(struct sandbox *sb, const struct container *limited, struct mem_squeeze *s)
+{
+	s->hits = mem_limit_hits(sb, limited);
+	s->pressure_us = container_pressure_us(sb, sb->victim, "memory");
+}
+
+void mem_squeeze_end(struct sandbox *sb, const struct container *limited, struct mem_squeeze *s)
+{
+	s->hits = mem_limit_hits(sb, limited) - s->hits;
+	s->pressure_us = container_pressure_us(sb, sb->victim, "memory") - s->pressure_us;
+}
+
+int mem_squeeze_proof(struct sandbox *sb, const struct mem_squeeze *s, int percent)
+{
+	facts_int(&sb->proof, "limit_hits", s->hits);
+	facts_ns(&sb->proof, "memory_pressure_ns", s->pressure_us * 1000);
+	return s->hits > 100 && s->pressure_us * 1000 > sb->fault_ms * MS * percent / 100 ? 0 : -ENODATA;
+}
+
 static int reclaim_onset(struct sandbox *sb)
 {
 	struct mem_state *st = sb->state;
 
-	st->failcnt = mem_limit_hits(sb, sb->victim);
-	st->pressure_us = container_pressure_us(sb, sb->victim, "memory");
+	mem_squeeze_begin(sb, sb->victim, &st->squeeze);
 	return 0;
 }
 
@@ -312,8 +330,7 @@ static int reclaim_end(struct sandbox *sb)
 {
 	struct mem_state *st = sb->state;
 
-	st->failcnt = mem_limit_hits(sb, sb->victim) - st->failcnt;
-	st->pressure_us = container_pressure_us(sb, sb->victim, "memory") - st->pressure_us;
+	mem_squeeze_end(sb, sb->victim, &st->squeeze);
 	return 0;
 }
 
@@ -322,10 +339,8 @@ static int reclaim_proof(struct sandbox *sb)
 	struct mem_state *st = sb->state;
 
 	facts_tally(&sb->proof, "touch", st->requests);
-	facts_int(&sb->proof, "limit_hits", st->failcnt);
-	facts_ns(&sb->proof, "memory_pressure_ns", st->pressure_us * 1000);
 	facts_int(&sb->proof, "oom_kill", mem_oom_kills(sb, sb->victim));
-	return st->failcnt > 100 && st->pressure_us * 1000 > sb->fault_ms * MS / 10 ? 0 : -ENODATA;
+	return mem_squeeze_proof(sb, &st->squeeze, 10);
 }
 
 const struct fault fault_reclaim_memcg = {

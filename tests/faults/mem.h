@@ -22,6 +22,16 @@ void mem_steady_body(struct sandbox *sb, void *arg);
 int64_t mem_limit_hits(struct sandbox *sb, const struct container *c);
 int64_t mem_oom_kills(struct sandbox *sb, const struct container *c);
 
+/* How often a limit was hit, and how long the victim waited for memory meanwhile. */
+struct mem_squeeze {
+	int64_t hits, pressure_us;
+};
+/* limited: the container whose limit it is. */
+void mem_squeeze_begin(struct sandbox *sb, const struct container *limited, struct mem_squeeze *s);
+void mem_squeeze_end(struct sandbox *sb, const struct container *limited, struct mem_squeeze *s);
+/* 0 when the victim waited more than that part of the fault; else -ENODATA. */
+int mem_squeeze_proof(struct sandbox *sb, const struct mem_squeeze *s, int percent);
+
 /* A file on a file system of its own, larger or smaller than the memory for it, and how it is worked on. */
 struct mem_file {
 	char dir[128];

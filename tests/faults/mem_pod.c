@@ -20,7 +20,7 @@ struct pod_state {
 	_Atomic int killed_by;
 	_Atomic int64_t grown;
 	struct mem_file file;
-	int64_t hits, pressure_us;
+	struct mem_squeeze squeeze;
 };
 
 static int pod_setup(struct sandbox *sb, struct pod_state *st)
@@ -208,8 +208,7 @@ static int reclaim_onset(struct sandbox *sb)
 {
 	struct pod_state *st = sb->state;
 
-	st->hits = mem_limit_hits(sb, st->group);
-	st->pressure_us = container_pressure_us(sb, sb->victim, "memory");
+	mem_squeeze_begin(sb, st->group, &st->squeeze);
 	return 0;
 }
 
@@ -217,8 +216,7 @@ static int reclaim_end(struct sandbox *sb)
 {
 	struct pod_state *st = sb->state;
 
-	st->hits = mem_limit_hits(sb, st->group) - st->hits;
-	st->pressure_us = container_pressure_us(sb, sb->victim, "memory") - st->pressure_us;
+	mem_squeeze_end(sb, st->group, &st->squeeze);
 	return 0;
 }
 
@@ -228,9 +226,7 @@ static int reclaim_proof(struct sandbox *sb)
 
 	facts_tally(&sb->proof, "touch", st->requests);
 	facts_int(&sb->proof, "grown_bytes", st->grown);
-	facts_int(&sb->proof, "group_limit_hits", st->hits);
-	facts_ns(&sb->proof, "memory_pressure_ns", st->pressure_us * 1000);
-	return st->hits > 100 && st->pressure_us * 1000 > sb->fault_ms * MS / 20 ? 0 : -ENODATA;
+	return mem_squeeze_proof(sb, &st->squeeze, 5);
 }
 
 const struct fault fault_reclaim_ancestor = {

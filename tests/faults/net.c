@@ -12,42 +12,13 @@ struct net_state {
 	struct talk talk, other;
 };
 
-static int spawn_pair(struct sandbox *sb, struct container *client, struct container *server, struct talk *t)
-{
-	int r = sandbox_spawn(sb, server, talk_server, t);
-
-	if (r > 0)
-		r = sandbox_spawn(sb, client, talk_client, t);
-	return r < 0 ? r : 0;
-}
-
-static struct talk draw_talk(struct sandbox *sb, const char *address, struct tally *tally)
-{
-	struct talk t = { .port = sandbox_random(sb, 2000, 30000), .period_ms = sandbox_random(sb, 10, 25),
-			  .request_size = sandbox_random(sb, 200, 2000),
-			  .reply_size = sandbox_random(sb, 500, 8000), .timeout_ns = 3000 * MS, .tally = tally };
-
-	snprintf(t.address, sizeof(t.address), "%s", address);
-	return t;
-}
-
 /* A bystander that talks to a server of its own over veth and loses nothing. */
 static int talking_bystander(struct sandbox *sb, struct net_state *st)
 {
-	struct container *server = NULL;
-	struct wire w;
-	int r = container_new(sb, &sb->bystander);
-
-	if (r == 0)
-		r = container_new(sb, &server);
-	if (r == 0)
-		r = wire_veth(sb, sb->bystander, server, &w);
-	if (r < 0)
-		return r;
-	st->other = draw_talk(sb, w.server, st->bystander);
+	st->other = talk_draw(sb, "", st->bystander);
 	st->other.reconnect = true;
 	st->other.retransmits = &st->bystander_retransmits;
-	return spawn_pair(sb, sb->bystander, server, &st->other);
+	return talk_bystanders(sb, &st->other);
 }
 
 static int loss_setup(struct sandbox *sb)
@@ -64,7 +35,7 @@ static int loss_setup(struct sandbox *sb)
 		r = wire_forwarder(sb, sb->victim, server, lost, &st->lost, &w);
 	if (r < 0)
 		return r;
-	st->talk = draw_talk(sb, w.server, st->requests);
+	st->talk = talk_draw(sb, w.server, st->requests);
 	st->talk.retransmits = &st->retransmits;
 	st->talk.timeout_ns = 5000 * MS;
 	st->talk.request_size = sandbox_random(sb, 20000, 60000); /* the victim is the one who sends */
@@ -76,7 +47,7 @@ static int loss_setup(struct sandbox *sb)
 	facts_int(&sb->params, "port", st->talk.port);
 	facts_int(&sb->params, "request_bytes", st->talk.request_size);
 	facts_int(&sb->params, "request_period_ms", st->talk.period_ms);
-	r = spawn_pair(sb, sb->victim, server, &st->talk);
+	r = talk_spawn(sb, sb->victim, server, &st->talk, 1);
 	return r < 0 ? r : talking_bystander(sb, st);
 }
 
@@ -105,7 +76,7 @@ static int mtu_setup(struct sandbox *sb)
 		r = wire_narrow(sb, sb->victim, server, largest, &st->lost, &w);
 	if (r < 0)
 		return r;
-	st->talk = draw_talk(sb, w.server, st->requests);
+	st->talk = talk_draw(sb, w.server, st->requests);
 	st->talk.reconnect = true;
 	st->talk.retransmits = &st->retransmits;
 	st->talk.timeout_ns = sandbox_random(sb, 1500, 2500) * MS;
@@ -115,7 +86,7 @@ static int mtu_setup(struct sandbox *sb)
 	facts_int(&sb->params, "largest_packet_bytes", largest);
 	facts_str(&sb->params, "peer", server->path);
 	facts_int(&sb->params, "request_bytes", st->talk.request_size);
-	r = spawn_pair(sb, sb->victim, server, &st->talk);
+	r = talk_spawn(sb, sb->victim, server, &st->talk, 1);
 	for (int i = 0; i < 3 && r >= 0; i++)
 		r = sandbox_spawn(sb, sb->victim, talk_client, &st->talk);
 	return r < 0 ? r : talking_bystander(sb, st);
@@ -136,7 +107,7 @@ static int drop_setup(struct sandbox *sb)
 		r = wire_veth(sb, sb->victim, server, &w);
 	if (r < 0)
 		return r;
-	st->talk = draw_talk(sb, w.server, st->requests);
+	st->talk = talk_draw(sb, w.server, st->requests);
 	st->talk.reconnect = sandbox_chance(sb, 0.7);
 	st->talk.timeout_ns = sandbox_random(sb, 300, 800) * MS;
 	st->talk.retransmits = &st->retransmits;
@@ -146,7 +117,7 @@ static int drop_setup(struct sandbox *sb)
 	facts_str(&sb->params, "reconnects", st->talk.reconnect ? "yes" : "no");
 	facts_ns(&sb->params, "timeout_ns", st->talk.timeout_ns);
 	/* Several at once, so that a timeout does not leave long silences. */
-	r = spawn_pair(sb, sb->victim, server, &st->talk);
+	r = talk_spawn(sb, sb->victim, server, &st->talk, 1);
 	for (int i = 0; i < 3 && r >= 0; i++)
 		r = sandbox_spawn(sb, sb->victim, talk_client, &st->talk);
 	return r < 0 ? r : talking_bystander(sb, st);

@@ -41,31 +41,23 @@ static int spawn_clients(struct sandbox *sb, struct container *client, struct ta
 	return MIN(r, 0);
 }
 
-static void draw_talk(struct sandbox *sb, struct talk *t, const char *address, struct tally *tally)
+static struct talk draw_talk(struct sandbox *sb, const char *address, struct tally *tally)
 {
-	*t = (struct talk){ .port = sandbox_random(sb, 2000, 30000), .period_ms = sandbox_random(sb, 80, 150),
-			    .request_size = sandbox_random(sb, 100, 1000), .reply_size = sandbox_random(sb, 20, 4000),
-			    .reconnect = true, .timeout_ns = sandbox_random(sb, 300, 600) * MS, .tally = tally };
-	snprintf(t->address, sizeof(t->address), "%s", address);
+	struct talk t = talk_draw(sb, address, tally);
+
+	t.period_ms = sandbox_random(sb, 80, 150);
+	t.reconnect = true;
+	t.timeout_ns = sandbox_random(sb, 300, 600) * MS;
+	return t;
 }
 
 /* A pair of its own that nothing happens to. */
 static int bystanders(struct sandbox *sb)
 {
 	struct nettable_state *st = sb->state;
-	struct container *server = NULL;
-	struct wire w;
-	int r = container_new(sb, &sb->bystander);
 
-	if (r == 0)
-		r = container_new(sb, &server);
-	if (r == 0)
-		r = wire_veth(sb, sb->bystander, server, &w);
-	if (r < 0)
-		return r;
-	draw_talk(sb, &st->other, w.server, st->bystander);
-	r = MIN(sandbox_spawn(sb, server, talk_server, &st->other), 0);
-	return r < 0 ? r : spawn_clients(sb, sb->bystander, &st->other, 1);
+	st->other = draw_talk(sb, "", st->bystander);
+	return talk_bystanders(sb, &st->other);
 }
 
 static void idle_body(struct sandbox *sb, void *arg)
@@ -147,7 +139,7 @@ static int wire_up(struct sandbox *sb, struct container *gateway, struct contain
 		r = sandbox_exec(sb, gateway->netns_fd, (const char *const[]){ "nft", rules, NULL });
 	if (r < 0)
 		return r;
-	draw_talk(sb, &st->talk, out.server, st->requests);
+	st->talk = draw_talk(sb, out.server, st->requests);
 	snprintf(st->hoard.address, sizeof(st->hoard.address), "%s", out.server);
 	st->hoard.port = st->talk.port + 1;
 	return 0;

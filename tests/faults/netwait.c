@@ -25,21 +25,13 @@ struct netwait_state {
 	_Atomic uint64_t sent_bytes;
 };
 
-static int spawn_pair(struct sandbox *sb, struct container *client, struct container *server, struct talk *t, int clients)
+static struct talk draw_talk(struct sandbox *sb, const char *address, struct tally *tally)
 {
-	int r = sandbox_spawn(sb, server, talk_server, t);
+	struct talk t = talk_draw(sb, address, tally);
 
-	for (int i = 0; i < clients && r > 0; i++)
-		r = sandbox_spawn(sb, client, talk_client, t);
-	return MIN(r, 0);
-}
-
-static void draw_talk(struct sandbox *sb, struct talk *t, const char *address, struct tally *tally)
-{
-	*t = (struct talk){ .port = sandbox_random(sb, 2000, 30000), .period_ms = sandbox_random(sb, 20, 50),
-			    .request_size = sandbox_random(sb, 100, 1000), .reply_size = sandbox_random(sb, 20, 4000),
-			    .reconnect = sandbox_chance(sb, 0.5), .timeout_ns = 4000 * MS, .tally = tally };
-	snprintf(t->address, sizeof(t->address), "%s", address);
+	t.period_ms = sandbox_random(sb, 20, 50);
+	t.reconnect = sandbox_chance(sb, 0.5);
+	return t;
 }
 
 /* The victim's client and its server in a container of its own, wired up. */
@@ -54,7 +46,7 @@ static int served_victim(struct sandbox *sb, struct container **ret_server)
 		r = wire_veth(sb, sb->victim, *ret_server, &st->wire);
 	if (r < 0)
 		return r;
-	draw_talk(sb, &st->talk, st->wire.server, st->requests);
+	st->talk = draw_talk(sb, st->wire.server, st->requests);
 	facts_str(&sb->params, "server", (*ret_server)->path);
 	facts_int(&sb->params, "port", st->talk.port);
 	return 0;
@@ -64,18 +56,9 @@ static int served_victim(struct sandbox *sb, struct container **ret_server)
 static int bystanders(struct sandbox *sb)
 {
 	struct netwait_state *st = sb->state;
-	struct container *server = NULL;
-	struct wire w;
-	int r = container_new(sb, &sb->bystander);
 
-	if (r == 0)
-		r = container_new(sb, &server);
-	if (r == 0)
-		r = wire_veth(sb, sb->bystander, server, &w);
-	if (r < 0)
-		return r;
-	draw_talk(sb, &st->other, w.server, st->bystander);
-	return spawn_pair(sb, sb->bystander, server, &st->other, 1);
+	st->other = draw_talk(sb, "", st->bystander);
+	return talk_bystanders(sb, &st->other);
 }
 
 static int slow_setup(struct sandbox *sb)
@@ -86,7 +69,7 @@ static int slow_setup(struct sandbox *sb)
 	st->talk.think_ns = sandbox_random(sb, 150, 400) * MS;
 	facts_ns(&sb->params, "think_ns", st->talk.think_ns);
 	if (r == 0)
-		r = spawn_pair(sb, sb->victim, sb->culprit, &st->talk, sandbox_random(sb, 2, 4));
+		r = talk_spawn(sb, sb->victim, sb->culprit, &st->talk, sandbox_random(sb, 2, 4));
 	return r < 0 ? r : bystanders(sb);
 }
 
@@ -138,7 +121,7 @@ static int queue_setup(struct sandbox *sb)
 	st->bulk.buffer = sandbox_random(sb, 80000, 150000);
 	facts_int(&sb->params, "bulk_buffer_bytes", st->bulk.buffer);
 	facts_str(&sb->params, "device", st->wire.device);
-	r = spawn_pair(sb, sb->victim, server, &st->talk, 3);
+	r = talk_spawn(sb, sb->victim, server, &st->talk, 3);
 	if (r == 0)
 		r = MIN(sandbox_spawn(sb, sb->culprit, bulk_body, st), 0);
 	return r < 0 ? r : bystanders(sb);
@@ -253,7 +236,7 @@ static int memory_setup(struct sandbox *sb)
 	/* Sockets are only charged that are made once there is a limit. */
 	if (limit_memory(sb, "1073741824") < 0)
 		return sandbox_fail(sb, -EOPNOTSUPP, "no limit of a cgroup's TCP memory (memory.kmem.tcp, cgroup v1)");
-	draw_talk(sb, &st->talk, "127.0.0.1", st->requests);
+	st->talk = draw_talk(sb, "127.0.0.1", st->requests);
 	st->talk.request_size = sandbox_random(sb, 300000, 900000);
 	sb->culprit = sb->victim;
 	facts_str(&sb->params, "server", server->path);

@@ -192,3 +192,38 @@ void talk_client(struct sandbox *sb, void *arg)
 	if (c.fd >= 0)
 		close(c.fd);
 }
+
+struct talk talk_draw(struct sandbox *sb, const char *address, struct tally *tally)
+{
+	struct talk t = { .port = sandbox_random(sb, 2000, 30000), .period_ms = sandbox_random(sb, 10, 50),
+			  .request_size = sandbox_random(sb, 100, 2000), .reply_size = sandbox_random(sb, 20, 8000),
+			  .timeout_ns = 4000 * MS, .tally = tally };
+
+	snprintf(t.address, sizeof(t.address), "%s", address);
+	return t;
+}
+
+int talk_spawn(struct sandbox *sb, struct container *client, struct container *server, struct talk *t, int clients)
+{
+	int r = sandbox_spawn(sb, server, talk_server, t);
+
+	for (int i = 0; i < clients && r > 0; i++)
+		r = sandbox_spawn(sb, client, talk_client, t);
+	return MIN(r, 0);
+}
+
+int talk_bystanders(struct sandbox *sb, struct talk *t)
+{
+	struct container *server = NULL;
+	struct wire w;
+	int r = container_new(sb, &sb->bystander);
+
+	if (r == 0)
+		r = container_new(sb, &server);
+	if (r == 0)
+		r = wire_veth(sb, sb->bystander, server, &w);
+	if (r < 0)
+		return r;
+	snprintf(t->address, sizeof(t->address), "%s", w.server);
+	return talk_spawn(sb, sb->bystander, server, t, 1);
+}

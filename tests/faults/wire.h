@@ -43,4 +43,11 @@ struct talk {
 void talk_server(struct sandbox *sb, void *arg);
 void talk_client(struct sandbox *sb, void *arg);
 
+/* Traffic with a random port, sizes and pace; the caller changes what matters to it. */
+struct talk talk_draw(struct sandbox *sb, const char *address, struct tally *tally);
+/* The server and so many clients of one talk, which must last.  0 or a negative errno, as below. */
+int talk_spawn(struct sandbox *sb, struct container *client, struct container *server, struct talk *t, int clients);
+/* sb->bystander, made here, talks over a veth pair to a server of its own, and nothing happens to them.  Sets the address. */
+int talk_bystanders(struct sandbox *sb, struct talk *t);
+
 #endif
