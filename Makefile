@@ -21,12 +21,12 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 
 RUN_PACKAGES := gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libsqlite3-dev libmicrohttpd-dev \
-	libjansson-dev libyaml-dev libmd-dev libcap-dev libcurl4-openssl-dev
+	libgnutls28-dev libjansson-dev libyaml-dev libmd-dev libcap-dev libcurl4-openssl-dev
 TEST_PACKAGES := pkg-config procps libcmocka-dev libfuse3-dev bpftool nftables iproute2 jq curl sqlite3 \
 	e2fsprogs xfsprogs openssl cppcheck clang-tidy
-# Without these the browser tests, the guests and the container runtimes are skipped.  A node from elsewhere will do.
+# Without these the browser tests, the guests, the container runtimes and two shells are skipped.  A node from elsewhere will do.
 OPTIONAL_PACKAGES := chromium qemu-system-x86 busybox-static cpio kmod debian-archive-keyring debootstrap \
-	runc crun containerd docker.io podman \
+	runc crun containerd docker.io podman zsh fish \
 	$(if $(and $(shell command -v node),$(shell command -v npm)),,nodejs npm)
 
 # Observers to compare with, and what the bench reads.
@@ -74,7 +74,7 @@ endif
 
 CFLAGS ?= -O2 -g
 KWHY_CFLAGS = -std=gnu11 $(CFLAGS) -Wall -Wextra -Werror -D_GNU_SOURCE -I. -DKWHY_VERSION='"$(VERSION)"' $(SAN_$(SAN))
-KWHY_LDLIBS = -lbpf -lelf -lz -lsqlite3 -lmicrohttpd -lcurl -ljansson -lyaml -lmd -lcap -lpthread -lm
+KWHY_LDLIBS = -lbpf -lelf -lz -lsqlite3 -lmicrohttpd -lgnutls -lcurl -ljansson -lyaml -lmd -lcap -lpthread -lm
 BPF_CFLAGS = -target bpf -g -O2 -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Werror -I. \
 	-idirafter /usr/include/$(MACHINE)-linux-gnu
 # Recursive on purpose: asked for only when the faults are built, so that pkg-config may be missing before.
@@ -344,9 +344,12 @@ demo: all tests-faults
 install: all
 	install -D -m 755 $(BUILD)/kwhy $(DESTDIR)$(PREFIX)/bin/kwhy
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/kwhy/LICENSE
-	mkdir -p $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	mkdir -p $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	$(BUILD)/kwhy help man >$(DESTDIR)$(PREFIX)/share/man/man1/kwhy.1
 	$(BUILD)/kwhy help bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/kwhy
+	$(BUILD)/kwhy help zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_kwhy
+	$(BUILD)/kwhy help fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/kwhy.fish
 	for unit in $(wildcard packaging/*.service); do \
 		mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system && \
 		sed 's|@PREFIX@|$(PREFIX)|g' $$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/} || exit 1; \

@@ -28,6 +28,7 @@ enum statement {
 	SILENCES,
 	SEND,
 	TRIM_OUTBOX,
+	COUNT_DROPPED,
 	DUE,
 	SENT,
 	FAILED,
@@ -55,12 +56,15 @@ static const char *const statements[STATEMENTS] = {
 		     " WHERE ends_ns > :after ORDER BY created_ns DESC, id",
 	[SEND] = "INSERT INTO outbox (receiver, body, created_ns, next_ns) VALUES (:receiver, :body, :now, :now)",
 	[TRIM_OUTBOX] = "DELETE FROM outbox WHERE id <= (SELECT max(id) FROM outbox) - :max",
+	[COUNT_DROPPED] = "INSERT INTO meta VALUES ('outbox_dropped', :n) ON CONFLICT (key) DO UPDATE SET value ="
+			  " CAST(value AS INTEGER) + :n",
 	[DUE] = "SELECT id, tries, body FROM outbox WHERE id = (SELECT min(id) FROM outbox WHERE receiver = :receiver) AND"
 		" next_ns <= :now",
 	[SENT] = "DELETE FROM outbox WHERE id = :id",
 	[FAILED] = "UPDATE outbox SET tries = tries + 1, next_ns = :next, error = :error WHERE id = :id",
 	[OUTBOX] = "SELECT receiver, count(*) AS waiting, min(created_ns) AS oldest_ns, max(tries) AS tries, max(error) AS"
-		   " error FROM outbox GROUP BY receiver ORDER BY receiver",
+		   " error, coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'outbox_dropped'), 0) AS dropped"
+		   " FROM outbox GROUP BY receiver ORDER BY receiver",
 	[PUT_MARK] = "INSERT INTO mark (incident, what, author, comment, at_ns, until_ns, silence) VALUES (:incident, :what,"
 		     " :author, :comment, :at, nullif(:until, 0), nullif(:silence, ''))",
 	[TRIM_MARKS] = "DELETE FROM mark WHERE id <= (SELECT max(id) FROM mark) - :max",
@@ -418,7 +422,12 @@ int alertstore_send(struct alertstore *s, const char *receiver, const char *body
 	sql_bind_int(s->stmts[SEND], ":now", now_ns);
 	r = run(s, SEND);
 	sql_bind_int(s->stmts[TRIM_OUTBOX], ":max", OUTBOX_MAX);
-	return r ? r : run(s, TRIM_OUTBOX);
+	if (!r)
+		r = run(s, TRIM_OUTBOX);
+	if (r || !sqlite3_changes(s->db))
+		return r;
+	sql_bind_int(s->stmts[COUNT_DROPPED], ":n", sqlite3_changes(s->db));
+	return run(s, COUNT_DROPPED);
 }
 
 int alertstore_due(struct alertstore *s, const char *receiver, int64_t now_ns, int64_t *ret_id, int *ret_tries,

@@ -79,7 +79,7 @@ int alertstore_due(struct alertstore *s, const char *receiver, int64_t now_ns, i
 		   char **ret_body);
 int alertstore_sent(struct alertstore *s, int64_t id);
 int alertstore_failed(struct alertstore *s, int64_t id, int64_t next_ns, const char *error);
-/* Per receiver: waiting, oldest_ns, tries and the last error of the oldest. */
+/* Per receiver: waiting, oldest_ns, tries and the last error of the oldest; of all: how many were ever dropped. */
 int alertstore_outbox(struct alertstore *s, json_t **ret_list);
 
 #endif

@@ -81,8 +81,7 @@ int coverage_load(struct sql *sql, int64_t from_ns, int64_t to_ns, struct covera
 	static const char query[] =
 		"SELECT probe, state, why, emitted, lost_ring + suppressed + lost_other, ts_ns FROM v_coverage"
 		" WHERE ts_ns BETWEEN :from AND :to ORDER BY ts_ns, probe";
-	const int64_t before_ns = (int64_t)KW_PROBE_EVERY_NS + 2 * NSEC_PER_SEC;
-	sqlite3_stmt *stmt = sql_get_between(sql, query, from_ns - before_ns, to_ns);
+	sqlite3_stmt *stmt = sql_get_between(sql, query, from_ns - COVERAGE_SILENCE_NS, to_ns);
 
 	*ret = (struct coverage){ 0 };
 	if (!stmt)

@@ -8,8 +8,12 @@
 #include <stdint.h>
 
 #include "analyze/sql.h"
+#include "base/timeutil.h"
+#include "schema/ev_probe.h"
 
 #define COVERAGE_PROBES_MAX 128
+/* No probe says nothing for longer, a tick that comes late included; kw_silence_ns() in SQL. */
+#define COVERAGE_SILENCE_NS ((int64_t)KW_PROBE_EVERY_NS + 2 * NSEC_PER_SEC)
 
 struct probe_coverage {
 	char name[32];

@@ -704,6 +704,7 @@ int reader_bounds(struct reader *r, int64_t *ret_first_ns, int64_t *ret_last_ns)
 		first = MIN(first, s->first_ns);
 		last = MAX(last, to);
 	}
+	last = MIN(last, r->at_ns);
 	if (first > last)
 		return -ENODATA;
 	*ret_first_ns = first;

@@ -38,7 +38,7 @@ void reader_as_of(struct reader *r, int64_t at_ns);
 bool reader_truncated(const struct reader *r);
 const char *reader_warnings(const struct reader *r); /* "" when none; lines */
 
-/* Oldest and newest time stored, over all shards.  -ENODATA when empty. */
+/* Oldest and newest time stored, over all shards, up to the moment of reader_as_of().  -ENODATA when empty. */
 int reader_bounds(struct reader *r, int64_t *ret_first_ns, int64_t *ret_last_ns);
 
 /* The connection, for the analyzer's prepared statements.  Valid until reader_free(); statements must be finalized

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyze/coverage.h"
 #include "base/cleanup.h"
 #include "base/jsonw.h"
 #include "base/strbuf.h"
@@ -430,6 +431,13 @@ static void mad_final(sqlite3_context *ctx)
 	free(a->v);
 }
 
+static void fn_silence(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+	(void)argc;
+	(void)argv;
+	sqlite3_result_int64(ctx, COVERAGE_SILENCE_NS);
+}
+
 /* ---- registration ---------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -452,6 +460,7 @@ static const struct {
 	{ "kw_sink", 1, fn_name, NULL, kw_sink_name },
 	{ "kw_probe_state", 1, fn_name, NULL, probe_state_name },
 	{ "kw_source", 1, fn_name, NULL, kw_source_name },
+	{ "kw_silence_ns", 0, fn_silence, NULL, NULL },
 	{ "median", 1, values_step, median_final, NULL },
 	{ "mad", 1, values_step, mad_final, NULL },
 	{ "quantile", 2, values_step, quantile_final, NULL },

@@ -5,6 +5,7 @@
  *   median(x), mad(x), quantile(x, q)   aggregates; mad: median of the distances from the median.  NULLs are left out,
  *                                       NULL of nothing; at most SQLFUNCS_VALUES_MAX values
  *   quantile(x, q, n)                   the same with zeroes for what is missing to n values
+ *   kw_silence_ns()                     no probe has two rows in v_coverage that are further apart
  *   kw_wait_reason(n), kw_resource(n), kw_sink(n), kw_probe_state(n)   names of stored numbers
  *
  * Those that open packed payloads are for the views: kw_u, kw_i, kw_s, kw_cg, kw_addr (payload, offset, size),

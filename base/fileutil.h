@@ -3,8 +3,10 @@
 #ifndef KWHY_BASE_FILEUTIL_H
 #define KWHY_BASE_FILEUTIL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /*
@@ -18,6 +20,8 @@ int file_read_alloc(int dirfd, const char *path, size_t max, char **ret_data, si
 int file_read_int(int dirfd, const char *path, int64_t *ret_value);
 /* Atomic replace: writes PATH.tmp, fsyncs, renames. */
 int file_write_atomic(const char *path, const void *data, size_t len, mode_t mode);
+/* Whether both are of the same file, and nothing of it was written, given away or chmod()ed in between. */
+bool file_unchanged(const struct stat *a, const struct stat *b);
 /* mkdir -p */
 int dir_make(const char *path, mode_t mode);
 /* Names, sizes and times of the files there as one number: another one when something came, went or was written. */

@@ -82,6 +82,8 @@ int cli_run_on_bundle(struct cli *cli);
  * Opens the store and selects what --since and --until ask for; says what is wrong and returns an exit code (0: fine).
  */
 int cli_open(const struct cli *cli, struct reader **ret_reader);
+/* The same, as of the moment that --at names. */
+int cli_open_as_of(const struct cli *cli, struct reader **ret_reader);
 /*
  * For `kwhy query`: the SQL of --saved and the values of its parameters.  An exit code.  The query belongs to *ret_all.
  */

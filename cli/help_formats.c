@@ -51,7 +51,7 @@ static void man_option(void *ctx, const char *name, const char *metavar, const c
 	man_item(ctx, dashed, metavar, text);
 }
 
-void help_man(struct strbuf *out)
+static void format_man(struct strbuf *out)
 {
 	const struct verb *verb;
 
@@ -80,7 +80,7 @@ static void bash_option(void *ctx, const char *name, const char *metavar, const 
 	strbuf_addf(ctx, " --%s", name);
 }
 
-void help_bash(struct strbuf *out)
+static void format_bash(struct strbuf *out)
 {
 	const struct verb *verb;
 
@@ -97,4 +97,123 @@ void help_bash(struct strbuf *out)
 	}
 	strbuf_addstr(out, "\t\tesac\n\t\t[[ $cur == -* ]] || words=\n\tfi\n\tmapfile -t COMPREPLY < <(compgen -W \"$words\""
 			   " -- \"$cur\")\n}\ncomplete -o default -F _kwhy kwhy\n");
+}
+
+/* Inside single quotes; quote is how the shell writes one there, special what else it wants a backslash before. */
+static void add_quoted(struct strbuf *out, const char *text, const char *quote, const char *special)
+{
+	for (; *text; text++) {
+		if (*text == '\'') {
+			strbuf_addstr(out, quote);
+			continue;
+		}
+		if (strchr(special, *text))
+			strbuf_addch(out, '\\');
+		strbuf_addch(out, *text);
+	}
+}
+
+static bool names_file(const char *metavar)
+{
+	return strstr(metavar, "FILE") || strstr(metavar, "DIR") || strstr(metavar, "EXPECTED");
+}
+
+static void zsh_text(struct strbuf *out, const char *text, const char *special)
+{
+	add_quoted(out, text, "'\\''", special);
+}
+
+/* A specification of _arguments (zshcompsys(1)): '*--name=[text]:what it takes:how to complete that'. */
+static void zsh_option(void *ctx, const char *name, const char *metavar, const char *text)
+{
+	struct strbuf *out = ctx;
+	bool maybe = *metavar == '[';
+
+	strbuf_addf(out, " \\\n\t\t\t'*--%s%s[", name, maybe ? "=-" : *metavar ? "=" : "");
+	zsh_text(out, text, "]");
+	strbuf_addch(out, ']');
+	if (*metavar) {
+		strbuf_addstr(out, maybe ? "::" : ":");
+		zsh_text(out, metavar, ":");
+		strbuf_addstr(out, names_file(metavar) ? ":_files" : ": ");
+	}
+	strbuf_addch(out, '\'');
+}
+
+static void format_zsh(struct strbuf *out)
+{
+	const struct verb *verb;
+
+	strbuf_addstr(out, "#compdef kwhy\n# kwhy(1) completion: made by kwhy help zsh\n_kwhy() {\n"
+			   "\tlocal -a verbs\n\tlocal verb\n\tif ((CURRENT == 2)); then\n\t\tverbs=(");
+	for (size_t i = 0; (verb = verb_at(i)); i++) {
+		strbuf_addf(out, "\n\t\t\t'%s:", verb->name);
+		zsh_text(out, verb->text, "");
+		strbuf_addch(out, '\'');
+	}
+	strbuf_addstr(out, "\n\t\t)\n\t\t_describe verb verbs\n\t\treturn\n\tfi\n\tverb=$words[2]\n\tshift words\n"
+			   "\t((CURRENT--))\n\tcase $verb in\n");
+	for (size_t i = 0; (verb = verb_at(i)); i++) {
+		strbuf_addf(out, "\t%s)\n\t\t_arguments", verb->name);
+		cli_each_option(verb, false, zsh_option, out);
+		cli_each_option(verb, true, zsh_option, out);
+		strbuf_addstr(out, " \\\n\t\t\t'*: :_files' ;;\n");
+	}
+	strbuf_addstr(out, "\tesac\n}\n_kwhy \"$@\"\n");
+}
+
+static void fish_text(struct strbuf *out, const char *text)
+{
+	strbuf_addch(out, '\'');
+	add_quoted(out, text, "\\'", "\\");
+	strbuf_addch(out, '\'');
+}
+
+struct fish {
+	struct strbuf *out;
+	const char *when; /* a condition, in fish */
+};
+
+static void fish_option(void *ctx, const char *name, const char *metavar, const char *text)
+{
+	const struct fish *f = ctx;
+	bool value = *metavar && *metavar != '[';
+
+	strbuf_addf(f->out, "complete -c kwhy -n '%s' -l %s%s -d ", f->when, name,
+		    !value ? "" : names_file(metavar) ? " -r -F" : " -x");
+	fish_text(f->out, text);
+	strbuf_addch(f->out, '\n');
+}
+
+static void format_fish(struct strbuf *out)
+{
+	const struct verb *verb;
+
+	strbuf_addstr(out, "# kwhy(1) completion: made by kwhy help fish\n");
+	for (size_t i = 0; (verb = verb_at(i)); i++) {
+		char when[96];
+
+		strbuf_addf(out, "complete -c kwhy -n __fish_use_subcommand -f -a %s -d ", verb->name);
+		fish_text(out, verb->text);
+		strbuf_addch(out, '\n');
+		snprintf(when, sizeof(when), "__fish_seen_subcommand_from %s", verb->name);
+		cli_each_option(verb, false, fish_option, &(struct fish){ out, when });
+	}
+	cli_each_option(verb_at(0), true, fish_option, &(struct fish){ out, "not __fish_use_subcommand" });
+}
+
+bool help_format(const char *name, struct strbuf *out)
+{
+	static const struct {
+		const char *name;
+		void (*format)(struct strbuf *out);
+	} formats[] = { { "man", format_man }, { "bash", format_bash }, { "zsh", format_zsh }, { "fish", format_fish } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+		if (strcmp(formats[i].name, name))
+			continue;
+		formats[i].format(out);
+		return true;
+	}
+	return false;
 }

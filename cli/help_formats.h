@@ -3,11 +3,14 @@
 #ifndef KWHY_CLI_HELP_FORMATS_H
 #define KWHY_CLI_HELP_FORMATS_H
 
+#include <stdbool.h>
+
 #include "base/strbuf.h"
 
-/* kwhy(1), in the man macros of groff_man(7). */
-void help_man(struct strbuf *out);
-/* For bash; source it, or put it below /usr/share/bash-completion/completions. */
-void help_bash(struct strbuf *out);
+/*
+ * In one of them: "man" is kwhy(1) in the macros of groff_man(7); "bash", "zsh" and "fish" are completion for those
+ * shells (make install says where each looks for it).  false: there is none of that name.
+ */
+bool help_format(const char *name, struct strbuf *out);
 
 #endif

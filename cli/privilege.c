@@ -11,6 +11,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/fileutil.h"
+#include "base/log.h"
+
 static int take_account(const char *name, struct account *ret)
 {
 	struct passwd entry, *found = NULL;
@@ -31,6 +34,19 @@ int account_find(const char *name, struct account *ret_account)
 		return 0;
 	ret_account->fallback = true;
 	return take_account("nobody", ret_account);
+}
+
+void account_give(const char *name, const char *state_dir)
+{
+	struct account account;
+	int r;
+
+	if (geteuid() || account_find(name, &account))
+		return;
+	r = dir_give(state_dir, account.uid, account.gid);
+	if (r)
+		log_warning("kwhy serve will not be able to read %s, %s cannot have it: %s", state_dir, account.name,
+			    strerror(-r));
 }
 
 static int failed(struct strbuf *err, const char *what)

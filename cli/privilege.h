@@ -20,6 +20,8 @@ struct account {
 
 /* The account of that name, else nobody's.  -ENOENT when there is neither. */
 int account_find(const char *name, struct account *ret_account);
+/* A state directory that root made from a file goes to that account, for kwhy serve; of others it stays as it is. */
+void account_give(const char *name, const char *state_dir);
 /* Became that user for good, with no capability and no way back; done by root only. */
 int privilege_become(const struct account *account, struct strbuf *ret_error);
 /* Drops every capability but those the collector needs; joins the group it shares its store with ((gid_t)-1: none). */

@@ -31,6 +31,20 @@ int cli_open(const struct cli *cli, struct reader **ret_reader)
 	return CLI_STORE;
 }
 
+int cli_open_as_of(const struct cli *cli, struct reader **ret_reader)
+{
+	int code = cli_open(cli, ret_reader);
+
+	if (code || !cli->at_ns)
+		return code;
+	reader_as_of(*ret_reader, cli->at_ns);
+	if (reader_select(*ret_reader, cli->since_ns, cli->until_ns ? cli->until_ns : INT64_MAX) >= 0)
+		return CLI_OK;
+	log_error("cannot read the store in %s as it was then", cli->state);
+	reader_free(*ret_reader);
+	return CLI_STORE;
+}
+
 unsigned int cli_guard(const struct cli *cli)
 {
 	const struct config *c = cli->config;

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/timeutil.h"
 #include "cli/cli.h"
+#include "cli/privilege.h"
 #include "cli/term.h"
 #include "web/rows.h"
 
@@ -110,6 +111,8 @@ static int unpack(const struct cli *cli, const char *path, const char *dir)
 
 static int import(const struct cli *cli, const char *path)
 {
+	int code;
+
 	/* rmdir() removes an empty directory alone: anything else there is somebody's. */
 	if (rmdir(cli->state) && errno != ENOENT) {
 		log_error("%s is not empty; name a new directory with --state", cli->state);
@@ -119,7 +122,9 @@ static int import(const struct cli *cli, const char *path)
 		log_error("cannot make %s: %s", cli->state, strerror(errno));
 		return CLI_STORE;
 	}
-	return unpack(cli, path, cli->state);
+	code = unpack(cli, path, cli->state);
+	account_give(config_string(cli->config, "serve.user"), cli->state);
+	return code;
 }
 
 static int verify(const struct cli *cli, const char *path)

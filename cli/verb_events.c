@@ -134,7 +134,7 @@ int verb_events(struct cli *cli)
 	int code = check_kind(cli->kind);
 
 	if (!code)
-		code = cli_open(cli, &r);
+		code = cli_open_as_of(cli, &r);
 	if (code)
 		return code;
 	if (cli->follow) {

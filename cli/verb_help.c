@@ -44,10 +44,8 @@ int verb_help(struct cli *cli)
 		return help_all();
 	if (!strcmp(cli->args[0], "config"))
 		return help_config();
-	if (!strcmp(cli->args[0], "man") || !strcmp(cli->args[0], "bash")) {
-		(*cli->args[0] == 'm' ? help_man : help_bash)(&text);
+	if (help_format(cli->args[0], &text))
 		return term_print(strbuf_str(&text));
-	}
 	verb = verb_find(cli->args[0]);
 	if (!verb) {
 		log_error("there is no verb \"%s\"", cli->args[0]);

@@ -69,7 +69,7 @@ int verb_incidents(struct cli *cli)
 	int code = check_words(cli);
 
 	if (!code)
-		code = cli_open(cli, &r);
+		code = cli_open_as_of(cli, &r);
 	if (code)
 		return code;
 	n = reports_each(r, &filter, cli->json ? print_json : add_line, &t);

@@ -35,7 +35,8 @@ static void print_rows(const json_t *rows)
 
 static int64_t list(const struct cli *cli, struct reader *r, json_t **ret_rows, struct strbuf *ret_error)
 {
-	(void)cli;
+	if (cli->at_ns)
+		reader_as_of(r, cli->at_ns);
 	return list_probes(r, ret_rows, ret_error);
 }
 

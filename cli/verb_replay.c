@@ -17,6 +17,7 @@
 #include "base/fileutil.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/privilege.h"
 #include "cli/term.h"
 
 #define EXPECTED_MAX (256u << 20)
@@ -186,7 +187,9 @@ int verb_replay(struct cli *cli)
 		code = verify(cli, dir, bundle, &reports);
 	else if (!code)
 		term_print(strbuf_str(&reports));
-	if (!cli->keep)
+	if (cli->keep)
+		account_give(config_string(cli->config, "serve.user"), dir);
+	else
 		dir_remove(dir);
 	return code ? code : filled;
 }

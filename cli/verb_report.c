@@ -64,7 +64,7 @@ int verb_report(struct cli *cli)
 {
 	json_t *report = NULL;
 	struct reader *r;
-	int code = cli_open(cli, &r), error;
+	int code = cli_open_as_of(cli, &r), error;
 
 	if (code)
 		return code;
@@ -88,7 +88,7 @@ int verb_why(struct cli *cli)
 	int64_t from = cli->since_ns, to = cli->until_ns, first, last;
 	json_t *report = NULL;
 	struct reader *r;
-	int code = cli_open(cli, &r), error;
+	int code = cli_open_as_of(cli, &r), error;
 
 	if (code)
 		return code;

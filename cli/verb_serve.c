@@ -24,6 +24,7 @@
 #include "web/audit.h"
 #include "web/listen.h"
 #include "web/server.h"
+#include "web/tls.h"
 #include "web/tokens.h"
 
 #define ANALYZE_MS 200 /* how often to look for a tick that is due */
@@ -148,7 +149,7 @@ static int drop_privileges(const struct cli *cli)
 /* ---- who may come in --------------------------------------------------------------------------------------- */
 
 struct gate {
-	struct server_tls tls; /* read before privileges go: the key is root's */
+	struct tls *tls; /* read before privileges go: the key is root's; NULL: plain HTTP */
 	struct tokens *tokens;
 	struct audit *audit;
 	struct strbuf hosts;
@@ -156,7 +157,7 @@ struct gate {
 
 static void gate_cleanup(struct gate *g)
 {
-	server_tls_cleanup(&g->tls);
+	tls_free(g->tls);
 	tokens_free(g->tokens);
 	audit_free(g->audit);
 	strbuf_cleanup(&g->hosts);
@@ -167,8 +168,8 @@ static int gate_prepare(const struct cli *cli, const struct web_listen *listen, 
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
 
 	strbuf_addf(&g->hosts, "%s %s", listen->host, config_string(cli->config, "serve.hosts"));
-	if (listen->tls && server_tls_load(config_string(cli->config, "serve.tls_cert"),
-					   config_string(cli->config, "serve.tls_key"), &g->tls, &err)) {
+	if (listen->tls && tls_new(config_string(cli->config, "serve.tls_cert"),
+				   config_string(cli->config, "serve.tls_key"), &g->tls, &err)) {
 		log_error("%s", strbuf_str(&err));
 		return CLI_USAGE;
 	}
@@ -179,6 +180,17 @@ static int gate_prepare(const struct cli *cli, const struct web_listen *listen, 
 	return g->tokens && g->audit ? CLI_OK : CLI_STORE;
 }
 
+static void gate_reload_tls(struct gate *g)
+{
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+	int r = g->tls ? tls_reload(g->tls, &err) : 0;
+
+	if (r > 0)
+		log_info("the certificate was replaced; new connections get the new one");
+	else if (r < 0)
+		log_warning("the certificate is not replaced by a changed one: %s", strbuf_str(&err));
+}
+
 /* What is wrong with a file that was named or changed; its tokens are not taken. */
 static void gate_reload(struct gate *g)
 {
@@ -187,12 +199,19 @@ static void gate_reload(struct gate *g)
 	tokens_reload(g->tokens, &err);
 	for (const char *line = strbuf_str(&err); *line; line += strcspn(line, "\n") + 1)
 		log_warning("no token is taken from %.*s", (int)strcspn(line, "\n"), line);
+	gate_reload_tls(g);
 }
 
 /* As the server's own user: it must be able to read the tokens, and go on reading them. */
 static int gate_open(struct gate *g)
 {
+	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
+
 	gate_reload(g);
+	if (g->tls && tls_may_reload(g->tls, &err))
+		log_warning("a renewed certificate will count after a restart only, the server's user cannot read it: %s "
+			    "(chgrp and chmod 640 let it)",
+			    strbuf_str(&err));
 	if (!tokens_wanted(g->tokens) || tokens_count(g->tokens))
 		return CLI_OK;
 	log_error("nobody could come in: there is no token that may be used");
@@ -390,12 +409,9 @@ int verb_serve(struct cli *cli)
 					.tokens = gate.tokens,
 					.audit = gate.audit };
 	web = web_new(&options);
-	code = web ? server_start(web, fd, listen.any, &gate.tls, &server) : -ENOMEM;
-	server_tls_cleanup(&gate.tls);
+	code = web ? server_start(web, fd, listen.any, gate.tls, &server) : -ENOMEM;
 	if (code) {
-		log_error("cannot serve on %s: %s", listen.url,
-			  code == -EKEYREJECTED ? "TLS is refused; does the key belong to the certificate?"
-						: strerror(-code));
+		log_error("cannot serve on %s: %s", listen.url, strerror(-code));
 		web_free(web);
 		return CLI_STORE;
 	}

@@ -38,11 +38,6 @@ static const char events_container[] =
 		      " AND (container IN " NAMED_CONTAINERS " OR peer IN " NAMED_CONTAINERS ")"
 		      " ORDER BY ts_ns DESC LIMIT :limit OFFSET :skip";
 
-/* Looked up for each row of the answer: a join would look for each of those that were added up. */
-#define NAMES(container)                                                                                   \
-	"(SELECT name FROM v_container c WHERE c.container = " container ") AS name, (SELECT ref FROM v_container c" \
-	" WHERE c.container = " container ") AS ref"
-
 static int64_t open_end(int64_t ns)
 {
 	return ns ? ns : INT64_MAX;
@@ -251,14 +246,14 @@ static int64_t query_recent(struct reader *r, int64_t span_ns, const char *sql, 
 int64_t list_probes(struct reader *r, json_t **ret_rows, struct strbuf *ret_error)
 {
 	/*
-	 * No probe is silent for longer than KW_PROBE_EVERY_NS: what is that much older than the newest tick is a former
-	 * collector's.  SQLite takes the other columns of a max() query from the row that has the maximum.
+	 * What is older than the newest tick by more than a probe is ever silent is a former collector's.  SQLite takes the
+	 * other columns of a max() query from the row that has the maximum.
 	 */
 	return query_recent(
 		r, RECENT_NS,
 		"SELECT probe, max(ts_ns) AS ts_ns, state, attach, why, emitted, stored, lost_ring, suppressed,"
 		" lost_other, run_ns, run_count, cost_ppm FROM v_coverage WHERE ts_ns >= coalesce((SELECT ts_ns FROM v_tick"
-		" WHERE ts_ns >= :from ORDER BY ts_ns DESC LIMIT 1) - 12000000000, :from) GROUP BY probe ORDER BY probe",
+		" WHERE ts_ns >= :from ORDER BY ts_ns DESC LIMIT 1) - kw_silence_ns(), :from) GROUP BY probe ORDER BY probe",
 		ret_rows, ret_error);
 }
 
@@ -266,8 +261,8 @@ int64_t list_waits(struct reader *r, int64_t span_ns, json_t **ret_rows, struct 
 {
 	return query_recent(
 		r, span_ns,
-		"SELECT w.container, " NAMES("w.container") ", w.reason, sum(w.wait_ns) AS wait_ns, sum(w.count) AS count,"
-		" max(w.max_ns) AS max_ns FROM v_wait w WHERE w.ts_ns > :from GROUP BY w.container, w.reason ORDER BY wait_ns DESC",
+		"SELECT w.container, " CONTAINER_NAMES("w.container") ", w.reason, sum(w.wait_ns) AS wait_ns,"
+		" sum(w.count) AS count, max(w.max_ns) AS max_ns FROM v_wait w WHERE w.ts_ns > :from GROUP BY w.container, w.reason ORDER BY wait_ns DESC",
 		ret_rows, ret_error);
 }
 
@@ -275,8 +270,8 @@ int64_t list_held(struct reader *r, int64_t span_ns, json_t **ret_rows, struct s
 {
 	return query_recent(
 		r, span_ns,
-		"SELECT h.container, " NAMES("h.container") ", h.what, sum(h.count) AS count, max(h.ts_ns) AS ts_ns FROM v_held h"
-		" WHERE h.ts_ns > :from"
+		"SELECT h.container, " CONTAINER_NAMES("h.container") ", h.what, sum(h.count) AS count, max(h.ts_ns) AS ts_ns"
+		" FROM v_held h WHERE h.ts_ns > :from"
 		" GROUP BY h.container, h.what ORDER BY count DESC LIMIT 20",
 		ret_rows, ret_error);
 }
@@ -285,8 +280,8 @@ int64_t list_usage(struct reader *r, int64_t span_ns, json_t **ret_rows, struct 
 {
 	return query_recent(
 		r, span_ns,
-		"SELECT u.container, " NAMES("u.container") ", (SELECT kind FROM v_container c WHERE c.container = u.container) AS"
-		" kind, sum(u.span_ns) AS span_ns, sum(u.cpu_ns) AS cpu_ns,"
+		"SELECT u.container, " CONTAINER_NAMES("u.container") ", (SELECT kind FROM v_container c WHERE"
+		" c.container = u.container) AS kind, sum(u.span_ns) AS span_ns, sum(u.cpu_ns) AS cpu_ns,"
 		" max(u.ts_ns) AS ts_ns, u.memory_bytes, u.memory_limit_bytes, u.pids, u.pids_limit,"
 		" CASE WHEN u.cpu_quota_ns > 0 AND u.cpu_period_ns > 0 THEN u.cpu_quota_ns * 1.0 / u.cpu_period_ns END"
 		" AS cpu_limit"
@@ -298,8 +293,8 @@ int64_t list_pressure(struct reader *r, int64_t span_ns, json_t **ret_rows, stru
 {
 	return query_recent(
 		r, span_ns,
-		"SELECT p.container, " NAMES("p.container") ", sum(p.span_ns) AS span_ns, sum(p.cpu_some_ns) AS cpu_some_ns,"
-		" sum(p.memory_some_ns) AS memory_some_ns, sum(p.io_some_ns) AS io_some_ns"
+		"SELECT p.container, " CONTAINER_NAMES("p.container") ", sum(p.span_ns) AS span_ns,"
+		" sum(p.cpu_some_ns) AS cpu_some_ns, sum(p.memory_some_ns) AS memory_some_ns, sum(p.io_some_ns) AS io_some_ns"
 		" FROM v_pressure p WHERE p.ts_ns > :from GROUP BY p.container",
 		ret_rows, ret_error);
 }
@@ -308,8 +303,8 @@ int64_t list_losses(struct reader *r, int64_t span_ns, json_t **ret_rows, struct
 {
 	return query_recent(
 		r, span_ns,
-		"SELECT n.container, " NAMES("n.container") ", sum(coalesce(n.tcp_retransmits, 0) + coalesce(n.listen_overflows, 0)"
-		" + coalesce(n.request_queue_drops, 0) + coalesce(n.udp_rcvbuf_errors, 0)) AS lost,"
+		"SELECT n.container, " CONTAINER_NAMES("n.container") ", sum(coalesce(n.tcp_retransmits, 0)"
+		" + coalesce(n.listen_overflows, 0) + coalesce(n.request_queue_drops, 0) + coalesce(n.udp_rcvbuf_errors, 0)) AS lost,"
 		" sum(coalesce(n.tcp_out_segs, 0) + coalesce(n.tcp_in_segs, 0) + coalesce(n.udp_in_datagrams, 0)"
 		" + coalesce(n.udp_out_datagrams, 0)) AS sent"
 		" FROM v_netstat n WHERE n.ts_ns > :from GROUP BY n.container",
@@ -320,8 +315,8 @@ int64_t list_suffering(struct reader *r, json_t **ret_rows, struct strbuf *ret_e
 {
 	return query_recent(
 		r, RECENT_NS,
-		"SELECT v.value AS container, " NAMES("v.value") ", substr(i.cause, 1, instr(i.cause || '.', '.') - 1) AS cause,"
-		" count(*) AS n FROM v_incident i JOIN json_each(i.victims) v"
+		"SELECT v.value AS container, " CONTAINER_NAMES("v.value") ", substr(i.cause, 1,"
+		" instr(i.cause || '.', '.') - 1) AS cause, count(*) AS n FROM v_incident i JOIN json_each(i.victims) v"
 		" WHERE i.status = 'open' AND i.severity <> 'info' AND :from IS NOT NULL"
 		" GROUP BY 1, 4",
 		ret_rows, ret_error);

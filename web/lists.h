@@ -19,6 +19,18 @@
 	" OR pod || '/' || name = :container OR CAST(container AS TEXT) = :container"                                 \
 	" OR (length(:container) >= 6 AND substr(id, 1, length(:container)) = :container))"
 
+/* SQL: looked up for each row of the answer: a join would look for each of those that were added up. */
+#define CONTAINER_NAMES(container)                                                                                   \
+	"(SELECT name FROM v_container c WHERE c.container = " container ") AS name, (SELECT ref FROM v_container c" \
+	" WHERE c.container = " container ") AS ref"
+
+/* Reasons of v_wait that people see as one: words between spaces. */
+#define WAITS_CPU " cpu stolen "
+#define WAITS_THROTTLED " throttled "
+#define WAITS_MEMORY " reclaim "
+#define WAITS_STORAGE " block fs_frozen remote "
+#define WAITS_LOCKS " lock futex file_lock peer "
+
 struct event_filter {
 	int64_t since_ns, until_ns; /* 0: open */
 	const char *kind;	    /* NULL: any */

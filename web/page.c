@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "web/page.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ static const struct {
 	{ "/stacks", "Stacks" },
 	{ "/alerts", "Alerts" },
 	{ "/rules", "Rules" },
-	{ "/query", "Query" }, { "/agent", "Agent" },
+	{ "/query", "Query" }, { "/bundles", "Bundles" }, { "/agent", "Agent" },
 };
 
 static void navigation(struct strbuf *b, const char *current)
@@ -205,6 +206,25 @@ void page_container_link(struct strbuf *b, const char *name)
 	strbuf_addf(b, "<a href=\"/events?container=%s\">", strbuf_str(&href));
 	strbuf_add_html(b, name);
 	strbuf_addstr(b, "</a>");
+}
+
+void page_facet(struct strbuf *b, const struct http_request *req, const char *facet, const json_t *row)
+{
+	const char *value = value_text(row, "value"), *now = http_param(req, facet);
+	AUTO(strbuf) struct strbuf href = STRBUF_INIT;
+	bool current = now && !strcmp(now, value);
+
+	page_query_without(&href, req, facet, "cursor");
+	if (!current) {
+		strbuf_addf(&href, "%s=", facet);
+		http_url_encode(&href, value);
+	}
+	strbuf_addf(b, "<li><a href=\"%s?", req->path);
+	strbuf_add_html(b, strbuf_str(&href));
+	strbuf_addf(b, "\"%s>", current ? " aria-current=\"true\"" : "");
+	strbuf_add_html(b, value);
+	strbuf_addf(b, " <b>%" PRId64 "</b>", value_int(row, "n", 0));
+	strbuf_addstr(b, current ? "<span class=\"off\"> × take back</span></a></li>" : "</a></li>");
 }
 
 static void incident_row(struct strbuf *b, const json_t *report)

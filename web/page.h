@@ -40,6 +40,11 @@ void page_field(struct strbuf *b, const struct http_request *req, const char *na
 /* A labelled choice; choices ends with NULL. */
 void page_select(struct strbuf *b, const struct http_request *req, const char *name, const char *label,
 		 const char *const *choices);
+/*
+ * One value of a facet, { value, n }: an item with a link that narrows the page to it, or takes that back when it is what
+ * was asked for.
+ */
+void page_facet(struct strbuf *b, const struct http_request *req, const char *facet, const json_t *row);
 /* One row of a list of incidents. */
 void page_incident_rows(struct strbuf *b, const json_t *reports);
 /* The field "author" of a form: filled in when a token says who somebody is. */

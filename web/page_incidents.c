@@ -119,26 +119,6 @@ static void add_facets(const struct http_request *req, const struct incident_fil
 	json_decref(rows);
 }
 
-/* One value of a facet: a link that narrows the list to it, or takes that back when it is what was asked for. */
-static void facet_link(struct strbuf *b, const struct http_request *req, const json_t *row)
-{
-	const char *facet = value_text(row, "facet"), *value = value_text(row, "value"), *now = http_param(req, facet);
-	AUTO(strbuf) struct strbuf href = STRBUF_INIT;
-	bool current = now && !strcmp(now, value);
-
-	page_query_without(&href, req, facet, "cursor");
-	if (!current) {
-		strbuf_addf(&href, "%s=", facet);
-		http_url_encode(&href, value);
-	}
-	strbuf_addstr(b, "<li><a href=\"/incidents?");
-	strbuf_add_html(b, strbuf_str(&href));
-	strbuf_addf(b, "\"%s>", current ? " aria-current=\"true\"" : "");
-	strbuf_add_html(b, value);
-	strbuf_addf(b, " <b>%" PRId64 "</b>", value_int(row, "n", 0));
-	strbuf_addstr(b, current ? "<span class=\"off\"> × take back</span></a></li>" : "</a></li>");
-}
-
 static void facets(struct strbuf *b, const struct http_request *req, const json_t *rows)
 {
 	static const struct {
@@ -155,7 +135,7 @@ static void facets(struct strbuf *b, const struct http_request *req, const json_
 		strbuf_addf(b, "<div><dt>%s</dt><dd><ul>", lines[line].label);
 		json_array_foreach ((json_t *)rows, i, row)
 			if (!strcmp(value_text(row, "facet"), lines[line].facet))
-				facet_link(b, req, row);
+				page_facet(b, req, lines[line].facet, row);
 		strbuf_addstr(b, "</ul></dd></div>\n");
 	}
 	strbuf_addstr(b, "</dl></div>\n");

@@ -9,6 +9,7 @@
 #include "base/timeutil.h"
 #include "web/html.h"
 #include "web/http.h"
+#include "web/lists.h"
 #include "web/page.h"
 #include "web/rows.h"
 
@@ -23,11 +24,11 @@ static const struct column {
 	const char *title, *pressure, *reasons, *beside, *groups;
 	bool losses;
 } columns[] = {
-	{ "CPU", "cpu_some_ns", " cpu throttled stolen ", " throttled stolen ", " cpu ", false },
-	{ "Memory", "memory_some_ns", " reclaim ", " ", " mem ", false },
-	{ "Storage", "io_some_ns", " block fs_frozen remote ", " fs_frozen remote ", " io fs ", false },
+	{ "CPU", "cpu_some_ns", WAITS_CPU WAITS_THROTTLED, " throttled stolen ", " cpu ", false },
+	{ "Memory", "memory_some_ns", WAITS_MEMORY, " ", " mem ", false },
+	{ "Storage", "io_some_ns", WAITS_STORAGE, " fs_frozen remote ", " io fs ", false },
 	{ "Network", NULL, " ", " ", " net ", true },
-	{ "Locks, peers", NULL, " lock futex file_lock peer ", " ", " lock ipc ", false },
+	{ "Locks, peers", NULL, WAITS_LOCKS, " ", " lock ipc ", false },
 	{ "Other", NULL, NULL, NULL, NULL, false },
 };
 

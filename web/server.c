@@ -3,26 +3,24 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <microhttpd.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/fileutil.h"
 #include "base/timeutil.h"
 #include "web/listen.h"
 #include "web/routes.h"
+#include "web/tls.h"
 
 #define THREADS 4 /* a slow answer holds up the other connections of its thread */
 #define CONNECTIONS_MAX 128
 #define CONNECTION_MEMORY (64 * 1024)
 #define IDLE_SECONDS 30
 #define STREAM_BUFFER 4096
-#define PEM_MAX (256 * 1024)
 
 struct server {
 	struct web *web;
 	struct MHD_Daemon *daemon;
+	struct tls *tls; /* NULL: plain HTTP */
 	bool any_host;
 };
 
@@ -238,71 +236,58 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **state, enum
 	*state = NULL;
 }
 
-void server_tls_cleanup(struct server_tls *tls)
+/* TLS asks for a certificate before there is a request: the way to ours is what a connection was given. */
+static void on_connection(void *cls, struct MHD_Connection *c, void **context, enum MHD_ConnectionNotificationCode what)
 {
-	if (tls->key)
-		explicit_bzero(tls->key, strlen(tls->key));
-	free(tls->cert);
-	free(tls->key);
-	*tls = (struct server_tls){ 0 };
+	(void)c;
+	*context = what == MHD_CONNECTION_NOTIFY_STARTED ? cls : NULL;
 }
 
-int server_tls_load(const char *cert_path, const char *key_path, struct server_tls *ret_tls, struct strbuf *ret_error)
+/* The library makes its connection the session's pointer (new_connection_prepare_() of its daemon.c, since 0.9.60). */
+static int offer_certificate(gnutls_session_t session, const struct gnutls_cert_retr_st *info, gnutls_pcert_st **certs,
+			     unsigned int *count, gnutls_ocsp_data_st **ocsp, unsigned int *ocsp_count,
+			     gnutls_privkey_t *key, unsigned int *flags)
 {
-	struct server_tls tls = { 0 };
-	const char *path = cert_path;
-	struct stat st;
-	size_t len;
-	int r = file_read_alloc(AT_FDCWD, cert_path, PEM_MAX, &tls.cert, &len);
+	const union MHD_ConnectionInfo *context =
+		MHD_get_connection_info(gnutls_session_get_ptr(session), MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const struct server *s = context ? context->socket_context : NULL;
 
-	if (!r) {
-		path = key_path;
-		r = stat(key_path, &st) ? -errno : st.st_mode & S_IRWXO ? -EKEYREJECTED : 0;
-	}
-	if (!r)
-		r = file_read_alloc(AT_FDCWD, key_path, PEM_MAX, &tls.key, &len);
-	if (r) {
-		strbuf_addf(ret_error, "%s: %s", path,
-			    r == -EKEYREJECTED ? "others may read this key; chmod o= it" : strerror(-r));
-		server_tls_cleanup(&tls);
-		return r;
-	}
-	*ret_tls = tls;
-	return 0;
+	(void)info;
+	*ocsp = NULL;
+	*ocsp_count = 0;
+	*flags = GNUTLS_CERT_RETR_DEINIT_ALL;
+	return s ? tls_offer(s->tls, certs, count, key) : GNUTLS_E_INTERNAL_ERROR;
 }
 
-static struct MHD_Daemon *start_daemon(struct server *s, int listen_fd, const struct server_tls *tls)
+static struct MHD_Daemon *start_daemon(struct server *s, int listen_fd)
 {
-	const struct MHD_OptionItem tls_options[] = {
-		{ MHD_OPTION_HTTPS_MEM_CERT, 0, tls->cert },
-		{ MHD_OPTION_HTTPS_MEM_KEY, 0, tls->key },
+	static const struct MHD_OptionItem tls[] = {
+		{ MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, offer_certificate },
 		{ MHD_OPTION_HTTPS_PRIORITIES, 0, "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" },
 		{ MHD_OPTION_END, 0, NULL },
 	};
-	const struct MHD_OptionItem plain[] = { { MHD_OPTION_END, 0, NULL } };
-	unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (tls->cert ? MHD_USE_TLS : 0);
+	static const struct MHD_OptionItem plain[] = { { MHD_OPTION_END, 0, NULL } };
+	unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (s->tls ? MHD_USE_TLS : 0);
 
 	return MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, listen_fd,
 				MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)THREADS, MHD_OPTION_CONNECTION_LIMIT,
 				(unsigned int)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 				(size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)IDLE_SECONDS,
-				MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_ARRAY,
-				tls->cert ? tls_options : plain, MHD_OPTION_END);
+				MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED,
+				on_completed, s, MHD_OPTION_ARRAY, s->tls ? tls : plain, MHD_OPTION_END);
 }
 
-int server_start(struct web *web, int listen_fd, bool any_host, const struct server_tls *tls,
-		 struct server **ret_server)
+int server_start(struct web *web, int listen_fd, bool any_host, struct tls *tls, struct server **ret_server)
 {
 	struct server *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
-	s->web = web;
-	s->any_host = any_host;
-	s->daemon = start_daemon(s, listen_fd, tls);
+	*s = (struct server){ .web = web, .tls = tls, .any_host = any_host };
+	s->daemon = start_daemon(s, listen_fd);
 	if (!s->daemon) {
 		free(s);
-		return tls->cert ? -EKEYREJECTED : -EIO;
+		return -EIO;
 	}
 	*ret_server = s;
 	return 0;

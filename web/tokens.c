@@ -184,21 +184,13 @@ static int read_file(struct token_file *f, enum role role, struct strbuf *ret_te
 	return r;
 }
 
-static bool unchanged(const struct stat *a, const struct stat *b)
-{
-	return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
-	       a->st_mode == b->st_mode && a->st_uid == b->st_uid && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
-	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
 static void reload_file(struct token_file *f, enum role role, struct strbuf *ret_text)
 {
 	struct stat now = { 0 };
 	int error = stat(f->path, &now) ? -errno : 0;
 	size_t said = ret_text->len;
 
-	if (f->read && (error ? error == f->error : unchanged(&now, &f->seen)))
+	if (f->read && (error ? error == f->error : file_unchanged(&now, &f->seen)))
 		return;
 	f->count = 0;
 	if (!error)

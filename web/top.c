@@ -2,20 +2,17 @@
 #include "web/top.h"
 
 #include "base/timeutil.h"
+#include "web/lists.h"
 #include "web/rows.h"
 
 #define WINDOW " WHERE ts_ns > :from AND ts_ns <= :to"
-#define WAITED(reasons) "sum(CASE WHEN reason IN (" reasons ") THEN wait_ns ELSE 0 END)"
+#define WAITED(reasons) "sum(CASE WHEN instr('" reasons "', ' ' || reason || ' ') THEN wait_ns ELSE 0 END)"
 
-/*
- * The same reasons together as on the first page (web/render_heat.c).  SQLite takes the other columns of a max() query
- * from the row that has the maximum.
- */
+/* SQLite takes the other columns of a max() query from the row that has the maximum. */
 static const char sql[] =
-	"WITH w AS (SELECT container, " WAITED("'cpu', 'stolen'") " AS cpu, " WAITED("'throttled'") " AS throttled, "
-	WAITED("'block', 'fs_frozen', 'remote'") " AS io, " WAITED("'reclaim'") " AS memory, "
-	WAITED("'lock', 'futex', 'file_lock', 'peer'") " AS lock, sum(wait_ns) AS whole FROM v_wait" WINDOW
-	" GROUP BY container)"
+	"WITH w AS (SELECT container, " WAITED(WAITS_CPU) " AS cpu, " WAITED(WAITS_THROTTLED) " AS throttled, "
+	WAITED(WAITS_STORAGE) " AS io, " WAITED(WAITS_MEMORY) " AS memory, " WAITED(WAITS_LOCKS) " AS lock,"
+	" sum(wait_ns) AS whole FROM v_wait" WINDOW " GROUP BY container)"
 	", u AS (SELECT container, sum(cpu_ns) * 1.0 / sum(span_ns) AS cpus, CASE WHEN cpu_quota_ns > 0 AND cpu_period_ns > 0"
 	" THEN cpu_quota_ns * 1.0 / cpu_period_ns END AS cpus_limit, memory_bytes, memory_limit_bytes, max(ts_ns) FROM v_usage"
 	WINDOW " GROUP BY container)"
@@ -32,8 +29,7 @@ static const char sql[] =
 	" ELSE 1 END) AS worst, severity, cause, o.id FROM v_incident AS o, json_each(victims) AS v WHERE status = 'open' AND"
 	" onset_ns <= :to GROUP BY v.value)"
 	", k AS (SELECT container FROM w UNION SELECT container FROM u UNION SELECT container FROM p)"
-	" SELECT k.container, (SELECT name FROM v_container c WHERE c.container = k.container) AS name,"
-	" (SELECT ref FROM v_container c WHERE c.container = k.container) AS ref,"
+	" SELECT k.container, " CONTAINER_NAMES("k.container") ","
 	" (SELECT kind FROM v_container c WHERE c.container = k.container) AS kind, :to AS ts_ns, :to - :from AS span_ns,"
 	" u.cpus, u.cpus_limit, u.memory_bytes, u.memory_limit_bytes, coalesce(w.cpu, 0) AS wait_cpu_ns,"
 	" coalesce(w.throttled, 0) AS wait_throttled_ns, coalesce(w.io, 0) AS wait_io_ns, coalesce(w.memory, 0) AS"

@@ -60,9 +60,12 @@ keep() { # file, text
 keep viewers "ann:$viewer"
 keep operators "$operator"
 keep admins "$admin"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=kwhy.example \
-	-addext subjectAltName=DNS:kwhy.example -keyout "$dir/key" -out "$dir/cert" 2>/dev/null
-chmod 600 "$dir/key"
+certificate() { # name: NAME.cert and NAME.key, which nobody else may read
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=kwhy.example \
+		-addext subjectAltName=DNS:kwhy.example -keyout "$dir/$1.key" -out "$dir/$1.cert" 2>/dev/null
+	chmod 600 "$dir/$1.key"
+}
+certificate first && cp "$dir/first.cert" "$dir/cert" && cp -p "$dir/first.key" "$dir/key"
 port=$(free_port)
 tls=(--set "serve.tls_cert=$dir/cert" --set "serve.tls_key=$dir/key")
 tokens=(--set "serve.viewer_tokens=$dir/viewers" --set "serve.operator_tokens=$dir/operators"
@@ -73,6 +76,9 @@ refused "all addresses without TLS and tokens" 'refusing.*TLS.*tokens' --listen 
 refused "all addresses without TLS" 'refusing.*TLS' --listen "0.0.0.0:$port" "${tokens[@]}"
 refused "all addresses without tokens" 'refusing.*tokens' --listen "[::]:$port" "${tls[@]}"
 refused "a file that is not there" 'nobody could come in' --listen "127.0.0.1:$port" --set "serve.admin_tokens=$dir/absent"
+certificate second
+refused "a key of another certificate" 'first.cert with .*second.key: ' --listen "127.0.0.1:$port" \
+	--set "serve.tls_cert=$dir/first.cert" --set "serve.tls_key=$dir/second.key"
 cp "$dir/key" "$dir/open-key" && chmod 644 "$dir/open-key"
 refused "a key that others may read" 'others may read this key' --listen "127.0.0.1:$port" \
 	--set "serve.tls_cert=$dir/cert" --set "serve.tls_key=$dir/open-key"
@@ -153,4 +159,51 @@ chmod 644 "$dir/viewers"
 if wait_for 5 grep -q 'no token is taken from .*/viewers' "$dir/log"; then ok "a file that became readable is said"; else not_ok "a file that became readable is said" "$(tail -n 1 "$dir/log")"; fi
 as "$fresh"
 answers "and gives nobody access" 401 "${trusted[@]}" "${auth[@]}" "$url/metrics"
+stop
+
+# ---- a certificate is renewed while it serves ----
+readable() { # file: by the server's user, as its tokens are
+	chmod 640 "$1"
+	[[ $EUID -ne 0 ]] || chgrp "$(id -gn "$account")" "$1"
+}
+replace() { # name: by the pair NAME, each file at once, as tools that renew do it
+	local file
+	for file in key cert; do
+		cp "$dir/$1.$file" "$dir/new" && readable "$dir/new" && mv "$dir/new" "$dir/$file"
+	done
+}
+shown() { # fingerprint of what a new connection gets
+	openssl s_client -connect "127.0.0.1:$port" -servername kwhy.example </dev/null 2>/dev/null | fingerprint
+}
+fingerprint() { openssl x509 -noout -fingerprint -sha256; }
+shows() { [[ $(shown) == "$(fingerprint <"$dir/$1.cert")" ]]; }
+said() { grep -q -- "$1" "$dir/log"; }
+
+if [[ $EUID -eq 0 ]]; then
+	check "a key that only root can read: said at once" "$(cat "$dir/log")" said 'after a restart only.*/key: Permission denied'
+fi
+readable "$dir/key"
+serve site --listen "127.0.0.1:$port" "${tls[@]}" "${tokens[@]}" --set 'serve.hosts=kwhy.example'
+check "a key that the server can read: nothing to say" "$(cat "$dir/log")" bash -c '! grep -q "after a restart" "$1"' _ "$dir/log"
+check "the first certificate" "$(shown)" shows first
+as "$admin"
+curl -sSN -m 120 "${trusted[@]}" --cacert "$dir/first.cert" "${auth[@]}" "$url/api/v1/stream" >"$dir/stream" 2>"$dir/stream.err" &
+listener=$!
+wait_for 20 test -s "$dir/stream"
+replace second
+check "a renewed one is taken" "$(tail -n 2 "$dir/log")" wait_for 10 shows second
+answers "and believed" 200 --cacert "$dir/second.cert" --resolve "kwhy.example:$port:127.0.0.1" "$url/healthz"
+before=$(wc -c <"$dir/stream")
+more() { (($(wc -c <"$dir/stream") > before)); }
+check "who was connected before stays so" "$(cat "$dir/stream.err")" wait_for 20 more
+kill "$listener" && wait "$listener" 2>/dev/null
+certificate third
+cp "$dir/third.key" "$dir/new" && readable "$dir/new" && mv "$dir/new" "$dir/key"
+check "half a pair: said" "$(tail -n 2 "$dir/log")" wait_for 10 said 'not replaced by a changed one: .*do not match'
+check "half a pair: the former one stays" "$(shown)" shows second
+echo nonsense >"$dir/cert"
+check "no certificate: said" "$(tail -n 2 "$dir/log")" wait_for 10 said 'not replaced.*cert with .*key: .*[Bb]ase64\|not replaced.*cert with .*PEM'
+check "no certificate: the former one stays" "$(shown)" shows second
+replace third
+check "a good pair after bad ones" "$(tail -n 2 "$dir/log")" wait_for 10 shows third
 stop

@@ -47,6 +47,7 @@ for verb in incidents events containers probes; do
 done
 if [[ $(count --bundle "$one") -ge 3 ]]; then ok "query reads it"; else not_ok "query reads it" "$(count --bundle "$one") ticks"; fi
 check "import" "$KWHY" bundle import "$one" --state "$work/imported"
+check "the server's account can read it" [ "$(stat -c %U "$work/imported/events")" = "$(stat -c %U "$STATE_DIR/reports")" ]
 if [[ $(count --state "$work/imported") == "$(count --bundle "$one")" ]]; then ok "imported whole"; else not_ok "imported whole" "other ticks"; fi
 refused 2 'not empty' "import spares what is there" "$KWHY" bundle import "$one" --state "$work/imported"
 refused 2 'exists' "export spares what is there" "$KWHY" bundle export "$one" --state "$STATE_DIR"

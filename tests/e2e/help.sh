@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# What "make install" puts beside the program, used: the manual page and bash's completion.
+# What "make install" puts beside the program, used: the manual page and completion for three shells.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/e2e/lib.sh
@@ -37,3 +37,40 @@ offers 'incidents ' kwhy inc
 offers '--state --status ' kwhy incidents --st
 offers '--type ' kwhy bpf run --t
 offers ' ' kwhy report 01
+
+# What zsh's functions would be given: they themselves work at a prompt only.
+if command -v zsh >/dev/null; then
+	script=$work/usr/share/zsh/site-functions/_kwhy
+	out=$(zsh -n "$script" 2>&1) && ok "zsh takes its completion" || not_ok "zsh takes its completion" "$out"
+	in_zsh() { # words...
+		zsh -f -c 'script=$1; shift; words=("$@"); CURRENT=$#
+			_describe() { print -rl -- ${(P)2}; }
+			_arguments() { print -rl -- "$@"; }
+			source $script' _ "$script" "$@"
+	}
+	zsh_has() { # words..., text
+		local text=${*: -1} out
+		out=$(in_zsh "${@:1:$#-1}" 2>&1)
+		grep -qxF -- "$text" <<<"$out" && ok "zsh: \"${*:1:$#-1}\"" || not_ok "zsh: \"${*:1:$#-1}\"" "$(head -n 3 <<<"$out")"
+	}
+	zsh_has kwhy inc 'incidents:One line per incident'
+	zsh_has kwhy report --j '*--json[JSON; for lists one object a line]'
+	zsh_has kwhy report --b '*--bundle=[read this bundle instead of a state directory]:FILE:_files'
+	zsh_has kwhy replay --v '*--verify=-[compare with what was reported before (FILE.reports.jsonl)]::[=EXPECTED.jsonl]:_files'
+else
+	skip "zsh takes its completion" "zsh is not installed"
+fi
+if command -v fish >/dev/null; then
+	script=$work/usr/share/fish/vendor_completions.d/kwhy.fish
+	out=$(fish -n "$script" 2>&1) && ok "fish takes its completion" || not_ok "fish takes its completion" "$out"
+	fish_offers() { # expected, line
+		local got
+		got=$(HOME=$work fish --no-config -c 'source $argv[1]; complete -C $argv[2]' "$script" "$2" 2>&1 | cut -f1 | sort | tr '\n' ' ')
+		[[ $got == "$1" ]] && ok "fish: \"$2\"" || not_ok "fish: \"$2\"" "offers $got"
+	}
+	fish_offers 'incidents ' 'kwhy inc'
+	fish_offers '--state --status ' 'kwhy incidents --st'
+	fish_offers '--type ' 'kwhy bpf run --t'
+else
+	skip "fish takes its completion" "fish is not installed"
+fi

@@ -26,6 +26,7 @@ owners=(
 	'libelf.h|libelf|collect'
 	'sqlite3|sqlite3|aggregate analyze'
 	'microhttpd|libmicrohttpd|web'
+	'gnutls|GnuTLS|web'
 	'jansson|jansson|aggregate analyze web cli'
 	'yaml.h|libyaml|analyze'
 	'curl/|libcurl|aggregate analyze'

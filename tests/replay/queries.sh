@@ -14,6 +14,10 @@ who_waited_for_whom cpu_neighbor
 waits_by_reason cpu_neighbor
 longest_waits cpu_neighbor
 where_it_waited lock_inode
+wait_stacks lock_inode
+hot_stacks cascade
+hot_functions cascade
+who_woke_whom cascade
 lock_holders lock_inode
 user_lock_holders lock_futex
 slow_peers ipc_peer_slow
@@ -72,6 +76,25 @@ state=$(store cpu_neighbor)
 victim=$(jq -r .victim tests/replay/cpu_neighbor.truth.json)
 only=$("$KWHY" query --state "$state" --saved waits_by_reason --param container="$victim" --json | jq -rs 'map(.container) | unique | join(" ")')
 if [[ $only == "$victim" ]]; then ok "a parameter narrows a saved query down"; else not_ok "a parameter narrows a saved query down" "got \"$only\", not \"$victim\""; fi
+
+# As of a moment: what came later is not known yet, in any verb.
+first() { "$KWHY" query --state "$state" --json "$1" | jq -r '[.[]] | join(" ")' | head -n 1; } # SQL
+read -r id first_ns last_ns revisions < <(first 'SELECT id, CAST(min(created_ns) AS TEXT), CAST(max(created_ns) AS TEXT), max(revision) FROM v_report GROUP BY id HAVING max(revision) > 1')
+at() { # ns, then a verb with its arguments: what it prints
+	local ns=$1
+	shift
+	"$KWHY" "$@" --state "$state" --json --at "@${ns%?????????}.${ns: -9}" 2>/dev/null
+}
+check() { # name, what is, what shall be
+	if [[ $2 == "$3" ]]; then ok "$1"; else not_ok "$1" "is $2, not $3"; fi
+}
+check "incidents before the first report" "$(at $((first_ns - 1)) incidents | jq -r .id | grep -c "$id")" 0
+check "incidents after it" "$(at "$first_ns" incidents | jq -r 'select(.id == "'"$id"'") | .revision')" 1
+check "a report as it was then" "$(at $((last_ns - 1)) report "$id" | jq '.revision < '"$revisions")" true
+check "a report as it is" "$(at "$last_ns" report "$id" | jq .revision)" "$revisions"
+check "events known then" "$(at "$first_ns" events | jq -s 'length > 0 and all(.[]; (.ts_ns | tonumber) <= '"$first_ns"')')" true
+check "probes as they were then" "$(at "$first_ns" probes | jq -s 'length > 0 and all(.[]; (.ts_ns | tonumber) <= '"$first_ns"')')" true
+check "why, up to then" "$(at "$first_ns" why "$victim" | jq '(.window.to_ns // .window.end_ns | tonumber) <= '"$first_ns")" true
 
 refused() { # name, pattern, arguments...
 	local name=$1 pattern=$2 err status

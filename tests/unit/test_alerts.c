@@ -237,7 +237,7 @@ static void work_restart(struct work *w)
 	assert_string_equal(strbuf_str(&why), "");
 }
 
-static void work_open(struct work *w)
+static void work_open_with(struct work *w, const char *rules)
 {
 	AUTO(strbuf) struct strbuf why = STRBUF_INIT;
 	char path[PATH_MAX + 32];
@@ -248,11 +248,16 @@ static void work_open(struct work *w)
 	fixture_set(&w->f, "alerts.rules", path);
 	fixture_set(&w->f, "alerts.file", "/nonexistent/but/on");
 	snprintf(path, sizeof(path), "%s/alertrules/site.yaml", w->f.dir);
-	assert_int_equal(file_write_atomic(path, site_rules, strlen(site_rules), 0644), 0);
+	assert_int_equal(file_write_atomic(path, rules, strlen(rules), 0644), 0);
 	fixture_open(&w->f);
 	w->alerting = NULL;
 	work_restart(w);
 	assert_int_equal(alertstore_open(w->f.dir, true, &w->store, &why), 0);
+}
+
+static void work_open(struct work *w)
+{
+	work_open_with(w, site_rules);
 }
 
 static void work_close(struct work *w)
@@ -398,6 +403,72 @@ static void test_outbox_in_order(void **state)
 	fixture_free(&f);
 }
 
+static const char restless_rules[] =
+	"groups:\n- name: restless\n  interval: 1s\n  rules:\n"
+	"  - alert: Flaps\n    sql: SELECT 1 AS value WHERE :now / 10000000000 % 2 = 0\n"
+	"  - alert: Broken\n    sql: SELECT 1 AS value FROM v_wait WHERE abs(-9223372036854775807 - 1) > 0\n"
+	"- name: calm\n  interval: 1s\n  rules:\n"
+	"  - alert: Waits\n    sql: SELECT sum(wait_ns) / 1e9 AS value FROM v_wait WHERE ts_ns > :now - 1500000000 AND"
+	" ts_ns <= :now HAVING value > 1\n";
+
+/* The letter of each delivery to the receiver, in order: of one rule F for firing, R for resolved. */
+static void drain(struct work *w, int64_t now_ns, const char *rule, char *ret, size_t size)
+{
+	size_t n = 0;
+	char *body = NULL;
+	int64_t id;
+	int tries;
+
+	while (!alertstore_due(w->store, "file", now_ns, &id, &tries, &body)) {
+		json_t *message = json_loads(body, 0, NULL);
+		const json_t *alert = json_array_get(json_object_get(message, "alerts"), 0);
+		const char *name = json_string_value(json_object_get(json_object_get(alert, "labels"), "alertname"));
+
+		assert_non_null(name);
+		if (!strcmp(name, rule) && n + 1 < size)
+			ret[n++] = *json_string_value(json_object_get(message, "status")) == 'f' ? 'F' : 'R';
+		assert_int_equal(alertstore_sent(w->store, id), 0);
+		json_decref(message);
+		free(body);
+	}
+	ret[n] = 0;
+}
+
+/* An hour without the receiver, by the store's clock, while one rule flaps and one is broken: no word of another is lost. */
+static void test_an_hour_of_outage(void **state)
+{
+	enum { STEP = 10, HOUR = 3600 };
+	AUTO(strbuf) struct strbuf said = STRBUF_INIT;
+	char waits[16], flaps[STEP];
+	struct work w;
+	char *body;
+	int64_t id;
+	int tries = 0;
+
+	(void)state;
+	work_open_with(&w, restless_rules);
+	put_cgroup(&w.f, SEC(1), CG_SEEN, 0, 7, "/web");
+	for (unsigned int at = STEP; at <= HOUR; at += STEP) {
+		second(&w, at, at / 600 % 2 ? 3 : 0, &said);
+		if (!alertstore_due(w.store, "file", WALL(SEC(at)), &id, &tries, &body)) {
+			assert_int_equal(alertstore_failed(w.store, id, WALL(SEC(at + 300)), "refused"), 0);
+			free(body);
+		}
+	}
+	assert_true(tries >= 10);
+	drain(&w, WALL(SEC(HOUR)), "Waits", waits, sizeof(waits));
+	assert_string_equal(waits, ""); /* the oldest waits for its next try, and none overtakes it */
+	drain(&w, WALL(SEC(HOUR + 300)), "Waits", waits, sizeof(waits));
+	assert_string_equal(waits, "FRFRFR");
+	/* And the flapping one goes on as it did. */
+	for (unsigned int at = HOUR + STEP; at <= HOUR + 5 * STEP; at += STEP)
+		second(&w, at, 0, &said);
+	drain(&w, WALL(SEC(HOUR + 300)), "Flaps", flaps, sizeof(flaps));
+	assert_true(!strcmp(flaps, "FRFRF") || !strcmp(flaps, "RFRFR"));
+	assert_non_null(strstr(strbuf_str(&said), "alert Broken"));
+	work_close(&w);
+}
+
 /* The newest mark of an incident is the one that holds; taking it back ends the silence that muted, and no other. */
 static void test_marks(void **state)
 {
@@ -458,6 +529,7 @@ int main(void)
 		cmocka_unit_test(test_fires_and_resolves),
 		cmocka_unit_test(test_silence_holds_back),
 		cmocka_unit_test(test_outbox_in_order),
+		cmocka_unit_test(test_an_hour_of_outage),
 		cmocka_unit_test(test_marks),
 	};
 

@@ -49,6 +49,24 @@ static void put_incident(const char *dir, const char *id, const char *onset_ns)
 	json_decref(object);
 }
 
+/* A failed block request with a stack, whose text is hostile. */
+static void put_with_stack(struct fixture *f, uint64_t ts_ns)
+{
+	static const char text[] = "submit_bio+0x1\n<script>";
+	union record r;
+
+	make_record(&r, KW_KIND_stack, ts_ns - 1);
+	r.event.payload_size = (uint16_t)(offsetof(struct kw_stack, text) + strlen(text));
+	PAYLOAD(&r, stack)->hash = 77;
+	memcpy(PAYLOAD(&r, stack)->text, text, strlen(text));
+	put(f, &r);
+	make_record(&r, KW_KIND_block, ts_ns);
+	r.event.subject.cg.v2 = 100;
+	r.event.stack = 77;
+	r.event.duration_ns = 20000000;
+	put(f, &r);
+}
+
 static int setup(void **state)
 {
 	static struct world w;
@@ -63,6 +81,9 @@ static int setup(void **state)
 		put_runq(&w.f, SEC(at) + 1, 100, 200, 50000000);
 		put_tick(&w.f, SEC(at) + 1000, at);
 	}
+	put_with_stack(&w.f, SEC(5.5));
+	put_cgroup(&w.f, SEC(5.6), CG_MADE, 0, 300, "/late");
+	put_tick(&w.f, SEC(5.8), 6);
 	put_incident(w.f.dir, INCIDENT, "1700000002000000000");
 	put_incident(w.f.dir, LATER, "1700000004000000000");
 	w.web = web_new(&options);
@@ -276,6 +297,90 @@ static void reports_name_similar_ones(void **state)
 	assert_false(page_has(*state, "/incidents/" INCIDENT, "id=\"similar\""));
 }
 
+/* The page's model; path is followed by up to two parameters, "name=value". */
+static json_t *events_page(struct world *w, const char *first, const char *second)
+{
+	struct http_request req = { .method = HTTP_GET, .path = "/events", .now_ns = WALL(SEC(6)) };
+	AUTO_FREE char *text = strdup(first ? first : ""), *more = strdup(second ? second : "");
+	struct http_response res = { 0 };
+	json_t *model;
+
+	http_add_param(&req, "format", "json");
+	if (*text)
+		http_parse_form(&req, text);
+	if (*more)
+		http_parse_form(&req, more);
+	routes_dispatch(w->web, &req, &res);
+	assert_int_equal(res.status, 200);
+	model = json_loads(strbuf_str(&res.body), 0, NULL);
+	assert_non_null(model);
+	http_response_cleanup(&res);
+	return model;
+}
+
+/* How often an answer counts that value of a facet. */
+static int64_t counted(const json_t *model, const char *list, const char *value)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach (json_object_get(json_object_get(model, "summary"), list), i, row)
+		if (!strcmp(value_text(row, "value"), value))
+			return value_int(row, "n", -1);
+	return 0;
+}
+
+static int64_t bars(const json_t *model)
+{
+	const json_t *n;
+	int64_t sum = 0;
+	size_t i;
+
+	json_array_foreach (json_object_get(json_object_get(model, "summary"), "bars"), i, n)
+		sum += json_integer_value(n);
+	return sum;
+}
+
+static void events_are_counted(void **state)
+{
+	json_t *model = events_page(*state, NULL, NULL);
+
+	assert_int_equal(counted(model, "kinds", "runq"), 5);
+	assert_int_equal(counted(model, "kinds", "block"), 1);
+	assert_int_equal(counted(model, "containers", "/web"), 6);
+	assert_int_equal(bars(model), 6);
+	/* Newest first, with what came and went between: two cgroups, and one that only events told of. */
+	assert_int_equal(json_array_size(json_object_get(model, "items")), 9);
+	assert_string_equal(value_text(json_array_get(json_object_get(model, "items"), 0), "summary"), "Cgroup first seen");
+	assert_string_equal(value_text(json_array_get(json_object_get(model, "items"), 1), "frames"), "submit_bio+0x1\n<script>");
+	json_decref(model);
+	/* A kind narrows what is counted of containers, not of kinds. */
+	model = events_page(*state, "kind=block", NULL);
+	assert_int_equal(counted(model, "kinds", "runq"), 5);
+	assert_int_equal(counted(model, "containers", "/web"), 1);
+	assert_int_equal(bars(model), 1);
+	assert_int_equal(json_array_size(json_object_get(model, "items")), 1);
+	json_decref(model);
+	model = events_page(*state, "container=/late", NULL);
+	assert_int_equal(bars(model), 0);
+	assert_int_equal(json_array_size(json_object_get(model, "items")), 1);
+	json_decref(model);
+	model = events_page(*state, "kind=life", NULL);
+	assert_int_equal(json_array_size(json_object_get(model, "items")), 3);
+	json_decref(model);
+	/* The time asked for. */
+	model = events_page(*state, "since=1700000002000000000", "until=1700000003500000000");
+	assert_int_equal(bars(model), 2);
+	assert_int_equal(json_array_size(json_object_get(model, "items")), 2);
+	json_decref(model);
+	/* Where a page ends the next one goes on, and what came and went belongs to one of them. */
+	model = events_page(*state, "limit=1", NULL);
+	assert_int_equal(json_array_size(json_object_get(model, "items")), 2);
+	json_decref(model);
+	assert_true(page_has(*state, "/events", "submit_bio+0x1\n&lt;script&gt;"));
+	assert_true(page_has(*state, "/events", "#t1700000005500000000\" aria-label=\"All within 5 s of it\""));
+}
+
 /* All that a browser may fetch beside the pages themselves (tests/web weighs those). */
 static void the_ui_is_small(void **state)
 {
@@ -298,6 +403,7 @@ int main(void)
 		cmocka_unit_test(marks_narrow_the_list),
 		cmocka_unit_test(refuses_bad_marks),
 		cmocka_unit_test(reports_name_similar_ones),
+		cmocka_unit_test(events_are_counted),
 		cmocka_unit_test(the_ui_is_small),
 	};
 

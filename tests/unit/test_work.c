@@ -15,6 +15,7 @@
 #include "base/fileutil.h"
 #include "base/timeutil.h"
 #include "base/ulid.h"
+#include "web/event_context.h"
 #include "web/lists.h"
 #include "web/top.h"
 
@@ -145,6 +146,16 @@ static int64_t newest_events(struct reader *r, json_t **ret, struct strbuf *err)
 	return list_events(r, &filter, ret, err);
 }
 
+static int64_t summary(struct reader *r, json_t **ret, struct strbuf *err)
+{
+	struct event_filter filter = { .limit = 1 };
+	int64_t first;
+
+	assert_int_equal(reader_bounds(r, &first, &filter.until_ns), 0);
+	filter.since_ns = filter.until_ns - WINDOW_NS;
+	return event_summary(r, &filter, ret, err);
+}
+
 static int64_t top(struct reader *r, json_t **ret, struct strbuf *err)
 {
 	return top_read(r, 0, ret, err);
@@ -156,7 +167,8 @@ static void lists_look_at_their_window(void **state)
 		const char *name;
 		int64_t (*read)(struct reader *r, json_t **ret_rows, struct strbuf *ret_error);
 	} lists[] = { { "waits", waits },	{ "usage", usage },	{ "losses", losses }, { "probes", list_probes },
-		      { "suffering", list_suffering }, { "events", newest_events }, { "top", top } };
+		      { "suffering", list_suffering }, { "events", newest_events }, { "top", top },
+		      { "summary of events", summary } };
 	struct pair *p = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {

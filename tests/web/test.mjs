@@ -230,7 +230,7 @@ async function followLinks(context) {
 	const page = await context.newPage();
 	watch(page, complaints);
 	await page.goto(url);
-	for (const name of ["Incidents", "Observe", "Events", "Containers", "Stacks", "Alerts", "Rules", "Query", "Agent", "Overview"]) {
+	for (const name of ["Incidents", "Observe", "Events", "Containers", "Stacks", "Alerts", "Rules", "Query", "Bundles", "Agent", "Overview"]) {
 		await page.getByRole("navigation").getByRole("link", { name }).click();
 		await page.locator("nav a[aria-current=page]", { hasText: name }).waitFor();
 	}
@@ -332,6 +332,24 @@ async function observe(page) {
 	await page.goBack();
 }
 
+// Every link of the report that takes it elsewhere leads to it.
+async function exports(context) {
+	const page = await context.newPage();
+	await page.goto(`${url}incidents/${report.id}`);
+	const links = await page.locator(".report-foot a").evaluateAll((list) => list.map((a) => a.href));
+	for (const kind of ["format=md", "format=html", "format=json", "/api/v1/bundles?incident="]) {
+		const link = links.find((href) => href.includes(kind));
+		expect(link, `no link with ${kind}, only ${links}`);
+		const response = await page.request.get(link);
+		const body = (await response.body()).toString("latin1");
+		expect(response.status() === 200, `${link} answers ${response.status()}`);
+		expect(body.startsWith("SQLite format 3") || body.includes(report.id), `${link} is of something else`);
+	}
+	await page.emulateMedia({ media: "print" });
+	expect(await page.locator("nav").first().isHidden(), "the navigation is printed");
+	await page.close();
+}
+
 function victim() {
 	return report.victims.map((v) => v.container).find((c) => c.cgroup === truth.victim || c.name === truth.victim).ref;
 }
@@ -370,6 +388,38 @@ async function listeners() {
 	}
 }
 
+// Counts that narrow the list down, a bar that is its time, and everything around one of them.
+async function readEvents(page) {
+	await checkContrast(page);
+	const facet = page.locator(".facets a", { hasText: /^runq \d+$/ });
+	const count = Number(await facet.locator("b").innerText());
+	await facet.focus();
+	await Promise.all([page.waitForURL(/kind=runq/), page.keyboard.press("Enter")]);
+	const rows = await page.locator("table.events tbody tr").count();
+	expect(rows > 0 && (count > 100 || Math.abs(rows - count) <= count), `the facet counts ${count}, the list has ${rows}`);
+	const bar = page.locator(".histogram a:not([tabindex])").last();
+	const label = await bar.getAttribute("aria-label");
+	await bar.focus();
+	await Promise.all([page.waitForURL(/since=\d+&until=\d+/), page.keyboard.press("Enter")]);
+	const shown = await page.locator("table.events tbody tr").count();
+	expect(shown === Math.min(Number(label.split(": ")[1]), 100), `the bar says "${label}", the list has ${shown}`);
+	const around = page.locator("table.events tbody a", { hasText: "± 5 s" }).first();
+	await around.focus();
+	await Promise.all([page.waitForURL(/#t\d+$/), page.keyboard.press("Enter")]);
+	expect(await page.locator("tr:target").count() === 1, "the event is not marked among those around it");
+}
+
+// The bundle of the incident, taken by keyboard, is a database of SQLite.
+async function download(page) {
+	await checkContrast(page);
+	const link = page.locator("table a", { hasText: /^names$/ }).first();
+	await link.focus();
+	const [file] = await Promise.all([page.waitForEvent("download"), page.keyboard.press("Enter")]);
+	expect(/^kwhy-\d+\.bundle$/.test(file.suggestedFilename()), `the file is called ${file.suggestedFilename()}`);
+	const bytes = readFileSync(await file.path());
+	expect(bytes.subarray(0, 15).toString() === "SQLite format 3", "the file is no bundle");
+}
+
 async function savedQueries(page) {
 	await checkContrast(page);
 	const link = page.locator("#saved a", { hasText: "Who made whom wait" });
@@ -395,7 +445,7 @@ const places = [
 		texts: [truth.victim, truth.culprit, "Evidence", "What to do", "Explanations tested", "Data quality"] },
 	{ name: "observe", path: observed(), texts: ["What changed", "CPU pressure", "Waiting for a CPU"], act: observe },
 	{ name: "alerts", path: "alerts", texts: ["Silences", "Silence some"], act: checkContrast },
-	{ name: "events", path: "events", texts: ["Kind"], act: checkContrast },
+	{ name: "events", path: "events", texts: ["Kind", "a bar", "runq"], act: readEvents },
 	{ name: "containers", path: "containers", texts: ["First seen", "Pressure", "Tasks"], act: checkContrast },
 	{ name: "stacks", path: "stacks", texts: ["CPU time", "Most time", "Permanent address"], act: zoomIn },
 	{ name: "stacks-wait", path: "stacks?of=wait&from=-2min&to=now&base_from=-4min&base_to=-2min", texts: ["compared with"], act: checkContrast },
@@ -403,6 +453,9 @@ const places = [
 	{ name: "rule", path: `rules/${report.cause}`, texts: [report.cause, "What must hold", "What refutes it", "What to do"], act: checkContrast },
 	{ name: "query", path: "query?sql=" + encodeURIComponent("SELECT kind, count(*) AS n FROM v_event GROUP BY kind"), texts: ["kind"], act: checkContrast },
 	{ name: "saved", path: "query", texts: ["Saved queries", "Who throttled whom"], act: savedQueries },
+	{ name: "bundles", path: "bundles", texts: ["Take a window along", "Open one"], act: download },
+	{ name: "container", path: `containers/${victim()}`, texts: [truth.victim], act: checkContrast },
+	{ name: "why", path: `why?${new URLSearchParams({ container: victim(), since: report.window.onset_ns, until: report.window.end_ns || report.window.to_ns })}`, texts: ["Evidence"], act: checkContrast },
 	{ name: "agent", path: "agent", texts: ["Probes and their books", "runq", "Settings"], act: checkContrast },
 ];
 const browser = await chromium.launchPersistentContext(process.env.PROFILE, { executablePath: "/usr/bin/chromium", args: [
@@ -419,6 +472,7 @@ await check("links and keyboard", () => followLinks(browser));
 await check("overview refreshes", () => refreshes(browser));
 await check("an incident is acknowledged", () => acknowledge(browser));
 await check("alerts are silenced", () => silence(browser));
+await check("a report is taken elsewhere", () => exports(browser));
 await check("what is refused", refusals);
 await check("a part is diagnosed", () => diagnosed(browser));
 await check("listeners are bounded", listeners);
