@@ -130,21 +130,19 @@ int http_param_choice(const struct http_request *req, struct http_response *res,
 		      const char *const *choices, const char **ret_value)
 {
 	const char *value = http_param(req, name);
-	char want[256] = "one of";
-	size_t len = strlen(want);
+	AUTO(strbuf) struct strbuf want = STRBUF_INIT;
 
 	if (!value)
 		return 0;
+	strbuf_addstr(&want, "one of");
 	for (const char *const *c = choices; *c; c++) {
 		if (!strcmp(*c, value)) {
 			*ret_value = *c;
 			return 0;
 		}
-		len += (size_t)snprintf(want + len, sizeof(want) - len, " %s", *c);
-		if (len >= sizeof(want))
-			break;
+		strbuf_addf(&want, " %s", *c);
 	}
-	return bad_param(res, name, value, want);
+	return bad_param(res, name, value, strbuf_str(&want));
 }
 
 int http_problem(struct http_response *res, unsigned int status, const char *fmt, ...)
