@@ -188,9 +188,9 @@ static void event_row(struct strbuf *b, const json_t *e, int64_t previous_ns)
 	strbuf_addstr(b, "><td>");
 	html_time(b, ts);
 	strbuf_addf(b,
-		    "<br><small><a href=\"/events?since=%" PRId64 "&amp;until=%" PRId64 "#t%" PRId64 "\" aria-label=\"All "
-		    "within 5 s of it\">± 5 s</a></small>",
-		    ts - AROUND_NS, ts + AROUND_NS, ts);
+		    "<br><small><a href=\"/events?since=%" PRId64 "&amp;until=%" PRId64 "&amp;limit=%d#t%" PRId64
+		    "\" aria-label=\"All within 5 s of it\">± 5 s</a></small>",
+		    ts - AROUND_NS, ts + AROUND_NS, LIMIT_MAX, ts);
 	strbuf_addstr(b, "</td><td><code>");
 	strbuf_add_html(b, value_text(e, "kind"));
 	strbuf_addstr(b, "</code></td><td class=\"who\">");
