@@ -7,7 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyze/memo.h"
 #include "base/cleanup.h"
+#include "base/hash.h"
+
+/* What is the same for all rules of one diagnosis. */
+struct inquiry {
+	struct sql *sql;
+	const struct rules *rules;
+	const struct window *window;
+	const struct coverage *coverage;
+	struct memo *memo; /* NULL: nothing is remembered */
+};
 
 static const char *const verdicts[] = { "untestable", "ruled_out", "supported" };
 static const char *const levels[] = { "inconclusive", "possible", "probable", "confirmed" };
@@ -211,30 +222,67 @@ static json_t *collect_rows(sqlite3_stmt *stmt)
 	return rows;
 }
 
-/* Rows worth showing: its own, or those it asks for once it holds. */
-static void show_rows(struct sql *sql, const struct hypothesis *h, struct test *t)
+/* A hash of what bound() gives to a query. */
+static uint64_t values_of(const struct hypothesis *h, const char *query)
 {
-	sqlite3_stmt *stmt = t->def->rows_sql && t->holds == 1 ? bound(sql, t->def->rows_sql, h) : NULL;
+	bool has_culprit = h->culprit_count && h->culprits[0].is_container && strstr(query, ":culprit");
+	int64_t containers[] = { h->victim, has_culprit, has_culprit ? h->culprits[0].container : 0 };
 
-	t->rows = collect_rows(stmt);
+	return hash_bytes(containers, sizeof(containers), hash_str(h->reason ? h->reason : "", 0));
+}
+
+/* Links of a chain have parameters of their own. */
+static struct memo *memo_of(const struct inquiry *q, const struct hypothesis *h)
+{
+	return h->waiter_reason ? NULL : q->memo;
+}
+
+static json_t *ask_rows(const struct inquiry *q, const struct hypothesis *h, const char *query)
+{
+	struct memo *memo = memo_of(q, h);
+	const struct answer *known = memo ? memo_find(memo, query, values_of(h, query)) : NULL;
+	sqlite3_stmt *stmt;
+	json_t *rows;
+
+	if (known)
+		return json_incref(known->json);
+	stmt = bound(q->sql, query, h);
+	rows = collect_rows(stmt);
 	sql_done(stmt);
-	if (!(t->def->rows_sql && t->holds == 1) && t->row)
+	if (memo)
+		memo_add(memo, query, values_of(h, query), 0, rows);
+	return rows;
+}
+
+/* Rows worth showing: its own, or those it asks for once it holds. */
+static void show_rows(const struct inquiry *q, const struct hypothesis *h, struct test *t)
+{
+	if (t->def->rows_sql && t->holds == 1) {
+		t->rows = ask_rows(q, h, t->def->rows_sql);
+		return;
+	}
+	t->rows = json_array();
+	if (t->row)
 		json_array_append(t->rows, t->row);
 }
 
-static void run_test(struct sql *sql, struct hypothesis *h, const struct evidence_def *def,
-		     const struct coverage *coverage)
+/* Sets holds and row; -EIO when the query failed. */
+static int ask(const struct inquiry *q, const struct hypothesis *h, struct test *t)
 {
-	struct test *t = &h->tests[h->test_count++];
-	sqlite3_stmt *stmt = bound(sql, def->sql, h);
+	const char *query = t->def->sql;
+	struct memo *memo = memo_of(q, h);
+	const struct answer *known = memo ? memo_find(memo, query, values_of(h, query)) : NULL;
+	sqlite3_stmt *stmt;
 	int column;
 
-	*t = (struct test){ .def = def, .holds = -1 };
-	if (!stmt) {
-		snprintf(t->why, sizeof(t->why), "query failed: %.150s", sql_error(sql));
-		t->rows = json_array();
-		return;
+	if (known) {
+		t->holds = known->holds;
+		t->row = json_incref(known->json);
+		return 0;
 	}
+	stmt = bound(q->sql, query, h);
+	if (!stmt)
+		return -EIO;
 	column = column_of(stmt, "holds");
 	if (sqlite3_step(stmt) == SQLITE_ROW && column >= 0) {
 		if (sqlite3_column_type(stmt, column) != SQLITE_NULL)
@@ -242,8 +290,23 @@ static void run_test(struct sql *sql, struct hypothesis *h, const struct evidenc
 		t->row = sql_row_json(stmt);
 	}
 	sql_done(stmt);
-	weigh_absence(coverage, t);
-	show_rows(sql, h, t);
+	if (memo)
+		memo_add(memo, query, values_of(h, query), t->holds, t->row);
+	return 0;
+}
+
+static void run_test(const struct inquiry *q, struct hypothesis *h, const struct evidence_def *def)
+{
+	struct test *t = &h->tests[h->test_count++];
+
+	*t = (struct test){ .def = def, .holds = -1 };
+	if (ask(q, h, t) < 0) {
+		snprintf(t->why, sizeof(t->why), "query failed: %.150s", sql_error(q->sql));
+		t->rows = json_array();
+		return;
+	}
+	weigh_absence(q->coverage, t);
+	show_rows(q, h, t);
 }
 
 static void one_text(struct sql *sql, const struct hypothesis *h, const char *query, char *ret, size_t size)
@@ -286,8 +349,28 @@ static void find_weight(struct hypothesis *h)
 	}
 }
 
-struct hypothesis *engine_evaluate(struct sql *sql, const struct rule *rule, int64_t victim, const char *reason,
-				   const struct window *window, const struct coverage *coverage)
+static bool asks_for_culprit(const struct rule *rule)
+{
+	for (size_t i = 0; i < rule->evidence_count; i++) {
+		const struct evidence_def *def = &rule->evidence[i];
+
+		if (strstr(def->sql, ":culprit") || (def->rows_sql && strstr(def->rows_sql, ":culprit")))
+			return true;
+	}
+	return false;
+}
+
+/* Nobody is looked for who would be to blame for what did not happen. */
+static bool lacks(const struct hypothesis *h)
+{
+	for (size_t i = 0; i < h->test_count; i++)
+		if (h->tests[i].def->role == EVIDENCE_REQUIRE && h->tests[i].holds == 0)
+			return true;
+	return false;
+}
+
+static struct hypothesis *evaluate(const struct inquiry *q, const struct rule *rule, int64_t victim,
+				   const char *reason)
 {
 	struct hypothesis *h = calloc(1, sizeof(*h));
 
@@ -296,20 +379,31 @@ struct hypothesis *engine_evaluate(struct sql *sql, const struct rule *rule, int
 	h->rule = rule;
 	h->victim = victim;
 	h->reason = reason;
-	h->window = *window;
+	h->window = *q->window;
 	h->basis = json_array();
 	h->capped_by = json_array();
-	find_culprits(sql, h);
+	if (asks_for_culprit(rule))
+		find_culprits(q->sql, h);
 	for (size_t i = 0; i < rule->evidence_count; i++)
-		run_test(sql, h, &rule->evidence[i], coverage);
+		run_test(q, h, &rule->evidence[i]);
+	if (!asks_for_culprit(rule) && !lacks(h))
+		find_culprits(q->sql, h);
 	find_weight(h);
 	snprintf(h->resource_name, sizeof(h->resource_name), "%s", rule->resource);
 	hypothesis_judge(h);
 	if (h->verdict == VERDICT_SUPPORTED) {
-		one_text(sql, h, rule->resource_sql, h->resource_name, sizeof(h->resource_name));
-		find_severity(sql, h);
+		one_text(q->sql, h, rule->resource_sql, h->resource_name, sizeof(h->resource_name));
+		find_severity(q->sql, h);
 	}
 	return h;
+}
+
+struct hypothesis *engine_evaluate(struct sql *sql, const struct rule *rule, int64_t victim, const char *reason,
+				   const struct window *window, const struct coverage *coverage)
+{
+	const struct inquiry q = { .sql = sql, .window = window, .coverage = coverage };
+
+	return evaluate(&q, rule, victim, reason);
 }
 
 /* ---- judgement ------------------------------------------------------------------------------------------------- */
@@ -437,8 +531,8 @@ static bool better(const struct hypothesis *a, const struct hypothesis *b)
 	return a->rule->priority > b->rule->priority; /* else the first in order of cause */
 }
 
-static int add_candidate(struct sql *sql, const struct rule *rule, bool eligible, int64_t victim,
-			 const char *reason, const struct window *window, const struct coverage *coverage, struct diagnosis *d)
+static int add_candidate(const struct inquiry *q, const struct rule *rule, bool eligible, int64_t victim,
+			 const char *reason, struct diagnosis *d)
 {
 	struct hypothesis *h;
 
@@ -447,7 +541,7 @@ static int add_candidate(struct sql *sql, const struct rule *rule, bool eligible
 			return 0;
 	if (d->count == CANDIDATES_MAX)
 		return 0;
-	h = engine_evaluate(sql, rule, victim, reason, window, coverage);
+	h = evaluate(q, rule, victim, reason);
 	if (!h)
 		return -ENOMEM;
 	h->eligible = eligible;
@@ -458,8 +552,7 @@ static int add_candidate(struct sql *sql, const struct rule *rule, bool eligible
 }
 
 /* Adds what the candidates so far name as look-alikes: they show in the report, and cannot win. */
-static int add_lookalikes(struct sql *sql, const struct rules *rules, int64_t victim, const char *reason,
-			  const struct window *window, const struct coverage *coverage, struct diagnosis *d)
+static int add_lookalikes(const struct inquiry *q, int64_t victim, const char *reason, struct diagnosis *d)
 {
 	size_t candidates = d->count;
 	int r = 0;
@@ -469,10 +562,10 @@ static int add_lookalikes(struct sql *sql, const struct rules *rules, int64_t vi
 
 		for (size_t e = 0; e < rule->evidence_count && r == 0; e++) {
 			const char *cause = rule->evidence[e].rules_out;
-			const struct rule *other = cause ? rules_find(rules, cause) : NULL;
+			const struct rule *other = cause ? rules_find(q->rules, cause) : NULL;
 
 			if (other)
-				r = add_candidate(sql, other, false, victim, reason, window, coverage, d);
+				r = add_candidate(q, other, false, victim, reason, d);
 		}
 	}
 	return r;
@@ -514,11 +607,13 @@ int64_t engine_waited(struct sql *sql, int64_t container, const char *reason, in
 	" BY reason, tid, a, begin_ns / 10000000)"
 #define HELD_NS "min(b, end_ns) - max(a, begin_ns)"
 
-/* Time held up by reason; a last row has the time waited, NULL when no wait names a task.  What held_up.sql returns, for
- * all reasons at once: it reads every wait of the window, and once has to do. */
+/* The stops; and the waits, without a reason.  What held_up asks for, for all reasons at once: it reads every wait of the
+ * window, and once has to do. */
 static const char held_by_reason[] =
-	HELD " SELECT reason, sum(" HELD_NS "), min(max(a - begin_ns, 0)) FROM o GROUP BY reason UNION ALL SELECT NULL,"
-	     " sum(b - a), 0 FROM w";
+	HELD " SELECT * FROM (SELECT reason, tid, a AS wait_begin_ns, b AS wait_end_ns, begin_ns AS stop_begin_ns, end_ns AS"
+	     " stop_end_ns, " HELD_NS ", max(a - begin_ns, 0) FROM o UNION ALL SELECT NULL, tid, a, b, NULL, NULL, b - a,"
+	     " 0 FROM w) ORDER BY wait_end_ns - wait_begin_ns DESC, wait_begin_ns, stop_begin_ns";
+#define HELD_COLUMNS 5 /* worth showing, behind the reason */
 
 static const struct evidence_def held_up = {
 	.role = EVIDENCE_REQUIRE,
@@ -560,11 +655,56 @@ const struct test *hypothesis_link(const struct hypothesis *h)
 struct held {
 	int64_t waited_ns; /* 0: the waits name no task, and only sums can tell */
 	size_t count;
-	struct {
+	struct held_reason {
 		char reason[16];
 		int64_t ns, lag_ns;
+		json_t *rows;
 	} by[HELD_REASONS_MAX];
 };
+
+static void held_clear(struct held *held)
+{
+	for (size_t i = 0; i < held->count; i++)
+		json_decref(held->by[i].rows);
+	held->count = 0;
+}
+
+static struct held_reason *held_find(struct held *held, const char *reason)
+{
+	for (size_t i = 0; i < held->count; i++)
+		if (!strcmp(held->by[i].reason, reason))
+			return &held->by[i];
+	return NULL;
+}
+
+static struct held_reason *held_add(struct held *held, const char *reason)
+{
+	struct held_reason *by = held_find(held, reason);
+
+	if (by || held->count == HELD_REASONS_MAX)
+		return by;
+	by = &held->by[held->count++];
+	*by = (struct held_reason){ .lag_ns = INT64_MAX, .rows = json_array() };
+	snprintf(by->reason, sizeof(by->reason), "%s", reason);
+	return by;
+}
+
+static void held_take(struct held *held, sqlite3_stmt *stmt)
+{
+	struct held_reason *by = held_add(held, sql_text(stmt, 0));
+	json_t *row;
+
+	if (!by)
+		return;
+	by->ns += sqlite3_column_int64(stmt, HELD_COLUMNS + 1);
+	by->lag_ns = MIN(by->lag_ns, sqlite3_column_int64(stmt, HELD_COLUMNS + 2));
+	if (json_array_size(by->rows) >= EVIDENCE_ROWS_MAX)
+		return;
+	row = json_object();
+	for (int i = 1; i <= HELD_COLUMNS; i++)
+		json_object_set_new(row, sqlite3_column_name(stmt, i), sql_json(stmt, i));
+	json_array_append_new(by->rows, row);
+}
 
 static void load_held(struct sql *sql, const struct hypothesis *link, struct held *ret)
 {
@@ -572,13 +712,10 @@ static void load_held(struct sql *sql, const struct hypothesis *link, struct hel
 
 	*ret = (struct held){ 0 };
 	while (stmt && sqlite3_step(stmt) == SQLITE_ROW) {
-		if (sqlite3_column_type(stmt, 0) == SQLITE_NULL) {
-			ret->waited_ns = sqlite3_column_int64(stmt, 1);
-		} else if (ret->count < HELD_REASONS_MAX) {
-			snprintf(ret->by[ret->count].reason, sizeof(ret->by[0].reason), "%s", sql_text(stmt, 0));
-			ret->by[ret->count].ns = sqlite3_column_int64(stmt, 1);
-			ret->by[ret->count++].lag_ns = sqlite3_column_int64(stmt, 2);
-		}
+		if (sqlite3_column_type(stmt, 0) == SQLITE_NULL)
+			ret->waited_ns += sqlite3_column_int64(stmt, HELD_COLUMNS + 1);
+		else
+			held_take(ret, stmt);
 	}
 	sql_done(stmt);
 }
@@ -593,28 +730,27 @@ static bool was_stopped(struct sql *sql, const struct hypothesis *link)
 	return holds;
 }
 
-static bool may_link(struct sql *sql, const struct hypothesis *link, const struct held *held)
+static bool may_link(struct sql *sql, const struct hypothesis *link, struct held *held)
 {
+	const struct held_reason *by;
+
 	if (!link->reason)
 		return true;
 	if (!held->waited_ns)
 		return was_stopped(sql, link);
-	for (size_t i = 0; i < held->count; i++)
-		if (!strcmp(held->by[i].reason, link->reason))
-			return held->by[i].ns * 2 >= held->waited_ns;
-	return false;
+	by = held_find(held, link->reason);
+	return by && by->ns * 2 >= held->waited_ns;
 }
 
-/* The row of held_up.sql. */
-static json_t *held_row(const struct held *held, const char *reason)
+/* The test that held_up stands for, from what was loaded already. */
+static struct test held_test(struct held *held, const char *reason)
 {
-	size_t i = 0;
+	struct held_reason *by = held_find(held, reason);
 
-	while (i + 1 < held->count && strcmp(held->by[i].reason, reason) != 0)
-		i++;
-	return json_pack("{s:i, s:o, s:o, s:o}", "holds", held->by[i].ns * 2 >= held->waited_ns, "observed",
-			 json_int(held->by[i].ns), "expected", json_int(held->waited_ns / 2), "lag_ns",
-			 json_ns(held->by[i].lag_ns));
+	return (struct test){ .def = &held_up, .holds = by->ns * 2 >= held->waited_ns, .rows = json_incref(by->rows),
+			      .row = json_pack("{s:i, s:o, s:o, s:o}", "holds", by->ns * 2 >= held->waited_ns, "observed",
+					       json_int(by->ns), "expected", json_int(held->waited_ns / 2), "lag_ns",
+					       json_ns(by->lag_ns)) };
 }
 
 static bool in_chain(const struct diagnosis *d, const struct rule *rule, int64_t victim)
@@ -640,8 +776,8 @@ static bool leads_to(const struct hypothesis *from, const struct rule *rule, con
 }
 
 /* Writes down what makes it a link. */
-static void prove_link(struct sql *sql, struct hypothesis *h, const struct hypothesis *link, const struct held *held,
-		       const struct coverage *coverage)
+static void prove_link(const struct inquiry *q, struct hypothesis *h, const struct hypothesis *link,
+		       struct held *held)
 {
 	h->waiter = link->waiter;
 	h->waiter_reason = link->waiter_reason;
@@ -650,19 +786,18 @@ static void prove_link(struct sql *sql, struct hypothesis *h, const struct hypot
 	if (held->waited_ns) {
 		struct test *t = &h->tests[h->test_count++];
 
-		*t = (struct test){ .def = &held_up, .row = held_row(held, link->reason), .holds = 1 };
-		weigh_absence(coverage, t);
-		show_rows(sql, h, t);
+		*t = held_test(held, link->reason);
+		weigh_absence(q->coverage, t);
 	} else {
-		run_test(sql, h, &stopped_meanwhile, coverage);
+		run_test(q, h, &stopped_meanwhile);
 		say(h->capped_by, "what stopped %s was not seen task by task%s", "the culprit", "");
 		h->level = MIN(h->level, CONFIDENCE_PROBABLE);
 	}
 }
 
 /* What stopped the first culprit, while its victim waited for it. */
-static struct hypothesis *next_link(struct sql *sql, const struct rules *rules, const struct hypothesis *from,
-				    const char *from_reason, const struct coverage *coverage, const struct diagnosis *d)
+static struct hypothesis *next_link(const struct inquiry *q, const struct hypothesis *from, const char *from_reason,
+				    const struct diagnosis *d)
 {
 	struct hypothesis link = { .window = from->window, .waiter = from->victim,
 				   .waiter_reason = from_reason ? from_reason : "" };
@@ -673,17 +808,17 @@ static struct hypothesis *next_link(struct sql *sql, const struct rules *rules, 
 	if (!from->rule->chain_to.count || !from->culprit_count || !from->culprits[0].is_container)
 		return NULL;
 	link.victim = from->culprits[0].container;
-	load_held(sql, &link, &held);
-	for (size_t i = 0; (rule = rules_at(rules, i)); i++) {
+	load_held(q->sql, &link, &held);
+	for (size_t i = 0; (rule = rules_at(q->rules, i)); i++) {
 		for (size_t s = 0; s < rule->symptoms.count; s++) {
-			const struct symptom *symptom = symptom_find(rules_symptoms(rules), rule->symptoms.items[s]);
+			const struct symptom *symptom = symptom_find(rules_symptoms(q->rules), rule->symptoms.items[s]);
 			struct hypothesis *h;
 
 			link.reason = symptom ? symptom->reason : NULL;
 			if (!leads_to(from, rule, symptom) || in_chain(d, rule, link.victim) ||
-			    (found && found->rule == rule) || !may_link(sql, &link, &held))
+			    (found && found->rule == rule) || !may_link(q->sql, &link, &held))
 				continue;
-			h = engine_evaluate(sql, rule, link.victim, link.reason, &link.window, coverage);
+			h = evaluate(q, rule, link.victim, link.reason);
 			if (h && h->verdict == VERDICT_SUPPORTED && better(h, found)) {
 				hypothesis_free(found);
 				found = TAKE_PTR(h);
@@ -693,19 +828,18 @@ static struct hypothesis *next_link(struct sql *sql, const struct rules *rules, 
 	}
 	if (found) {
 		link.reason = found->reason;
-		prove_link(sql, found, &link, &held, coverage);
+		prove_link(q, found, &link, &held);
 	}
+	held_clear(&held);
 	return found;
 }
 
-static void follow_chain(struct sql *sql, const struct rules *rules, const struct symptom *symptom,
-			 const struct coverage *coverage, struct diagnosis *d)
+static void follow_chain(const struct inquiry *q, const char *reason, struct diagnosis *d)
 {
 	const struct hypothesis *at = d->best;
-	const char *reason = symptom->reason;
 
 	while (d->depth < CHAIN_MAX) {
-		struct hypothesis *next = next_link(sql, rules, at, reason, coverage, d);
+		struct hypothesis *next = next_link(q, at, reason, d);
 
 		if (!next)
 			return;
@@ -715,25 +849,34 @@ static void follow_chain(struct sql *sql, const struct rules *rules, const struc
 	}
 }
 
-int engine_diagnose(struct sql *sql, const struct rules *rules, const struct symptom *symptom, int64_t victim,
-		    const struct window *window, const struct coverage *coverage, struct diagnosis *ret)
+static int diagnose(const struct inquiry *q, const struct symptom *symptom, int64_t victim, struct diagnosis *d)
 {
 	const struct rule *rule;
 	int r = 0;
 
-	*ret = (struct diagnosis){ 0 };
-	for (size_t i = 0; r == 0 && (rule = rules_at(rules, i)); i++)
+	for (size_t i = 0; r == 0 && (rule = rules_at(q->rules, i)); i++)
 		if (rule_has_symptom(rule, symptom->name))
-			r = add_candidate(sql, rule, true, victim, symptom->reason, window, coverage, ret);
+			r = add_candidate(q, rule, true, victim, symptom->reason, d);
 	if (r == 0)
-		r = add_lookalikes(sql, rules, victim, symptom->reason, window, coverage, ret);
-	if (r < 0) {
+		r = add_lookalikes(q, victim, symptom->reason, d);
+	if (r == 0 && d->best)
+		follow_chain(q, symptom->reason, d);
+	return r;
+}
+
+int engine_diagnose(struct sql *sql, const struct rules *rules, const struct symptom *symptom, int64_t victim,
+		    const struct window *window, const struct coverage *coverage, struct diagnosis *ret)
+{
+	struct memo memo = { .count = 0 };
+	const struct inquiry q = { .sql = sql, .rules = rules, .window = window, .coverage = coverage, .memo = &memo };
+	int r;
+
+	*ret = (struct diagnosis){ 0 };
+	r = diagnose(&q, symptom, victim, ret);
+	memo_clear(&memo);
+	if (r < 0)
 		diagnosis_clear(ret);
-		return r;
-	}
-	if (ret->best)
-		follow_chain(sql, rules, symptom, coverage, ret);
-	return 0;
+	return r;
 }
 
 /* What a rule that was tried lacked: the first test that decided against it. */
@@ -758,13 +901,14 @@ static void say_lacking(const struct hypothesis *h, json_t *list)
 int engine_fall_back(struct sql *sql, const struct rules *rules, const struct symptom *symptom, int64_t victim,
 		     const struct window *window, const struct coverage *coverage, struct diagnosis *d)
 {
+	const struct inquiry q = { .sql = sql, .rules = rules, .window = window, .coverage = coverage };
 	size_t tried = d->count;
 	const struct rule *rule;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && (rule = rules_at(rules, i)); i++)
 		if (rule->fallback)
-			r = add_candidate(sql, rule, true, victim, symptom->reason, window, coverage, d);
+			r = add_candidate(&q, rule, true, victim, symptom->reason, d);
 	for (size_t i = 0; r == 0 && d->best && i < tried; i++)
 		if (d->candidates[i]->eligible)
 			say_lacking(d->candidates[i], d->best->capped_by);
