@@ -354,6 +354,7 @@ static int conclude(struct analyzer *a, int64_t now_ns)
 
 	for (size_t i = 0; r == 0 && (incident = incidents_at(a->incidents, i)); i++) {
 		struct diagnosis *d = &incident->diagnosis;
+		struct episode *subject = &incident->victims[incident_subject(incident)].episode;
 		struct window window;
 		struct diagnosis last;
 
@@ -362,13 +363,13 @@ static int conclude(struct analyzer *a, int64_t now_ns)
 		window = window_of(incident->onset_ns, incident->last_ns);
 		if (coverage_load(a->sql, window.from_ns, window.to_ns, &incident->coverage) < 0)
 			return -EIO;
-		r = engine_diagnose(a->sql, a->rules, incident->victims[0].episode.symptom, d->best->victim, &window,
-				    &incident->coverage, &last);
+		r = engine_diagnose(a->sql, a->rules, subject->symptom, d->best->victim, &window, &incident->coverage,
+				    &last);
 		/* Kept only when it says the same: the end must not turn a cause over. */
 		if (r == 0 && last.best && last.best->rule == d->best->rule && last.depth == d->depth) {
 			diagnosis_clear(d);
 			*d = last;
-			count_impact(a, &incident->victims[0].episode, window.to_ns);
+			count_impact(a, subject, window.to_ns);
 		} else if (r == 0) {
 			diagnosis_clear(&last);
 		}

@@ -123,6 +123,23 @@ struct incident *incidents_of(const struct incidents *all, int64_t container, co
 	return NULL;
 }
 
+size_t incident_subject(const struct incident *incident)
+{
+	const struct hypothesis *best = incident->diagnosis.best;
+	size_t found = 0;
+
+	for (size_t i = incident->victim_count; best && i-- > 0;) {
+		const struct episode *e = &incident->victims[i].episode;
+
+		if (e->container != best->victim)
+			continue;
+		found = i;
+		if (rule_has_symptom(best->rule, e->symptom->name) && best->reason == e->symptom->reason)
+			return i;
+	}
+	return found;
+}
+
 bool incident_explains(const struct incident *incident)
 {
 	return incident && incident->level > CONFIDENCE_INCONCLUSIVE;
@@ -260,10 +277,10 @@ static void note_episode(struct incident *incident, const struct episode *episod
 	incident->last_ns = now_ns;
 }
 
-/* The diagnosis with the longest chain tells most; then the surest; then the newest of the same victim. */
+/* The newest of the same hop; else the diagnosis with the longest chain tells most, then the surest. */
 static bool tells_more(const struct diagnosis *new, const struct diagnosis *old)
 {
-	if (!old->best || new->best->victim == old->best->victim)
+	if (!old->best || (new->best->victim == old->best->victim && new->best->rule == old->best->rule))
 		return true;
 	if (new->depth != old->depth)
 		return new->depth > old->depth;

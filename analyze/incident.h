@@ -74,6 +74,8 @@ void incidents_touch(struct incidents *all, const struct episode *episode, int64
 struct incident *incidents_of(const struct incidents *all, int64_t container, const struct symptom *symptom);
 /* Whether its cause is among what the diagnosis supports, and no less certain than what that found to be the root. */
 bool incident_keeps(const struct incident *incident, const struct diagnosis *diagnosis);
+/* Index of the victim, with its symptom, that the diagnosis kept is about. */
+size_t incident_subject(const struct incident *incident);
 /* Whether it names a cause with some confidence; NULL does not. */
 bool incident_explains(const struct incident *incident);
 /* Marks those resolved whose last symptom is gone for the hold time (all: regardless). */

@@ -424,14 +424,6 @@ static json_t *remediation_json(const struct report_context *ctx, const struct h
 	return list;
 }
 
-static const struct episode *episode_of(const struct incident *incident)
-{
-	for (size_t i = 0; i < incident->victim_count; i++)
-		if (incident->victims[i].episode.container == incident->diagnosis.best->victim)
-			return &incident->victims[i].episode;
-	return &incident->victims[0].episode;
-}
-
 static json_t *confidence_json(const struct incident *incident, const struct hypothesis *root)
 {
 	json_t *basis = json_copy(root->basis);
@@ -498,7 +490,7 @@ json_t *report_build(const struct report_context *ctx, const struct incident *in
 		return incident->former ? end_former(ctx, incident) : NULL;
 	hypotheses = json_array();
 	evidence = json_array();
-	s = (struct sentence){ .sql = ctx->sql, .h = d->best, .episode = episode_of(incident),
+	s = (struct sentence){ .sql = ctx->sql, .h = d->best, .episode = &incident->victims[incident_subject(incident)].episode,
 			       .duration_ns = to_ns - incident->onset_ns };
 	add_hypotheses(ctx, d, hypotheses, evidence);
 	report = json_pack("{s:s, s:s, s:i, s:s, s:s, s:s, s:o, s:o}", "schema", "kwhy.report/v1", "id", incident->id,

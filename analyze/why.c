@@ -260,11 +260,13 @@ static json_t *say_nothing(struct why *w, const struct report_context *ctx)
 	coverage_load(w->sql, w->from_ns, w->to_ns, &coverage);
 	ratio = coverage_ratio(&coverage);
 	sure = ratio >= 0.99 && !w->undecided.count;
+	if (!w->undecided.count)
+		strbuf_addstr(&headline, "nothing was wrong in the kernel: ");
 	report_container_name(w->sql, w->container, &headline);
 	if (w->undecided.count)
 		strbuf_addf(&headline, " %s, but no rule explains it", w->symptom->effect);
 	else
-		strbuf_addstr(&headline, " lost nothing to the kernel or to others");
+		strbuf_addstr(&headline, " lost nothing to it or to others");
 	strbuf_addstr(&headline, " within ");
 	span_format(&headline, w->to_ns - w->from_ns);
 	strbuf_addf(&headline, " (%u ticks, coverage %.0f %%)", w->ticks, ratio * 100);

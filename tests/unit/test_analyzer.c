@@ -255,6 +255,53 @@ static void test_long_chain(void **state)
 	host_free(&h);
 }
 
+/* For a second, a server that accepts nothing drops connections. */
+static void overflow_second(struct host *h, int server)
+{
+	struct kw_event *e = synth_event(h->s, KW_KIND_listen, server, SYNTH_NOBODY, SYNTH_SEC, 0);
+
+	*(struct kw_listen *)synth_payload(e) = (struct kw_listen){
+		.span_ns = SYNTH_SEC, .netns = 4026532001u, .overflows = 8, .port = 80, .queue = 9, .backlog = 8
+	};
+	synth_send(h->s, e);
+}
+
+/* A quota stops who has a lock, the lock a server, and the server's queue runs over: one incident, with its chain. */
+static void test_cascade(void **state)
+{
+	const json_t *root, *hop;
+	struct host h;
+	int parties[2];
+
+	(void)state;
+	host_of_two(&h, &parties[0], &parties[1]);
+	for (int i = 0; i < 25; i++) {
+		struct kw_netstat *n = synth_netstat(h.s, parties[0]);
+
+		*n = (struct kw_netstat){ .span_ns = SYNTH_SEC, .netns = 4026532001u,
+					  .tcp_passive_opens = i >= 5 && i < 10 ? 9 : 40 };
+		synth_usage(h.s, parties[0])->cpu_ns = 100 * MS;
+		synth_usage(h.s, parties[1])->cpu_ns = 100 * MS;
+		if (i >= 5 && i < 10) {
+			lock_second(&h, parties[0], parties[1]);
+			throttled_second(&h, parties[1], true);
+		}
+		if (i == 7 || i == 8)
+			overflow_second(&h, parties[0]);
+		synth_tick(h.s);
+	}
+	analyse(&h);
+	root = newest(&h, "cpu.throttled");
+	hop = newest(&h, "net.listen_overflow");
+	assert_non_null(root);
+	assert_string_equal(party_name(root, "culprits", 0), "/test/batch");
+	if (hop)
+		assert_string_equal(text(hop, "merged_into"), text(root, "id"));
+	assert_int_equal(json_array_size(edges_of(root)), 3);
+	assert_string_equal(text(json_array_get(edges_of(root), 0), "cause"), "net.listen_overflow");
+	host_free(&h);
+}
+
 /* A hop that shows later: what was reported as the lock's holder becomes part of what stopped it. */
 static void test_merged(void **state)
 {
@@ -557,6 +604,7 @@ static void test_why(void **state)
 	why(&h, "/test/bystander", 0, 20, &report);
 	assert_string_equal(text(report, "cause"), "none");
 	assert_string_equal(confidence(report), "confirmed");
+	assert_non_null(strstr(text(report, "headline"), "nothing was wrong in the kernel: /test/bystander"));
 	json_decref(report);
 	assert_int_equal(analyze_why(h.dir, h.config, "nobody", SYNTH_BOOT_NS + SYNTH_WALL_OFFSET,
 				     SYNTH_BOOT_NS + SYNTH_WALL_OFFSET + 20 * SEC, &report, &error), -ENOENT);
@@ -574,6 +622,7 @@ int main(void)
 		cmocka_unit_test(test_usual),
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_long_chain),
+		cmocka_unit_test(test_cascade),
 		cmocka_unit_test(test_merged),
 		cmocka_unit_test(test_change),
 		cmocka_unit_test(test_unexplained),
