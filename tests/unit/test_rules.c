@@ -254,6 +254,30 @@ static void test_remedies_are_whole(void **state)
 	rules_free(rules);
 }
 
+/* Each cause names what it is taken for; but for what the kernel reports or counts outright. */
+static void test_each_has_a_lookalike(void **state)
+{
+	static const char *const plain[] = { "hw.disk", "hw.memory", "kernel.oops", "limit.cgroups", "limit.fds",
+					     "limit.map_count", "mem.zombie_cgroups", "net.link_down", "unexplained" };
+	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
+	const struct rule *rule;
+	struct rules *rules;
+
+	(void)state;
+	assert_int_equal(rules_load("", &rules, &error), 0);
+	for (size_t i = 0; (rule = rules_at(rules, i)); i++) {
+		bool refuted = false;
+
+		for (size_t e = 0; e < rule->evidence_count; e++)
+			refuted = refuted || rule->evidence[e].role == EVIDENCE_REFUTE;
+		for (size_t k = 0; k < ARRAY_SIZE(plain); k++)
+			refuted = refuted || !strcmp(plain[k], rule->cause);
+		if (!refuted)
+			fail_msg("nothing speaks against %s", rule->cause);
+	}
+	rules_free(rules);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +287,7 @@ int main(void)
 		cmocka_unit_test(test_check_files),
 		cmocka_unit_test(test_probes_exist),
 		cmocka_unit_test(test_remedies_are_whole),
+		cmocka_unit_test(test_each_has_a_lookalike),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,6 +37,16 @@ static void test_example(void **state)
 			    "ok its own quota stopped it\nok nothing is said without the probe\n");
 }
 
+/* Each cause against the one that it is taken for. */
+static void test_lookalikes(void **state)
+{
+	AUTO(strbuf) struct strbuf out = STRBUF_INIT;
+
+	(void)state;
+	if (rules_test_file("tests/rules/lookalikes.test.yaml", &out))
+		fail_msg("%s", strbuf_str(&out));
+}
+
 static void test_failing(void **state)
 {
 	AUTO(strbuf) struct strbuf out = STRBUF_INIT;
@@ -81,6 +91,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_example),
+		cmocka_unit_test(test_lookalikes),
 		cmocka_unit_test(test_failing),
 		cmocka_unit_test(test_refused),
 	};
