@@ -8,3 +8,19 @@ summary() { # reports
 	jq -c '{cause, status, severity, confidence: .confidence.level, headline}' "$1"
 	sed 's/"rules_sha256":"[0-9a-f]*"/"rules_sha256":""/' "$1" | sha256sum | cut -d' ' -f1
 }
+
+# What is wrong with the diagnosis of any of the faults recorded, one truth a line; "" nothing.
+judge_all() { # truths, reports
+	local truth verdict
+	while read -r truth; do
+		verdict=$(judge "$truth" "$2")
+		[[ -z $verdict ]] || echo "$(jq -r .fault <<<"$truth"): $verdict"
+	done <"$1"
+}
+
+blamed_in() { # truths, reports
+	local truth
+	while read -r truth; do
+		blamed_bystander "$truth" "$2"
+	done <"$1"
+}

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# record.sh [FAULT...]           records the fault for real (root, BPF): NAME.kwcap.gz, NAME.truth.json, and expectations
+# record.sh [FAULT...]           records the fault for real (root, BPF): NAME.kwcap.gz, NAME.truth.json, and expectations;
+#                                "ONE+OTHER": both at once; "ONE+healthy": under the load of a busy healthy host
 # record.sh --expect [FAULT...]  makes only the expectations anew, NAME.expected, from the captures that are there
 #
 # After a change to a rule, to the analyzer or to the version the second form is all it takes; git diff then shows which
@@ -28,6 +29,21 @@ trap 'exit 130' INT TERM
 ticks() { "$KWHY" query --csv --state "$work/state" 'SELECT count(*) FROM v_tick' 2>/dev/null | tail -n 1 | tr -d '\r'; }
 has_ticks() { (($(ticks || echo 0) >= 4)); }
 
+# Runs faults at once; the truths of those that have a cause.
+inject() { # names with + between them, log
+	local fault pids=() status=0
+	for fault in ${1//+/ }; do
+		"$FAULTS" run "$fault" --seconds "$([[ $fault == healthy ]] && echo 10 || echo 4)" --json >"$2.$fault" 2>"$2.$fault.err" &
+		pids+=($!)
+	done
+	for fault in ${1//+/ }; do
+		wait "${pids[0]}" || { status=1; echo "$fault: the injector failed: $(tail -n 1 "$2.$fault.err")" >&2; }
+		pids=("${pids[@]:1}")
+		jq -c 'select(.event == "setup" and .cause != null) | del(.event)' "$2.$fault" >>"$2"
+	done
+	return "$status"
+}
+
 # Runs the fault under a collector of its own and stores the trimmed capture.
 record() { # fault
 	local log=$work/$1.log status
@@ -35,23 +51,24 @@ record() { # fault
 	"$KWHY" collect --state "$work/state" --capture "$work/$1.raw" 2>"$work/collect.log" &
 	collector=$!
 	wait_for 120 has_ticks || { cat "$work/collect.log" >&2; return 1; }
-	"$FAULTS" run "$1" --seconds 4 --json >"$log" 2>"$log.err"
+	: >"$log"
+	inject "$1" "$log"
 	status=$?
 	sleep "$settled_seconds"
 	kill -TERM "$collector"
 	wait "$collector"
 	collector=
-	if ((status)); then echo "$1: the injector ended with status $status: $(tail -n 1 "$log.err")" >&2; return 1; fi
+	((status == 0)) || return 1
 	"$trim" "$work/$1.raw" "$work/$1.kwcap" || return 1
 	gzip -9nc "$work/$1.kwcap" >"$here/$1.kwcap.gz" || return 1
-	jq -c 'select(.event == "setup") | del(.event)' "$log" >"$here/$1.truth.json"
+	cp "$log" "$here/$1.truth.json"
 }
 
 expect() { # fault
 	local verdict
 	gzip -dc "$here/$1.kwcap.gz" >"$work/$1.kwcap" || return 1
 	"$KWHY" replay "$work/$1.kwcap" >"$work/$1.jsonl" || return 1
-	verdict=$(judge "$(cat "$here/$1.truth.json")" "$(jq -cs . "$work/$1.jsonl")")
+	verdict=$(judge_all "$here/$1.truth.json" "$(jq -cs . "$work/$1.jsonl")")
 	if [[ -n $verdict ]]; then echo "$1: wrong diagnosis, expectations left as they were: $verdict" >&2; return 1; fi
 	summary "$work/$1.jsonl" >"$here/$1.expected"
 	chmod 644 "$here/$1".*

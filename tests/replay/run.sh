@@ -37,8 +37,8 @@ replay_one() { # fault
 		{ not_ok "replay $1" "exit $?: $(tail -n 1 "$capture.err")"; return; }
 	diff=$(summary "$capture.reports.jsonl" | diff "$here/$1.expected" - 2>&1)
 	reports=$(jq -cs . "$capture.reports.jsonl")
-	verdict=$(judge "$(cat "$truth")" "$reports")
-	blamed=$(blamed_bystander "$(cat "$truth")" "$reports")
+	verdict=$(judge_all "$truth" "$reports")
+	blamed=$(blamed_in "$truth" "$reports")
 	if [[ -n $verdict ]]; then not_ok "replay $1" "wrong diagnosis: $verdict"
 	elif [[ -n $blamed ]]; then not_ok "replay $1" "bystander blamed: $blamed"
 	elif [[ -n $diff ]]; then not_ok "replay $1" "not what is expected (tests/replay/record.sh --expect): $diff"
