@@ -19,9 +19,8 @@ struct block_state {
 	_Atomic uint64_t served, errors;
 	char dev[32], other[32];
 	int64_t size;
-	int period_ms, block_size, hog_block_size, limit;
-	char number[16]; /* "MAJ:MIN" */
-	bool by_count;
+	int period_ms, block_size, hog_block_size, per_s;
+	struct read_limit limit;
 	bool hog_writes;
 	_Atomic int last_errno;
 };
@@ -190,49 +189,27 @@ static int neighbor_proof(struct sandbox *sb)
 	       0 : -ENODATA;
 }
 
-/* v1 has a file for each direction and kind of limit and takes 0 for none, v2 has one and takes "max". */
-static int set_limit(struct sandbox *sb, int limit)
-{
-	struct block_state *st = sb->state;
-	bool v2 = controller_is_v2(sb, "blkio");
-	char value[64];
-
-	if (v2 && !limit)
-		snprintf(value, sizeof(value), "%s %s=max", st->number, st->by_count ? "riops" : "rbps");
-	else if (v2)
-		snprintf(value, sizeof(value), "%s %s=%d", st->number, st->by_count ? "riops" : "rbps", limit);
-	else
-		snprintf(value, sizeof(value), "%s %d", st->number, limit);
-	return container_write(sb, sb->victim, v2 ? "io" : "blkio",
-			       st->by_count ? "blkio.throttle.read_iops_device" : "blkio.throttle.read_bps_device",
-			       "io.max", value);
-}
-
 /* A quick disk, a reader at a steady rate, and from the onset on a limit below that rate. */
 static int throttled_setup(struct sandbox *sb)
 {
 	struct block_state *st = sb->state;
-	int r = container_new(sb, &sb->victim), percent = sandbox_random(sb, 20, 50);
+	int r = container_new(sb, &sb->victim), percent = sandbox_random(sb, 15, 35);
 	struct loop loop = { .name = NULL };
-	char image[128];
 
 	st->size = 64 * MIB;
 	st->block_size = ALIGNMENT << sandbox_random(sb, 2, 4);
 	st->period_ms = sandbox_random(sb, 5, 12);
-	st->by_count = sandbox_chance(sb, 0.4);
-	st->limit = (st->by_count ? 1000 : 1000 * st->block_size) / (st->period_ms + 1) * percent / 100;
+	st->limit.by_count = sandbox_chance(sb, 0.4);
+	st->per_s = (st->limit.by_count ? 1000 : 1000 * st->block_size) / (st->period_ms + 1) * percent / 100;
 	sb->culprit = sb->victim;
 	if (r == 0)
-		r = image_new(sb, "quick.img", st->size, image, sizeof(image));
-	if (r == 0)
-		r = loop_new(sb, image, true, &loop);
+		r = quick_disk_new(sb, st->size, &loop);
 	if (r < 0)
 		return r;
 	snprintf(st->dev, sizeof(st->dev), "%s", loop.dev);
-	loop_number(&loop, st->number, sizeof(st->number));
-	facts_str(&sb->params, "device", loop.name);
-	facts_str(&sb->params, "limit_of", st->by_count ? "requests" : "bytes");
-	facts_int(&sb->params, "limit_per_s", st->limit);
+	loop_number(&loop, st->limit.number, sizeof(st->limit.number));
+	facts_str(&sb->params, "limit_of", st->limit.by_count ? "requests" : "bytes");
+	facts_int(&sb->params, "limit_per_s", st->per_s);
 	facts_int(&sb->params, "read_bytes", st->block_size);
 	facts_int(&sb->params, "read_period_ms", st->period_ms);
 	r = sandbox_spawn(sb, sb->victim, reader, st);
@@ -247,12 +224,16 @@ static int throttled_setup(struct sandbox *sb)
 
 static int throttled_onset(struct sandbox *sb)
 {
-	return set_limit(sb, ((struct block_state *)sb->state)->limit);
+	struct block_state *st = sb->state;
+
+	return read_limit_set(sb, sb->victim, &st->limit, st->per_s);
 }
 
 static int throttled_end(struct sandbox *sb)
 {
-	return set_limit(sb, 0);
+	struct block_state *st = sb->state;
+
+	return read_limit_set(sb, sb->victim, &st->limit, 0);
 }
 
 static int throttled_proof(struct sandbox *sb)

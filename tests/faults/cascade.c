@@ -18,8 +18,9 @@
 struct cascade_state {
 	struct tally requests[PHASES], holds[PHASES];
 	struct service service;
-	_Atomic uint64_t refused, reset, timeouts, overflows, request_drops;
-	char lock[96], dev[32], number[16];
+	struct service_counts counts;
+	struct read_limit limit;
+	char lock[96], dev[32];
 	int pause_ms, reads_per_s;
 };
 
@@ -46,35 +47,6 @@ static void holder(struct sandbox *sb, void *arg)
 	}
 }
 
-static int set_limit(struct sandbox *sb, int per_s)
-{
-	struct cascade_state *st = sb->state;
-	bool v2 = controller_is_v2(sb, "blkio");
-	char value[64];
-
-	if (v2 && !per_s)
-		snprintf(value, sizeof(value), "%s riops=max", st->number);
-	else
-		snprintf(value, sizeof(value), v2 ? "%s riops=%d" : "%s %d", st->number, per_s);
-	return container_write(sb, sb->culprit, v2 ? "io" : "blkio", "blkio.throttle.read_iops_device", "io.max", value);
-}
-
-static int disk_setup(struct sandbox *sb, struct cascade_state *st)
-{
-	struct loop loop = { .name = NULL };
-	char image[128];
-	int r = image_new(sb, "quick.img", SIZE, image, sizeof(image));
-
-	if (r == 0)
-		r = loop_new(sb, image, true, &loop);
-	if (r < 0)
-		return r;
-	snprintf(st->dev, sizeof(st->dev), "%s", loop.dev);
-	loop_number(&loop, st->number, sizeof(st->number));
-	facts_str(&sb->params, "device", loop.name);
-	return 0;
-}
-
 static void draw(struct sandbox *sb, struct cascade_state *st)
 {
 	st->reads_per_s = sandbox_random(sb, 3, 5);
@@ -84,8 +56,7 @@ static void draw(struct sandbox *sb, struct cascade_state *st)
 		.port = sandbox_random(sb, 2000, 30000), .backlog = sandbox_random(sb, 3, 8),
 		.request_size = sandbox_random(sb, 50, 1200), .work_ns = MS, .lock = st->lock,
 		.period_ns = sandbox_random(sb, 150, 250) * MS, .timeout_ns = sandbox_random(sb, 250, 450) * MS,
-		.tally = st->requests, .refused = &st->refused, .reset = &st->reset, .timeouts = &st->timeouts,
-		.overflows = &st->overflows, .request_drops = &st->request_drops };
+		.tally = st->requests, .counts = &st->counts };
 	facts_int(&sb->params, "reads_per_s", st->reads_per_s);
 	facts_int(&sb->params, "backlog", st->service.backlog);
 	facts_int(&sb->params, "port", st->service.port);
@@ -95,6 +66,7 @@ static int cascade_setup(struct sandbox *sb)
 {
 	struct cascade_state *st = sb->state;
 	struct container *client = NULL;
+	struct loop disk = { .name = NULL };
 	int r = container_new(sb, &sb->victim);
 
 	if (r == 0)
@@ -102,29 +74,30 @@ static int cascade_setup(struct sandbox *sb)
 	if (r == 0)
 		r = container_new(sb, &client);
 	if (r == 0)
-		r = disk_setup(sb, st);
+		r = quick_disk_new(sb, SIZE, &disk);
 	if (r < 0)
 		return r;
+	snprintf(st->dev, sizeof(st->dev), "%s", disk.dev);
+	loop_number(&disk, st->limit.number, sizeof(st->limit.number));
+	st->limit.by_count = true;
 	draw(sb, st);
 	facts_str(&sb->params, "client", client->path);
 	r = sandbox_spawn(sb, sb->culprit, holder, st);
-	if (r > 0)
-		r = wire_veth(sb, client, sb->victim, &st->service.wire);
-	if (r == 0)
-		r = sandbox_spawn(sb, sb->victim, service_body, &st->service);
-	for (int i = 0; i < CLIENTS && r > 0; i++)
-		r = sandbox_spawn(sb, client, service_client, &st->service);
-	return MIN(r, 0);
+	return r < 0 ? r : service_new(sb, &st->service, client, sb->victim, CLIENTS);
 }
 
 static int cascade_onset(struct sandbox *sb)
 {
-	return set_limit(sb, ((struct cascade_state *)sb->state)->reads_per_s);
+	struct cascade_state *st = sb->state;
+
+	return read_limit_set(sb, sb->culprit, &st->limit, st->reads_per_s);
 }
 
 static int cascade_end(struct sandbox *sb)
 {
-	return set_limit(sb, 0);
+	struct cascade_state *st = sb->state;
+
+	return read_limit_set(sb, sb->culprit, &st->limit, 0);
 }
 
 static int cascade_proof(struct sandbox *sb)
@@ -133,9 +106,9 @@ static int cascade_proof(struct sandbox *sb)
 
 	facts_tally(&sb->proof, "hold", st->holds);
 	facts_tally(&sb->proof, "request", st->requests);
-	facts_int(&sb->proof, "timeouts", (int64_t)st->timeouts);
-	facts_int(&sb->proof, "overflows", (int64_t)st->overflows);
-	return tally_mean(&st->holds[1]) > 3 * tally_mean(&st->holds[0]) + 50 * (uint64_t)MS && st->overflows >= 10 ?
+	facts_int(&sb->proof, "timeouts", (int64_t)st->counts.timeouts);
+	facts_int(&sb->proof, "overflows", (int64_t)st->counts.overflows);
+	return tally_mean(&st->holds[1]) > 3 * tally_mean(&st->holds[0]) + 50 * (uint64_t)MS && st->counts.overflows >= 10 ?
 		       0 :
 		       -ENODATA;
 }

@@ -8,15 +8,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/faults/cpu.h"
 #include "tests/faults/faults.h"
-#include "tests/faults/work.h"
 
 #define MIB ((int64_t)1 << 20)
+#define FILLERS_MAX 32
 
 struct chain_state {
 	struct tally waits[PHASES], holds[PHASES], worked[PHASES], bystander[PHASES]; /* worked: CPU time of the holds */
 	char shared[128], other[128];
-	int cpu;          /* where the holder has to run; -1 anywhere */
+	int cpu;          /* where the holder has to run */
 	int64_t span;     /* filled under the kernel lock */
 	int64_t work_ns;  /* computed under the file lock */
 	int period_ms, pause_ms;
@@ -101,40 +102,44 @@ static void fill_under_lock(struct sandbox *sb, void *arg)
 	}
 }
 
-static void hog(struct sandbox *sb, void *arg)
+/* The other CPUs are no way out: were they idle, the holder's own mask would be the cause. */
+static void filler(struct sandbox *sb, void *arg)
 {
-	pin(arg, true);
-	while (sandbox_phase(sb) < PHASE_FAULT)
-		nap_ns(5 * MS);
-	while (sandbox_phase(sb) == PHASE_FAULT)
-		burn_cpu(MS);
-	while (sandbox_phase(sb) < PHASE_STOP)
-		nap_ns(20 * MS);
+	struct hog h = { .cpu = -1, .percent = 100 };
+
+	pin(arg, false);
+	hog_body(sb, &h);
 }
 
-static int last_cpu(void)
+/* Takes the last CPU; how many others there are. */
+static int take_last_cpu(struct chain_state *st)
 {
-	int last = -1, count = 0;
+	int others = -1;
 	cpu_set_t all;
 
 	if (sched_getaffinity(0, sizeof(all), &all) < 0)
-		return -1;
+		return -errno;
 	for (int i = 0; i < CPU_SETSIZE; i++) {
 		if (!CPU_ISSET(i, &all))
 			continue;
-		last = i;
-		count++;
+		st->cpu = i;
+		others++;
 	}
-	return count > 1 ? last : -1;
+	return others;
 }
 
-static int set_shares(struct sandbox *sb, const struct container *c, const char *fact, int shares)
+static int spawn_hogs(struct sandbox *sb, int others)
 {
-	char value[16];
+	struct chain_state *st = sb->state;
+	struct hog h = { .cpu = st->cpu, .percent = 100 };
+	int hogs = sandbox_random(sb, 2, 4), r = 0;
 
-	facts_int(&sb->params, fact, shares);
-	snprintf(value, sizeof(value), "%d", controller_is_v2(sb, "cpu") ? shares * 100 / 1024 : shares);
-	return container_write(sb, c, "cpu", "cpu.shares", "cpu.weight", value);
+	facts_int(&sb->params, "hogs", hogs);
+	for (int i = 0; i < hogs && r >= 0; i++)
+		r = sandbox_spawn(sb, sb->culprit, hog_body, &h);
+	for (int i = 0; i < others && r >= 0; i++)
+		r = sandbox_spawn(sb, sb->culprit, filler, st);
+	return r;
 }
 
 static void name_files(struct sandbox *sb, struct chain_state *st)
@@ -146,11 +151,10 @@ static void name_files(struct sandbox *sb, struct chain_state *st)
 static int preempted_setup(struct sandbox *sb)
 {
 	struct chain_state *st = sb->state;
-	int hogs = sandbox_random(sb, 2, 4), r;
+	int others = take_last_cpu(st), r;
 
-	st->cpu = last_cpu();
-	if (st->cpu < 0)
-		return sandbox_fail(sb, -EOPNOTSUPP, "needs two CPUs");
+	if (others < 1 || others > FILLERS_MAX)
+		return sandbox_fail(sb, -EOPNOTSUPP, "needs two CPUs, and no more than %d", FILLERS_MAX + 1);
 	r = sandbox_parties(sb);
 	if (r == 0)
 		r = container_new(sb, &st->holder);
@@ -164,12 +168,11 @@ static int preempted_setup(struct sandbox *sb)
 	st->pause_ms = sandbox_random(sb, 15, 40);
 	st->period_ms = sandbox_random(sb, 5, 12);
 	facts_int(&sb->params, "span_bytes", st->span);
-	facts_int(&sb->params, "hogs", hogs);
 	facts_str(&sb->params, "holder", st->holder->path);
 	name_files(sb, st);
 	r = sandbox_spawn(sb, st->holder, fill_under_lock, st);
-	for (int i = 0; i < hogs && r > 0; i++)
-		r = sandbox_spawn(sb, sb->culprit, hog, st);
+	if (r > 0)
+		r = spawn_hogs(sb, others);
 	for (int i = 0; i < 2 && r > 0; i++)
 		r = sandbox_spawn(sb, sb->victim, writer, st);
 	if (r > 0)
@@ -224,17 +227,6 @@ static void throttled_holder(struct sandbox *sb, void *arg)
 	struct chain_state *st = arg;
 
 	lock_work(sb, st->shared, st->work_ns, st->pause_ms, NULL, true);
-}
-
-static int set_quota(struct sandbox *sb, const struct container *c, int quota_us)
-{
-	bool v2 = controller_is_v2(sb, "cpu");
-	char value[32];
-	int r = v2 ? 0 : container_write(sb, c, "cpu", "cpu.cfs_period_us", "cpu.max", "100000");
-
-	snprintf(value, sizeof(value), v2 ? "%d 100000" : "%d", quota_us);
-	facts_int(&sb->params, "quota_us", quota_us);
-	return r < 0 ? r : container_write(sb, c, "cpu", "cpu.cfs_quota_us", "cpu.max", value);
 }
 
 static int throttled_setup(struct sandbox *sb)

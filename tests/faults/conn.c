@@ -19,8 +19,8 @@
 struct conn_state {
 	struct tally requests[PHASES], bystander[PHASES];
 	struct service service, other, flood;
-	_Atomic uint64_t refused, reset, timeouts, overflows, request_drops, sent;
-	_Atomic uint64_t unused[5];
+	struct service_counts counts, others;
+	_Atomic uint64_t sent;
 	bool floods, cuts_route;
 	int server_netns;
 };
@@ -36,30 +36,7 @@ static void draw_service(struct sandbox *sb, struct service *s, struct tally *ta
 	s->period_ns = sandbox_random(sb, 30, 60) * MS;
 	s->timeout_ns = sandbox_random(sb, 500, 1000) * MS;
 	s->tally = tally;
-	s->refused = &st->refused;
-	s->reset = &st->reset;
-	s->timeouts = &st->timeouts;
-	s->overflows = &st->overflows;
-	s->request_drops = &st->request_drops;
-}
-
-static int spawn_clients(struct sandbox *sb, const struct container *c, struct service *s, int count)
-{
-	int r = 1;
-
-	for (int i = 0; i < count && r > 0; i++)
-		r = sandbox_spawn(sb, c, service_client, s);
-	return MIN(r, 0);
-}
-
-/* A service and its clients in the containers given, wired up. */
-static int pair(struct sandbox *sb, struct service *s, struct container *client, struct container *server, int clients)
-{
-	int r = wire_veth(sb, client, server, &s->wire);
-
-	if (r == 0)
-		r = sandbox_spawn(sb, server, service_body, s);
-	return r < 0 ? r : spawn_clients(sb, client, s, clients);
+	s->counts = &st->counts;
 }
 
 /* Two that do the same and meet nothing. */
@@ -74,9 +51,8 @@ static int bystanders(struct sandbox *sb)
 	if (r < 0)
 		return r;
 	draw_service(sb, &st->other, st->bystander);
-	st->other.refused = st->other.reset = st->other.timeouts = st->other.overflows = st->other.request_drops =
-		st->unused;
-	return pair(sb, &st->other, sb->bystander, server, 1);
+	st->other.counts = &st->others;
+	return service_new(sb, &st->other, sb->bystander, server, 1);
 }
 
 static void tell_service(struct sandbox *sb, const struct container *server, const struct container *client)
@@ -100,11 +76,11 @@ static int conn_facts(struct sandbox *sb)
 	struct conn_state *st = sb->state;
 
 	facts_tally(&sb->proof, "request", st->requests);
-	facts_int(&sb->proof, "refused", (int64_t)st->refused);
-	facts_int(&sb->proof, "reset", (int64_t)st->reset);
-	facts_int(&sb->proof, "timeouts", (int64_t)st->timeouts);
-	facts_int(&sb->proof, "overflows", (int64_t)st->overflows);
-	facts_int(&sb->proof, "request_drops", (int64_t)st->request_drops);
+	facts_int(&sb->proof, "refused", (int64_t)st->counts.refused);
+	facts_int(&sb->proof, "reset", (int64_t)st->counts.reset);
+	facts_int(&sb->proof, "timeouts", (int64_t)st->counts.timeouts);
+	facts_int(&sb->proof, "overflows", (int64_t)st->counts.overflows);
+	facts_int(&sb->proof, "request_drops", (int64_t)st->counts.request_drops);
 	facts_int(&sb->proof, "bystander_failed", (int64_t)st->bystander[1].failed);
 	/* Before the fault the clients were served, and the others all the time, as far as a busy machine lets them. */
 	return is_served(&st->requests[0]) && is_served(&st->bystander[1]) ? 0 : -ENODATA;
@@ -168,7 +144,7 @@ static int overflow_setup(struct sandbox *sb)
 		st->service.work_ns = sandbox_random(sb, 4, 8) * MS;
 	else
 		st->service.illness = ILL_STALL;
-	r = pair(sb, &st->service, client, sb->victim, floods ? 2 : 2 * CLIENTS);
+	r = service_new(sb, &st->service, client, sb->victim, floods ? 2 : 2 * CLIENTS);
 	if (r == 0 && floods)
 		r = add_flood(sb, sb->victim);
 	else
@@ -183,7 +159,7 @@ static int overflow_proof(struct sandbox *sb)
 	struct conn_state *st = sb->state;
 	int r = conn_facts(sb);
 
-	return r == 0 && st->overflows >= 8 ? 0 : -ENODATA;
+	return r == 0 && st->counts.overflows >= 8 ? 0 : -ENODATA;
 }
 
 /* ---- refused, reset, unreachable -------------------------------------------------------------------------------- */
@@ -200,7 +176,7 @@ static int ill_setup(struct sandbox *sb, enum illness illness)
 		return r;
 	draw_service(sb, &st->service, st->requests);
 	st->service.illness = illness;
-	r = pair(sb, &st->service, sb->victim, sb->culprit, sandbox_random(sb, 2, CLIENTS));
+	r = service_new(sb, &st->service, sb->victim, sb->culprit, sandbox_random(sb, 2, CLIENTS));
 	st->server_netns = sb->culprit->netns_fd;
 	tell_service(sb, sb->culprit, sb->victim);
 	return r < 0 ? r : bystanders(sb);
@@ -216,7 +192,7 @@ static int refused_proof(struct sandbox *sb)
 	struct conn_state *st = sb->state;
 	int r = conn_facts(sb);
 
-	return r == 0 && st->refused >= 10 ? 0 : -ENODATA;
+	return r == 0 && st->counts.refused >= 10 ? 0 : -ENODATA;
 }
 
 static int reset_setup(struct sandbox *sb)
@@ -229,7 +205,7 @@ static int reset_proof(struct sandbox *sb)
 	struct conn_state *st = sb->state;
 	int r = conn_facts(sb);
 
-	return r == 0 && st->reset >= 10 ? 0 : -ENODATA;
+	return r == 0 && st->counts.reset >= 10 ? 0 : -ENODATA;
 }
 
 /* Requests larger than what two kernels can keep for a server that does not read. */
@@ -247,7 +223,7 @@ static int deaf_setup(struct sandbox *sb)
 	st->service.request_size = sandbox_random(sb, 4000000, 7000000);
 	st->service.timeout_ns = sandbox_random(sb, 3000, 4000) * MS;
 	st->service.period_ns = sandbox_random(sb, 150, 300) * MS;
-	r = pair(sb, &st->service, sb->victim, sb->culprit, 2);
+	r = service_new(sb, &st->service, sb->victim, sb->culprit, 2);
 	tell_service(sb, sb->culprit, sb->victim);
 	facts_int(&sb->params, "request_bytes", st->service.request_size);
 	return r < 0 ? r : bystanders(sb);
@@ -258,7 +234,7 @@ static int deaf_proof(struct sandbox *sb)
 	struct conn_state *st = sb->state;
 	int r = conn_facts(sb);
 
-	return r == 0 && (st->timeouts || st->requests[1].max_ns > 1500 * (uint64_t)MS) ? 0 : -ENODATA;
+	return r == 0 && (st->counts.timeouts || st->requests[1].max_ns > 1500 * (uint64_t)MS) ? 0 : -ENODATA;
 }
 
 /* Either nobody answers for the address any more, or the client has lost its route. */
@@ -474,7 +450,7 @@ static int syn_setup(struct sandbox *sb)
 	if (r < 0)
 		return r;
 	draw_service(sb, &st->service, st->requests);
-	r = pair(sb, &st->service, client, sb->victim, 2);
+	r = service_new(sb, &st->service, client, sb->victim, 2);
 	if (r == 0)
 		r = sandbox_exec(sb, sb->victim->netns_fd, no_cookies);
 	st->flood = st->service;
@@ -495,7 +471,7 @@ static int syn_proof(struct sandbox *sb)
 	int r = conn_facts(sb);
 
 	facts_int(&sb->proof, "syns_sent", (int64_t)st->sent);
-	return r == 0 && st->request_drops >= 10 ? 0 : -ENODATA;
+	return r == 0 && st->counts.request_drops >= 10 ? 0 : -ENODATA;
 }
 
 const struct fault fault_net_listen_overflow = {

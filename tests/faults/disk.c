@@ -110,6 +110,35 @@ int loop_limit_dirty(struct sandbox *sb, const struct loop *loop, int64_t bytes)
 	return 0;
 }
 
+int quick_disk_new(struct sandbox *sb, int64_t size, struct loop *ret_loop)
+{
+	char image[128];
+	int r = image_new(sb, "quick.img", size, image, sizeof(image));
+
+	if (r == 0)
+		r = loop_new(sb, image, true, ret_loop);
+	if (r == 0)
+		facts_str(&sb->params, "device", ret_loop->name);
+	return r;
+}
+
+/* v1 has a file for each direction and kind of limit and takes 0 for none, v2 has one and takes "max". */
+int read_limit_set(struct sandbox *sb, const struct container *c, const struct read_limit *limit, int per_s)
+{
+	const char *file = limit->by_count ? "blkio.throttle.read_iops_device" : "blkio.throttle.read_bps_device";
+	const char *key = limit->by_count ? "riops" : "rbps";
+	bool v2 = controller_is_v2(sb, "blkio");
+	char value[64];
+
+	if (v2 && !per_s)
+		snprintf(value, sizeof(value), "%s %s=max", limit->number, key);
+	else if (v2)
+		snprintf(value, sizeof(value), "%s %s=%d", limit->number, key, per_s);
+	else
+		snprintf(value, sizeof(value), "%s %d", limit->number, per_s);
+	return container_write(sb, c, v2 ? "io" : "blkio", file, "io.max", value);
+}
+
 int ext4_format(struct sandbox *sb, const char *image, const char *journal, int inodes)
 {
 	const char *argv[16] = { "mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard" };

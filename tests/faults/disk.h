@@ -31,6 +31,17 @@ void loop_number(const struct loop *loop, char *ret, size_t size);
 /* The device may have that many dirty pages and no more, whatever the node allows.  A loop device keeps such a limit when
  * it is given back, so only one that has the kernel's own values is touched, and gets them again. */
 int loop_limit_dirty(struct sandbox *sb, const struct loop *loop, int64_t bytes);
+/* A quick disk: a loop device over such a file.  Written down as the fact "device". */
+int quick_disk_new(struct sandbox *sb, int64_t size, struct loop *ret_loop);
+
+/* What a container may read of a disk in a second; the controller is blkio, or io. */
+struct read_limit {
+	char number[16]; /* of the disk, "MAJ:MIN" */
+	bool by_count;   /* requests, not bytes */
+};
+
+/* per_s 0: no limit. */
+int read_limit_set(struct sandbox *sb, const struct container *c, const struct read_limit *limit, int per_s);
 /* Makes an ext4 in that file; journal is the argument of mkfs.ext4 -J, NULL: the usual one; inodes 0: the
  * usual number. */
 int ext4_format(struct sandbox *sb, const char *image, const char *journal, int inodes);

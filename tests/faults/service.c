@@ -130,8 +130,8 @@ void service_body(struct sandbox *sb, void *arg)
 			hear_again(&v);
 		serve(&v, ill);
 	}
-	atomic_store(v.s->overflows, net_counter("netstat", "ListenOverflows"));
-	atomic_store(v.s->request_drops, net_counter("netstat", "TCPReqQFullDrop"));
+	atomic_store(&v.s->counts->overflows, net_counter("netstat", "ListenOverflows"));
+	atomic_store(&v.s->counts->request_drops, net_counter("netstat", "TCPReqQFullDrop"));
 }
 
 int service_connect(const struct service *s)
@@ -185,11 +185,11 @@ static int request(const struct service *s, const char *data)
 static void count(const struct service *s, int error)
 {
 	if (error == -ECONNREFUSED)
-		atomic_fetch_add(s->refused, 1);
+		atomic_fetch_add(&s->counts->refused, 1);
 	else if (error == -ECONNRESET || error == -EPIPE)
-		atomic_fetch_add(s->reset, 1);
+		atomic_fetch_add(&s->counts->reset, 1);
 	else
-		atomic_fetch_add(s->timeouts, 1);
+		atomic_fetch_add(&s->counts->timeouts, 1);
 }
 
 void service_client(struct sandbox *sb, void *arg)
@@ -211,4 +211,15 @@ void service_client(struct sandbox *sb, void *arg)
 			count(s, r);
 		nap_ns(s->period_ns);
 	}
+}
+
+int service_new(struct sandbox *sb, struct service *s, struct container *client, struct container *server, int clients)
+{
+	int r = wire_veth(sb, client, server, &s->wire);
+
+	if (r == 0)
+		r = sandbox_spawn(sb, server, service_body, s);
+	for (int i = 0; i < clients && r > 0; i++)
+		r = sandbox_spawn(sb, client, service_client, s);
+	return MIN(r, 0);
 }

@@ -13,6 +13,11 @@ enum illness {
 	ILL_DEAF,   /* accepts and does not read */
 };
 
+/* What clients met while the fault lasted; the server's own counters over all its time. */
+struct service_counts {
+	_Atomic uint64_t refused, reset, timeouts, overflows, request_drops;
+};
+
 struct service {
 	struct wire wire;
 	int port, backlog;
@@ -23,13 +28,14 @@ struct service {
 	int64_t period_ns; /* of the clients */
 	int64_t timeout_ns;
 	struct tally *tally; /* [PHASES] of the clients */
-	/* What clients met while the fault lasted; the server's own counters over all its time. */
-	_Atomic uint64_t *refused, *reset, *timeouts, *overflows, *request_drops;
+	struct service_counts *counts;
 };
 
 /* Process bodies; arg is a struct service. */
 void service_body(struct sandbox *sb, void *arg);
 void service_client(struct sandbox *sb, void *arg);
+/* A service and its clients in the containers given, wired up. */
+int service_new(struct sandbox *sb, struct service *s, struct container *client, struct container *server, int clients);
 /* The counter NAME of the network namespace we are in, from /proc/self/net/netstat or snmp; 0 when there is none. */
 uint64_t net_counter(const char *file, const char *name);
 /* A non-blocking socket on its way to the service; a negative errno. */

@@ -129,6 +129,9 @@ static int swap_proof(struct sandbox *sb)
 
 	facts_tally(&sb->proof, "round", st->rounds);
 	facts_int(&sb->proof, "refaults", st->refaults);
+	/* What swaps too slowly for the kernel's patience is killed: another fault than this one. */
+	if (mem_oom_kills(sb, sb->victim) > 0)
+		return sandbox_fail(sb, -ENODATA, "killed at its limit rather than swapped out");
 	return st->refaults * PAGE > st->limit && tally_mean(&st->rounds[1]) > 2 * tally_mean(&st->rounds[0]) ? 0 : -ENODATA;
 }
 
