@@ -53,7 +53,9 @@ CONTAINERS_SRCS := $(sort $(wildcard tests/containers/*.c))
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
 MAIN_OBJ := $(MAIN:%.c=$(BUILD)/obj/%.o)
 LIBS := $(foreach f,$(FOLDERS),$(if $(wildcard $(f)/*.c),$(BUILD)/lib$(f).a))
-BPF_OBJS := $(BPF_SRCS:bpf/%.bpf.c=$(BUILD)/bpf/%.bpf.o)
+# Objects that are compiled a second time for kernels before 5.19 (bpf/plain.bpf.h).
+PLAIN := block limits oom reclaim scan sched signal
+BPF_OBJS := $(BPF_SRCS:bpf/%.bpf.c=$(BUILD)/bpf/%.bpf.o) $(if $(NOBPF),,$(PLAIN:%=$(BUILD)/bpf/%.plain.bpf.o))
 EMBED_OBJS := $(BUILD)/gen/embed.o $(BUILD)/gen/bpf_objects.o $(BUILD)/gen/syscalls.o
 UNIT_BINS := $(UNIT_SRCS:%.c=$(BUILD)/%)
 FUZZ_BINS := $(FUZZ_SRCS:%.c=$(BUILD)/%)
@@ -149,6 +151,12 @@ $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
 	$(call say,BPF,$<)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+	$(Q)$(LLVM_STRIP) -g $@
+
+$(BUILD)/bpf/%.plain.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(call say,BPF,$< for older kernels)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -DKW_PLAIN -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
 	$(Q)$(LLVM_STRIP) -g $@
 
 $(BUILD)/gen/bpf_objects.S: $(BUILD)/gen/bpf.list packaging/embed.sh
@@ -253,10 +261,10 @@ check-faults:
 	@FAULTS_SAMPLE=0 MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh faults
 # Stock Debian kernels under emulation, every fault that a guest can have.
 check-vm:
-	@FAULTS_IN_GUEST='cpu_throttled oom_memcg reclaim_memcg net_drop_policy fs_frozen freeze_cgroup proc_killed \
+	@FAULTS_IN_GUEST='cpu_throttled oom_memcg oom_global reclaim_memcg net_drop_policy fs_frozen freeze_cgroup proc_killed \
 		kernel_softlockup kernel_rcu_stall kernel_workqueue kernel_oops kernel_warning \
-		alloc_fail lock_spin hw_memory hw_disk' VM_SECONDS=600 \
-		MAKE='$(MAKE)' BUILD='$(BUILD)' VM_KERNELS='5.10 6.1 6.12 newest' tests/run-all.sh vm
+		alloc_fail hw_memory hw_disk' VM_SECONDS=900 \
+		MAKE='$(MAKE)' BUILD='$(BUILD)' VM_KERNELS='5.10 6.1 6.12 newest 6.12:pair' tests/run-all.sh vm
 .PHONY: check-containers tests-containers
 # Five hundred short-lived containers; make test runs some dozens.
 check-containers:

@@ -226,9 +226,9 @@ static __always_inline void leave(struct disk *d, u32 slot, u64 bytes)
 	struct slot *s = &d->slot[slot & OVERFLOW];
 
 	if (d->inflight)
-		d->inflight--;
+		kw_locked_add(&d->inflight, -1);
 	if (s->inflight)
-		s->inflight--;
+		kw_locked_add(&s->inflight, -1);
 	s->bytes += bytes;
 }
 
@@ -273,10 +273,10 @@ static __always_inline struct kw_cg occupant_key(const struct kw_cg *cg)
 /* jbd2/DISK-N writes what others changed, as the write-back worker does; it has no function to know it by. */
 static __always_inline bool in_journal_thread(void)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = kw_current();
 	char comm[5] = {};
 
-	if (!(task->flags & PF_KTHREAD))
+	if (!(KW_READ(task, flags) & PF_KTHREAD))
 		return false;
 	bpf_probe_read_kernel(comm, sizeof(comm), task->comm);
 	return comm[0] == 'j' && comm[1] == 'b' && comm[2] == 'd' && comm[3] == '2' && comm[4] == '/';
@@ -304,7 +304,7 @@ static __always_inline struct request_state *arrive(struct request *rq, u64 now,
 		kw_count_lost_other(KW_KIND_block);
 		return NULL;
 	}
-	bpf_spin_lock(&d->lock);
+	kw_spin_lock(&d->lock);
 	advance(d, now);
 	st->slot = slot_get(d, &key, st->writeback, now);
 	st->inflight = d->inflight;
@@ -316,7 +316,7 @@ static __always_inline struct request_state *arrive(struct request *rq, u64 now,
 		__builtin_memcpy(d->slot[st->slot & OVERFLOW].comm, st->owner.comm, KW_COMM_LEN);
 	}
 	note(d, &st->at, st->slot);
-	bpf_spin_unlock(&d->lock);
+	kw_spin_unlock(&d->lock);
 	if (bpf_map_update_elem(&requests, &id, st, BPF_ANY)) {
 		kw_count_lost_other(KW_KIND_block);
 		return NULL;
@@ -335,10 +335,10 @@ static __always_inline void take_back(struct request_state *st, u64 now)
 	d = bpf_map_lookup_elem(&disks, &st->dev);
 	if (!d)
 		return;
-	bpf_spin_lock(&d->lock);
+	kw_spin_lock(&d->lock);
 	advance(d, now);
 	leave(d, st->slot, 0);
-	bpf_spin_unlock(&d->lock);
+	kw_spin_unlock(&d->lock);
 }
 
 static __always_inline int inserted(struct request *rq)
@@ -381,14 +381,14 @@ static __always_inline int issued(struct request *rq)
 	st->issue_ns = now;
 	st->requeued = 0;
 	key = occupant_key(&st->owner.cg);
-	bpf_spin_lock(&d->lock);
+	kw_spin_lock(&d->lock);
 	advance(d, now);
 	/* Its slot may have been given away while it was queued. */
 	st->slot = slot_get(d, &key, st->writeback, now);
-	d->inflight++;
-	d->slot[st->slot & OVERFLOW].inflight++;
+	kw_locked_add(&d->inflight, 1);
+	kw_locked_add(&d->slot[st->slot & OVERFLOW].inflight, 1);
 	d->slot[st->slot & OVERFLOW].used_ns = now;
-	bpf_spin_unlock(&d->lock);
+	kw_spin_unlock(&d->lock);
 	return 0;
 }
 
@@ -399,6 +399,12 @@ static __always_inline void divide(const struct request_state *st, struct shares
 
 	for (u32 i = 0; i < SLOTS; i++)
 		seen += sh->of[i].ns;
+#ifdef KW_PLAIN /* two CPUs may have added the same moment: no share of it is longer than all of it */
+	for (u32 i = 0; i < SLOTS; i++)
+		if (seen > wait_ns)
+			sh->of[i].ns = sh->of[i].ns * wait_ns / seen;
+	seen = seen < wait_ns ? seen : wait_ns;
+#endif
 	sh->unknown_ns = busy > seen ? busy - seen : 0;
 	own = sh->of[st->slot & OVERFLOW].ns;
 	sh->other_ns = seen - own + sh->unknown_ns;
@@ -439,7 +445,7 @@ static __always_inline bool is_root(const struct kw_cg *cg)
  * before 6.4 takes minutes and fills the verifier's log.  Only the innermost one has much on its stack: 512 bytes are
  * for all of them.
  */
-__noinline int blame_one(u32 sink, const struct kw_cg *victim, const struct kw_party *culprit, u32 dev, u64 ns)
+KW_GLOBAL int blame_one(u32 sink, const struct kw_cg *victim, const struct kw_party *culprit, u32 dev, u64 ns)
 {
 	if (victim && ns >= WORTH_NS)
 		kw_sum_blame(KW_RES_BLOCK, victim, culprit, sink, dev, ns);
@@ -447,7 +453,7 @@ __noinline int blame_one(u32 sink, const struct kw_cg *victim, const struct kw_p
 }
 
 /* Data written back on nobody's account: divided among those who lately made the disk's pages dirty. */
-__noinline int blame_dirtiers(const struct kw_cg *victim, u32 dev, u64 ns, const struct kw_party *root)
+KW_GLOBAL int blame_dirtiers(const struct kw_cg *victim, u32 dev, u64 ns, const struct kw_party *root)
 {
 	struct kw_dirtiers *d = bpf_map_lookup_elem(&dirtiers, &dev);
 	u64 pages = 0;
@@ -465,7 +471,7 @@ __noinline int blame_dirtiers(const struct kw_cg *victim, u32 dev, u64 ns, const
 	return 0;
 }
 
-__noinline int blame_share(const struct request_state *st, const struct share *of)
+KW_GLOBAL int blame_share(const struct request_state *st, const struct share *of)
 {
 	struct kw_cg victim;
 
@@ -573,14 +579,14 @@ static __always_inline void finish(struct request *rq, struct request_state *st,
 
 	if (!d || !sh)
 		return;
-	bpf_spin_lock(&d->lock);
+	kw_spin_lock(&d->lock);
 	advance(d, now);
 	sh->now.busy_ns = d->busy_ns;
 	sh->now.alone_ns = d->slot[st->slot & OVERFLOW].alone_ns;
 	for (u32 i = 0; i < SLOTS; i++)
 		gain(&d->slot[i], st, &sh->of[i], i);
 	leave(d, st->slot, bytes);
-	bpf_spin_unlock(&d->lock);
+	kw_spin_unlock(&d->lock);
 
 	wait_ns = now - st->begin_ns;
 	if (wait_ns < BLAME_NS && wait_ns < kw_settings.block_threshold_ns && !error)
@@ -608,20 +614,7 @@ static __always_inline int completed(struct request *rq, s32 error, u32 bytes)
 	return 0;
 }
 
-SEC("tp_btf/block_rq_insert")
-int BPF_PROG(block_insert, struct request *rq)
-{
-	return inserted(rq);
-}
-
-SEC("tp_btf/block_rq_issue")
-int BPF_PROG(block_issue, struct request *rq)
-{
-	return issued(rq);
-}
-
-SEC("tp_btf/block_rq_requeue")
-int BPF_PROG(block_requeue, struct request *rq)
+static __always_inline int requeued(struct request *rq)
 {
 	u64 id = (u64)rq;
 	struct request_state *st = bpf_map_lookup_elem(&requests, &id);
@@ -634,6 +627,34 @@ int BPF_PROG(block_requeue, struct request *rq)
 	return 0;
 }
 
+#define BLOCK_PROGRAM(name, hook, does)                                                                         \
+	SEC("tp_btf/" hook)                                                                                     \
+	int BPF_PROG(name, struct request *rq)                                                                  \
+	{                                                                                                       \
+		return does(rq);                                                                                \
+	}
+
+#ifndef KW_PLAIN
+BLOCK_PROGRAM(block_insert, "block_rq_insert", inserted)
+BLOCK_PROGRAM(block_issue, "block_rq_issue", issued)
+BLOCK_PROGRAM(block_requeue, "block_rq_requeue", requeued)
+#else
+/* Before 5.11 (a54895fa057c) the queue came first; later kernels refuse a program that reads a second argument. */
+#define BLOCK_PROGRAM_QUEUE(name, hook, does)                                                                   \
+	SEC("tp_btf/" hook)                                                                                     \
+	int BPF_PROG(name, struct request_queue *q, struct request *rq)                                         \
+	{                                                                                                       \
+		return does(rq);                                                                                \
+	}
+
+BLOCK_PROGRAM_QUEUE(block_insert, "block_rq_insert", inserted)
+BLOCK_PROGRAM_QUEUE(block_issue, "block_rq_issue", issued)
+BLOCK_PROGRAM_QUEUE(block_requeue, "block_rq_requeue", requeued)
+BLOCK_PROGRAM(block_insert_alone, "block_rq_insert", inserted)
+BLOCK_PROGRAM(block_issue_alone, "block_rq_issue", issued)
+BLOCK_PROGRAM(block_requeue_alone, "block_rq_requeue", requeued)
+#endif
+
 /* error: blk_status_t since 5.16, before that a negative errno; user space tells them apart by the sign. */
 SEC("tp_btf/block_rq_complete")
 int BPF_PROG(block_complete, struct request *rq, int error, unsigned int bytes)
@@ -645,11 +666,23 @@ SEC("tp_btf/writeback_dirty_folio")
 int BPF_PROG(page_dirtied, struct folio *folio, struct address_space *mapping)
 {
 	if (bpf_get_prandom_u32() % KW_DIRTY_SAMPLE || !mapping || kw_is_off() ||
-	    (bpf_get_current_task_btf()->flags & PF_KTHREAD))
+	    (KW_READ(kw_current(), flags) & PF_KTHREAD))
 		return 0;
 	return dirtied(BPF_CORE_READ(mapping, host));
 }
 
+#ifdef KW_PLAIN
+/* As above, before 5.16 (203a31516616). */
+SEC("tp_btf/writeback_dirty_page")
+int BPF_PROG(page_dirtied_page, void *page, struct address_space *mapping)
+{
+	if (bpf_get_prandom_u32() % KW_DIRTY_SAMPLE || !mapping || kw_is_off() ||
+	    (KW_READ(kw_current(), flags) & PF_KTHREAD))
+		return 0;
+	return dirtied(BPF_CORE_READ(mapping, host));
+}
+#else
+/* What a worker runs is not known on older kernels. */
 /* Every bio comes by here; one that a limit held back does so in the throttle's worker. */
 SEC("tp_btf/block_bio_queue")
 int BPF_PROG(bio_queued, struct bio *bio)
@@ -658,3 +691,4 @@ int BPF_PROG(bio_queued, struct bio *bio)
 		return 0;
 	return limit_let_go(bio);
 }
+#endif

@@ -283,14 +283,13 @@ static __always_inline u32 blocked_resource(u32 what)
  */
 static __always_inline u64 blocked_for(struct task_struct *task)
 {
-	struct task_struct *self = bpf_get_current_task_btf();
 	struct rq *left;
 	s64 ns;
 
 	if (!bpf_core_field_exists(struct cfs_rq, rq))
 		return 0;
 	left = task->se.cfs_rq->rq;
-	ns = self->se.cfs_rq->rq->clock - (left->clock - left->clock_task) - task->se.exec_start;
+	ns = kw_rq_clock_here() - (left->clock - left->clock_task) - task->se.exec_start;
 	if (ns > KW_BLOCKED_DOUBTED_NS && ns > (s64)(bpf_ktime_get_boot_ns() - task->start_boottime))
 		return 0;
 	return ns > 0 ? ns : 0;

@@ -103,10 +103,10 @@ static __noinline int dirtied(struct inode *inode)
 		if (!d)
 			return 0;
 	}
-	bpf_spin_lock(&d->lock);
+	kw_spin_lock(&d->lock);
 	forget(d, second);
 	dirtier_slot(d, &self)->pages += KW_DIRTY_SCALE;
-	bpf_spin_unlock(&d->lock);
+	kw_spin_unlock(&d->lock);
 	return 0;
 }
 

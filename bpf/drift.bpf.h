@@ -66,6 +66,18 @@ static __always_inline u64 kw_rq_clock(struct task_struct *task)
 	return task->se.cfs_rq->rq->clock;
 }
 
+/* The same of the CPU this runs on. */
+static __always_inline u64 kw_rq_clock_here(void)
+{
+	if (!bpf_core_field_exists(struct cfs_rq, rq))
+		return 0;
+#ifdef KW_PLAIN
+	return BPF_CORE_READ(kw_current(), se.cfs_rq, rq, clock);
+#else
+	return kw_current()->se.cfs_rq->rq->clock;
+#endif
+}
+
 /*
  * Time the hypervisor took from the CPU of that run queue so far, as the scheduler itself has accounted for it
  * (update_rq_clock_task(), kernel/sched/core.c; CONFIG_PARAVIRT_TIME_ACCOUNTING).  0 where it does not.
@@ -75,6 +87,27 @@ static __always_inline u64 kw_rq_steal(struct task_struct *task)
 	if (!bpf_core_field_exists(struct cfs_rq, rq) || !bpf_core_field_exists(struct rq, prev_steal_time_rq))
 		return 0;
 	return task->se.cfs_rq->rq->prev_steal_time_rq;
+}
+
+static __always_inline u64 kw_rq_steal_here(void)
+{
+#ifdef KW_PLAIN
+	if (!bpf_core_field_exists(struct cfs_rq, rq) || !bpf_core_field_exists(struct rq, prev_steal_time_rq))
+		return 0;
+	return BPF_CORE_READ(kw_current(), se.cfs_rq, rq, prev_steal_time_rq);
+#else
+	return kw_rq_steal(kw_current());
+#endif
+}
+
+/* Cgroup of the default hierarchy that current is in. */
+static __always_inline u64 kw_v2_here(void)
+{
+#ifdef KW_PLAIN
+	return BPF_CORE_READ(kw_current(), cgroups, dfl_cgrp, kn, id);
+#else
+	return kw_current()->cgroups->dfl_cgrp->kn->id;
+#endif
 }
 
 /* bcf9033e5449 (5.16): the CPU moved from task_struct into thread_info everywhere. */
@@ -109,6 +142,8 @@ static __always_inline u64 kw_folio_pages(struct folio *folio)
 	return 1;
 }
 
+#define KW_STACK_SIZE (16 * 1024) /* THREAD_SIZE */
+
 /* A system call and its first three arguments, as in the registers the task entered the kernel with. */
 struct kw_syscall {
 	s64 number;
@@ -116,10 +151,20 @@ struct kw_syscall {
 	bool arm64;
 };
 
+/* The registers lie at the top of a task's stack (task_pt_regs()), which is of 16 KiB on x86-64 and arm64. */
+static __always_inline struct pt_regs *kw_regs_of(struct task_struct *task)
+{
+#ifdef KW_PLAIN
+	return (void *)BPF_CORE_READ(task, stack) + KW_STACK_SIZE - bpf_core_type_size(struct pt_regs);
+#else
+	return (struct pt_regs *)bpf_task_pt_regs(task);
+#endif
+}
+
 /* task must be one the verifier trusts. */
 static __always_inline void kw_syscall_of(struct task_struct *task, struct kw_syscall *ret)
 {
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	struct pt_regs *regs = kw_regs_of(task);
 	struct pt_regs___arm64 *arm64 = (struct pt_regs___arm64 *)regs;
 
 	ret->number = -1;

@@ -202,6 +202,7 @@ struct task_struct {
 	struct list_head tasks;
 	struct task_struct *parent;
 	u64 start_boottime;
+	void *stack;
 	char comm[16];
 	struct css_set *cgroups;
 	struct nsproxy *nsproxy;

@@ -14,11 +14,9 @@
 #ifndef KWHY_BPF_KWHY_H
 #define KWHY_BPF_KWHY_H
 
-#include "bpf/kernel.bpf.h"
+#include "bpf/plain.bpf.h"
 
-#include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
-#include <bpf/bpf_core_read.h>
 
 #include "schema/payloads.h"
 
@@ -144,17 +142,12 @@ struct kw_task_state {
 	u32 _pad;
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct kw_task_state);
-} kw_task_states SEC(".maps");
+KW_TASK_STORAGE(kw_task_states, struct kw_task_state, 16384)
 
 /* NULL: nothing known (create false), or no memory, or the storage is busy on this CPU. */
 static __always_inline struct kw_task_state *kw_task_state(struct task_struct *task, bool create)
 {
-	return bpf_task_storage_get(&kw_task_states, task, NULL, create ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
+	return kw_task_states_of(task, create);
 }
 
 static __always_inline bool kw_is_own(u32 tgid)

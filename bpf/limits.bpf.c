@@ -108,7 +108,7 @@ struct level {
 };
 
 /* One level of the walk; 1 ends it.  A global function is verified once for all calls. */
-__noinline int fuller_level(struct level *w)
+KW_GLOBAL int fuller_level(struct level *w)
 {
 	struct pids_cgroup *pids = w ? w->pids : NULL;
 	struct cgroup_subsys_state *parent;
@@ -231,6 +231,7 @@ static __always_inline void check_nproc(struct task_struct *task)
 
 /* ---- inotify ----------------------------------------------------------------------------------------------------- */
 
+#ifndef KW_PLAIN /* walks too long for the verifier of those kernels */
 struct inotify_held {
 	struct file **files; /* where to look */
 	u64 instances;
@@ -246,7 +247,7 @@ struct {
 	__type(value, struct inotify_held);
 } inotify_here SEC(".maps");
 
-/* bpf_loop() callback: one watch.  Nothing keeps the list from changing: the count may be a little off. */
+/* KW_LOOP() callback: one watch.  Nothing keeps the list from changing: the count may be a little off. */
 static int watch_step(u32 i, void *data)
 {
 	u32 zero = 0;
@@ -261,7 +262,7 @@ static int watch_step(u32 i, void *data)
 	return 0;
 }
 
-/* bpf_loop() callback: one descriptor.  The name is all that tells such a file. */
+/* KW_LOOP() callback: one descriptor.  The name is all that tells such a file. */
 static int inotify_step(u32 i, void *data)
 {
 	u32 zero = 0;
@@ -282,7 +283,7 @@ static int inotify_step(u32 i, void *data)
 	held->instances++;
 	held->head = (u64)group + bpf_core_field_offset(group->marks_list);
 	held->next = (u64)BPF_CORE_READ(group, marks_list.next);
-	bpf_loop(WATCHES_COUNTED, watch_step, NULL, 0);
+	KW_LOOP(WATCHES_COUNTED, watch_step, NULL);
 	return 0;
 }
 
@@ -298,7 +299,7 @@ static __always_inline struct inotify_held *inotify_of(struct task_struct *task)
 	__builtin_memset(held, 0, sizeof(*held));
 	held->files = BPF_CORE_READ(table, fd);
 	if (held->files)
-		bpf_loop(count < FDS_LOOKED_AT ? count : FDS_LOOKED_AT, inotify_step, NULL, 0);
+		KW_LOOP(count < FDS_LOOKED_AT ? count : FDS_LOOKED_AT, inotify_step, NULL);
 	return held;
 }
 
@@ -311,7 +312,7 @@ struct user {
 };
 
 /* One namespace (inc_ucount() of kernel/ucount.c); 1 ends the walk: none further, or used >= max. */
-__noinline int user_level(struct user *w)
+KW_GLOBAL int user_level(struct user *w)
 {
 	struct ucounts *counts = w ? w->counts : NULL;
 	struct user_namespace *ns;
@@ -369,6 +370,8 @@ static __always_inline void check_inotify(struct task_struct *task)
 		inotify_full(task, &limit);
 }
 
+#endif
+
 /* ---- cgroups below a cgroup -------------------------------------------------------------------------------------- */
 
 static __noinline int cgroup_full(struct cgroup *cgroup, u64 used, u64 max, u64 round)
@@ -391,7 +394,7 @@ struct up {
 };
 
 /* One level: cgroup_check_hierarchy_limits() of kernel/cgroup/cgroup.c.  1 ends the walk. */
-__noinline int cgroup_level(struct up *w)
+KW_GLOBAL int cgroup_level(struct up *w)
 {
 	struct cgroup *cgroup = w ? w->cgroup : NULL;
 	int used, max;
@@ -437,6 +440,7 @@ static __noinline int count_dead(struct task_struct *task)
 	return 0;
 }
 
+#ifndef KW_PLAIN /* nothing goes over a map there */
 /* bpf_for_each_map_elem() callback at the end of a round. */
 static long round_ended(struct bpf_map *map, u64 *key, struct parent *p, void *data)
 {
@@ -459,6 +463,7 @@ static long round_ended(struct bpf_map *map, u64 *key, struct parent *p, void *d
 	p->dead = 0;
 	return 0;
 }
+#endif
 
 SEC("iter/task")
 int limits_of_tasks(struct bpf_iter__task *ctx)
@@ -469,7 +474,9 @@ int limits_of_tasks(struct bpf_iter__task *ctx)
 	if (!round || kw_is_off())
 		return 0;
 	if (!task) { /* the end */
+#ifndef KW_PLAIN
 		bpf_for_each_map_elem(&parents, round_ended, NULL, 0);
+#endif
 		return 0;
 	}
 	if (!ctx->meta->seq_num)
@@ -484,7 +491,9 @@ int limits_of_tasks(struct bpf_iter__task *ctx)
 	check_fds(task);
 	check_maps(task);
 	check_nproc(task);
+#ifndef KW_PLAIN
 	check_inotify(task);
+#endif
 	check_cgroups(task, *round);
 	return 0;
 }

@@ -76,7 +76,7 @@ static __noinline int sleep_begin(u64 lock, u32 flags)
 	if (self->flags & PF_KTHREAD)
 		return 0;
 	st = kw_task_state(self, true);
-	w = bpf_task_storage_get(&kw_lock_waits, self, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	w = kw_lock_waits_of(self, true);
 	if (!st || !w) {
 		kw_count_lost_other(KW_KIND_lock);
 		return 0;
@@ -132,7 +132,7 @@ static __noinline int spin_long(struct spin_wait *spin, u64 now)
 	if (!spin || !irq || irq->action || irq->vector || irq->softirq || (self->flags & PF_KTHREAD))
 		return 0;
 	ns = now - spin->since;
-	w = bpf_task_storage_get(&kw_lock_waits, self, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	w = kw_lock_waits_of(self, true);
 	if (!w) {
 		kw_count_lost_other(KW_KIND_lock);
 		return 0;
@@ -162,7 +162,7 @@ static __noinline int sleep_end(u64 lock)
 
 	if (!st || !st->lock_since)
 		return 0;
-	w = bpf_task_storage_get(&kw_lock_waits, self, NULL, 0);
+	w = kw_lock_waits_of(self, false);
 	if (!w || w->lock != lock)
 		return 0;
 	now = bpf_ktime_get_boot_ns();

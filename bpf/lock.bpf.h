@@ -50,12 +50,7 @@ struct kw_lock_wait {
 	u64 holder_stack[KW_STACK_FRAMES_MAX];
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct kw_lock_wait);
-} kw_lock_waits SEC(".maps");
+KW_TASK_STORAGE(kw_lock_waits, struct kw_lock_wait, 16) /* contention_begin is of 5.19, and so are all but those */
 
 struct stack_tokens {
 	u64 second;
@@ -203,6 +198,7 @@ static __always_inline void fs_name(const struct kw_fs_lock *fs, char *ret)
  * What a rwsem belongs to, where that can be proved: an inode's mapping points back to the inode, an address space's
  * owner to the address space.  Any address may be asked: reads are checked.
  */
+#ifndef KW_PLAIN
 static __always_inline void lock_owner_name(struct task_struct *task, u64 lock, struct kw_lock *ret)
 {
 	struct inode *inode = (void *)(lock - bpf_core_field_offset(struct inode, i_rwsem));
@@ -221,6 +217,11 @@ static __always_inline void lock_owner_name(struct task_struct *task, u64 lock, 
 	if (BPF_CORE_READ(owner, mm) == mm)
 		BPF_SNPRINTF(ret->name, sizeof(ret->name), "mmap:%s", &owner->comm);
 }
+#else
+static __always_inline void lock_owner_name(struct task_struct *task, u64 lock, struct kw_lock *ret)
+{
+}
+#endif
 
 static __noinline int lock_record(struct task_struct *task, const struct kw_party *self, const struct kw_lock_wait *w,
 				  u64 ns, u32 flags)

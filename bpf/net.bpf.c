@@ -76,6 +76,13 @@ int BPF_PROG(netfail_error, struct sock *sk)
 	return netfail_handle(sk, BPF_CORE_READ(sk, sk_err), BPF_CORE_READ(sk, __sk_common.skc_state));
 }
 
+/* Before 5.14 (e6a3e4434000) nothing tells of errors; one that ends a connection is noted in the socket by then. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(netfail_closed, struct sock *sk, int from, int to)
+{
+	return to == TCP_CLOSE ? netfail_handle(sk, BPF_CORE_READ(sk, sk_err), from) : 0;
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(netfail_port, struct sock *sk, int from, int to)
 {

@@ -30,12 +30,11 @@ struct {
  */
 static __always_inline void nosched_wanted(struct task_struct *curr, int cpu)
 {
-	u32 zero = 0;
 	struct kw_slices *s;
 
 	if (!curr->pid)
 		return; /* idle */
-	s = bpf_map_lookup_percpu_elem(&kw_cpu_slices, &zero, cpu);
+	s = kw_cpu_slices_on(cpu);
 	if (s)
 		s->resched_since = kw_rq_clock(curr);
 }
@@ -43,12 +42,12 @@ static __always_inline void nosched_wanted(struct task_struct *curr, int cpu)
 /* At each timer tick: where is the task that should have left for a while? */
 static __always_inline void nosched_tick(void *ctx)
 {
-	struct kw_slices *s = kw_slices_here();
+	struct kw_slices *s = kw_cpu_slices_here();
 	struct kw_nosched_stack *k;
 	u64 since = s ? s->resched_since : 0;
 	u32 zero = 0;
 
-	if (!since || (s64)(kw_rq_clock(bpf_get_current_task_btf()) - since) < (s64)(kw_settings.nosched_threshold_ns / 2))
+	if (!since || (s64)(kw_rq_clock_here() - since) < (s64)(kw_settings.nosched_threshold_ns / 2))
 		return;
 	k = bpf_map_lookup_elem(&kw_nosched_stacks, &zero);
 	if (!k || k->since == since)

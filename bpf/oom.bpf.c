@@ -31,7 +31,7 @@ static __always_inline u64 rss_bytes(struct mm_struct *mm, u32 which)
 /* Of the allocation that current reclaimed for before it gave up; 0 without the reclaim probe. */
 static __always_inline u32 wanted_gfp(void)
 {
-	struct kw_task_state *st = kw_task_state(bpf_get_current_task_btf(), false);
+	struct kw_task_state *st = kw_task_state(kw_current(), false);
 
 	return st ? st->reclaim_gfp : 0;
 }
@@ -114,7 +114,11 @@ int BPF_PROG(oom_victim_pid, int pid)
 
 /* ---- who else stood for choice ---------------------------------------------------------------------------------- */
 
+#ifdef KW_PLAIN
+#define TASKS_MAX 256 /* the verifier goes through all of them */
+#else
 #define TASKS_MAX (1 << 20)
+#endif
 #define ROWS_MAX 32
 #define PART 64 /* of the limit: who has less is not worth a row */
 #define NODE_LEAST_BYTES (64ULL << 20)
@@ -167,7 +171,7 @@ static __noinline int table_row(struct task_struct *task, struct table *t)
 	return 0;
 }
 
-/* bpf_loop() callback.  The list of thread groups is a ring: any of them is a place to begin. */
+/* KW_LOOP() callback.  The list of thread groups is a ring: any of them is a place to begin. */
 static long table_step(u32 i, struct table *t)
 {
 	struct task_struct *task = (struct task_struct *)t->task;
@@ -197,7 +201,7 @@ static __noinline int table(struct task_struct *leader, u32 chosen)
 	t.limit = limit.css;
 	t.limit_cg = limit.cg;
 	t.least_bytes = limit.limit_bytes ? limit.limit_bytes / PART : NODE_LEAST_BYTES;
-	bpf_loop(TASKS_MAX, table_step, &t, 0);
+	KW_LOOP(TASKS_MAX, table_step, &t);
 	return 0;
 }
 

@@ -174,7 +174,7 @@ static __always_inline int begin(u32 scope, int order, u32 gfp)
 	fresh.begin_ns = bpf_ktime_get_boot_ns();
 	if (scope == SCOPE_MEMCG)
 		kw_memcg_find((struct task_struct *)bpf_get_current_task(), &fresh.limit);
-	st = kw_task_state(bpf_get_current_task_btf(), true);
+	st = kw_task_state(kw_current(), true);
 	fresh.runq_ns = st ? st->runq_total_ns : 0;
 	if (st) {
 		st->reclaim_gfp = gfp;
@@ -221,7 +221,7 @@ static __always_inline int end(void *ctx, u64 reclaimed)
 		b->depth--;
 		return 0;
 	}
-	st = kw_task_state(bpf_get_current_task_btf(), false);
+	st = kw_task_state(kw_current(), false);
 	if (!b) { /* it aged out, or began before us */
 		if (st)
 			st->reclaim_since = 0;
@@ -273,15 +273,25 @@ int BPF_PROG(reclaim_direct_end, unsigned long reclaimed)
 SEC("tp_btf/mm_compaction_begin")
 int BPF_PROG(compaction_begin, struct compact_control *cc)
 {
-	if (bpf_get_current_task_btf()->flags & PF_KTHREAD)
+	if (KW_READ(kw_current(), flags) & PF_KTHREAD)
 		return 0;
 	return begin(SCOPE_COMPACTION, cc->order, cc->gfp_mask);
 }
 
+#ifdef KW_PLAIN
+SEC("tp_btf/mm_compaction_begin")
+int BPF_PROG(compaction_begin_span)
+{
+	if (KW_READ(kw_current(), flags) & PF_KTHREAD)
+		return 0;
+	return begin(SCOPE_COMPACTION, 0, 0);
+}
+#endif
+
 SEC("tp_btf/mm_compaction_end")
 int BPF_PROG(compaction_end, struct compact_control *cc)
 {
-	if (bpf_get_current_task_btf()->flags & PF_KTHREAD)
+	if (KW_READ(kw_current(), flags) & PF_KTHREAD)
 		return 0;
 	return end(ctx, 0);
 }

@@ -14,13 +14,18 @@
 
 #include "bpf/drift.bpf.h"
 
+#ifdef KW_PLAIN /* the verifier goes through every step of a walk */
+#define KW_SLICES 64
+#define KW_CPUS_ASKED 4
+#else
 #define KW_SLICES 128
+#define KW_CPUS_ASKED 16 /* of those a waiter may not use, whether they idled */
+#endif
 #define KW_SLICE_STEAL_NS 1000000ULL /* a slice with more of it ends: the walk has to know when it was */
 #define KW_GAP_NS 5000000ULL /* so late is no timer interrupt that only had to wait for its turn */
 #define KW_GAP_UNIT 1024
 #define KW_OCCUPANTS 8       /* kept apart during a walk; what is more goes to unknown */
 #define KW_OCCUPANTS_SHOWN 6 /* in the record */
-#define KW_CPUS_ASKED 16     /* of those a waiter may not use, whether they idled */
 
 /*
  * From t0 to the t0 of the next slice: one task, or several of the same container and class one after the other, so that
@@ -54,12 +59,7 @@ struct kw_slices {
 	struct kw_slice slot[KW_SLICES];
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct kw_slices);
-} kw_cpu_slices SEC(".maps");
+KW_EACH_CPU(kw_cpu_slices, struct kw_slices)
 
 struct kw_occupant {
 	u64 ns;        /* of the whole wait */
@@ -143,13 +143,6 @@ struct kw_runq_occ {
 _Static_assert(__builtin_offsetof(struct kw_runq, occ2) - __builtin_offsetof(struct kw_runq, occ1) ==
 		       sizeof(struct kw_runq_occ), "kw_runq_occ");
 
-static __always_inline struct kw_slices *kw_slices_here(void)
-{
-	u32 zero = 0;
-
-	return bpf_map_lookup_elem(&kw_cpu_slices, &zero);
-}
-
 /* At every switch, as the next: all direct reads of trusted pointers.  prev ends. */
 static __always_inline void kw_slice_end(struct kw_slices *s, struct task_struct *prev, u64 now)
 {
@@ -202,9 +195,9 @@ static __always_inline void kw_slice_begin(struct kw_slices *s, struct task_stru
  */
 static __always_inline void kw_slices_tick(void)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct kw_slices *s = kw_slices_here();
-	u64 now = bpf_ktime_get_ns(), steal = kw_rq_steal(task);
+	struct task_struct *task = kw_current();
+	struct kw_slices *s = kw_cpu_slices_here();
+	u64 now = bpf_ktime_get_ns(), steal = kw_rq_steal_here();
 	s64 late;
 
 	if (!s)
@@ -212,7 +205,7 @@ static __always_inline void kw_slices_tick(void)
 	late = now - s->tick - (steal - s->tick_steal) - kw_settings.tick_ns;
 	if (s->tick && late >= (s64)KW_GAP_NS)
 		s->gaps += late / KW_GAP_UNIT;
-	s->tick = task->pid ? now : 0;
+	s->tick = KW_READ(task, pid) ? now : 0;
 	s->tick_steal = steal;
 }
 
@@ -269,7 +262,7 @@ static __always_inline u64 take_part(u64 lost, u64 ns, u64 *sum)
 	return part;
 }
 
-/* bpf_loop() callback: one slice further back; 1 ends the walk. */
+/* KW_LOOP() callback: one slice further back; 1 ends the walk. */
 static int walk_step(u32 i, void *data)
 {
 	struct walk_ctx *c = data;
@@ -397,12 +390,12 @@ static __always_inline void runq_blame(struct kw_walk *w, struct kw_slices *s)
 {
 	struct walk_ctx c = { .w = w, .s = s };
 
-	bpf_loop(KW_SLICES, walk_step, &c, 0);
+	KW_LOOP(KW_SLICES, walk_step, &c);
 	if (w->end > w->from) {
 		w->unknown_ns += w->end - w->from;
 		w->unknown_fresh_ns += overlap(w->from, w->end, w->fresh_from);
 	}
-	bpf_loop(KW_OCCUPANTS, finish_step, &c, 0);
+	KW_LOOP(KW_OCCUPANTS, finish_step, &c);
 	if (w->idle_fresh_ns)
 		kw_sum_blame(KW_RES_CPU, &w->victim.cg, NULL, KW_SINK_IDLE, 0, w->idle_fresh_ns);
 	if (w->unknown_fresh_ns)
@@ -416,7 +409,7 @@ struct elsewhere {
 	u64 from, end, idle_ns;
 };
 
-/* bpf_loop() callback: one slice of another CPU further back. */
+/* KW_LOOP() callback: one slice of another CPU further back. */
 static int elsewhere_step(u32 i, void *data)
 {
 	struct elsewhere *x = data;
@@ -439,20 +432,20 @@ struct outside {
 	u32 cpu;
 };
 
-/* bpf_loop() callback: the i-th CPU after the one waited for.  Keeps the longest idle time of one it may not use. */
+/* KW_LOOP() callback: the i-th CPU after the one waited for.  Keeps the longest idle time of one it may not use. */
 static int outside_step(u32 i, void *data)
 {
 	struct outside *o = data;
-	u32 cpu = (o->cpu + 1 + i) % kw_settings.cpus, zero = 0;
+	u32 cpu = (o->cpu + 1 + i) % kw_settings.cpus;
 	struct elsewhere x = { .from = o->from, .end = o->end };
 	unsigned long word = 0;
 
 	if (bpf_probe_read_kernel(&word, sizeof(word), o->mask + cpu / 64) || word >> (cpu % 64) & 1)
 		return 0;
-	x.s = bpf_map_lookup_percpu_elem(&kw_cpu_slices, &zero, cpu);
+	x.s = kw_cpu_slices_on(cpu);
 	if (!x.s)
 		return 0;
-	bpf_loop(KW_SLICES, elsewhere_step, &x, 0);
+	KW_LOOP(KW_SLICES, elsewhere_step, &x);
 	if (x.idle_ns > o->idle_ns)
 		o->idle_ns = x.idle_ns;
 	return 0;
@@ -468,7 +461,7 @@ static __noinline int runq_elsewhere(struct task_struct *task, struct kw_walk *w
 	if (!kw_settings.cpus || BPF_CORE_READ(task, nr_cpus_allowed) >= kw_settings.cpus || end <= w->fresh_from)
 		return 0;
 	o.mask = (const unsigned long *)BPF_CORE_READ(task, cpus_ptr);
-	bpf_loop(kw_settings.cpus < KW_CPUS_ASKED ? kw_settings.cpus : KW_CPUS_ASKED, outside_step, &o, 0);
+	KW_LOOP(kw_settings.cpus < KW_CPUS_ASKED ? kw_settings.cpus : KW_CPUS_ASKED, outside_step, &o);
 	k.cg = w->victim.cg;
 	add.ns = add.max_ns = end - w->fresh_from;
 	add.part_ns = o.idle_ns;
@@ -497,7 +490,7 @@ static __noinline int runq_record(struct task_struct *task, struct kw_walk *w, u
 	r->p.allowed_cpus = BPF_CORE_READ(task, nr_cpus_allowed);
 	r->p.priority = BPF_CORE_READ(task, prio);
 	c.r = r;
-	bpf_loop(KW_OCCUPANTS_SHOWN, show_step, &c, 0);
+	KW_LOOP(KW_OCCUPANTS_SHOWN, show_step, &c);
 	if (r->p.occupants && kw_cg_same(&r->e.subject.cg, &r->e.peer.cg))
 		r->e.flags |= KW_FLAG_PEER_SELF;
 	kw_submit(r, false);
@@ -511,10 +504,8 @@ static __noinline int runq_record(struct task_struct *task, struct kw_walk *w, u
  */
 static __noinline int runq_wait(struct task_struct *task, struct kw_task_state *st, u64 from, u64 now, u32 flags)
 {
-	u32 zero = 0, walk = flags & KW_FLAG_PENDING ? KW_WALK_SCAN : KW_WALK_SWITCH;
-	struct kw_slices *s = flags & KW_FLAG_PENDING ?
-				      bpf_map_lookup_percpu_elem(&kw_cpu_slices, &zero, kw_cpu_of(task)) :
-				      bpf_map_lookup_elem(&kw_cpu_slices, &zero);
+	u32 walk = flags & KW_FLAG_PENDING ? KW_WALK_SCAN : KW_WALK_SWITCH;
+	struct kw_slices *s = flags & KW_FLAG_PENDING ? kw_cpu_slices_on(kw_cpu_of(task)) : kw_cpu_slices_here();
 	struct kw_walk *w = bpf_map_lookup_elem(&kw_walks, &walk);
 	u64 fresh_from = from;
 

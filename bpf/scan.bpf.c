@@ -40,7 +40,7 @@ static __always_inline u32 blocker_flags(u64 blocker)
 /* A lock wait that began before the hooks were there, where the kernel remembers the lock. */
 static __noinline int lock_adopt(struct task_struct *task, u64 blocker)
 {
-	struct kw_lock_wait *w = bpf_task_storage_get(&kw_lock_waits, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct kw_lock_wait *w = kw_lock_waits_of(task, true);
 	struct kw_task_state *st = kw_task_state(task, true);
 
 	if (!w || !st)
@@ -56,7 +56,7 @@ static __noinline int lock_adopt(struct task_struct *task, u64 blocker)
 
 static __noinline int scan_lock(struct task_struct *task, struct kw_task_state *st)
 {
-	struct kw_lock_wait *w = bpf_task_storage_get(&kw_lock_waits, task, NULL, 0);
+	struct kw_lock_wait *w = kw_lock_waits_of(task, false);
 	u64 now = bpf_ktime_get_boot_ns();
 	struct super_block *sb;
 
@@ -295,6 +295,7 @@ static __always_inline bool readers_wanted(void)
 	return asked && *asked && bpf_ktime_get_boot_ns() - *asked < KW_READER_SEARCH_NS;
 }
 
+#ifndef KW_PLAIN /* there, no hook tells of one that is frozen */
 /* bpf_for_each_map_elem() callback: a file system that was frozen and no longer is. */
 static long freezer_check(struct bpf_map *map, u64 *sb, struct kw_freezer *f, void *data)
 {
@@ -316,6 +317,7 @@ static long freezer_check(struct bpf_map *map, u64 *sb, struct kw_freezer *f, vo
 	bpf_map_delete_elem(map, sb);
 	return 0;
 }
+#endif
 
 static __always_inline void scan_one(struct task_struct *task)
 {
@@ -353,13 +355,15 @@ int scan_tasks(struct bpf_iter__task *ctx)
 	struct task_struct *task = ctx->task;
 
 	if (task && kw_is_forgetting()) {
-		bpf_task_storage_delete(&kw_task_states, task);
+		kw_task_states_forget(task);
 		return 0;
 	}
 	if (!task || kw_is_off())
 		return 0;
+#ifndef KW_PLAIN
 	if (!ctx->meta->seq_num)
 		bpf_for_each_map_elem(&kw_freezers, freezer_check, NULL, 0);
+#endif
 	if (task->flags & PF_KTHREAD)
 		return 0;
 	scan_one(task);

@@ -41,8 +41,7 @@ static __always_inline void wanted_ended(struct kw_slices *s, struct task_struct
 		nosched_over(s, prev, next, since, now - since);
 }
 
-SEC("tp_btf/sched_switch")
-int BPF_PROG(sched_switched, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
+static __always_inline int switched(bool preempt, struct task_struct *prev, struct task_struct *next, u32 prev_state)
 {
 	struct kw_slices *s;
 	u64 now, queued;
@@ -53,7 +52,7 @@ int BPF_PROG(sched_switched, bool preempt, struct task_struct *prev, struct task
 		offcpu_switch_out(prev, preempt, prev_state);
 	if (!kw_settings.runq_on && !kw_settings.throttle_on && !kw_settings.nosched_on)
 		return 0;
-	s = kw_slices_here();
+	s = kw_cpu_slices_here();
 	if (!s)
 		return 0;
 	now = kw_rq_clock(next);
@@ -67,6 +66,21 @@ int BPF_PROG(sched_switched, bool preempt, struct task_struct *prev, struct task
 	kw_slice_begin(s, prev, next, now);
 	return 0;
 }
+
+#ifdef KW_PLAIN
+/* Before 5.18 the tracepoint itself read the state at the switch. */
+SEC("tp_btf/sched_switch")
+int BPF_PROG(sched_switched, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	return switched(preempt, prev, next, kw_state_direct(prev));
+}
+#else
+SEC("tp_btf/sched_switch")
+int BPF_PROG(sched_switched, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
+{
+	return switched(preempt, prev, next, prev_state);
+}
+#endif
 
 SEC("tp_btf/sched_set_need_resched_tp")
 int BPF_PROG(sched_wanted, struct task_struct *curr, int cpu, int tif)
@@ -119,11 +133,11 @@ SEC("raw_tp/csd_queue_cpu")
 int BPF_PROG(ipi_queued, unsigned int cpu, unsigned long callsite, u64 func, void *csd)
 {
 	struct kw_irq_now *irq = kw_irq_here();
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = kw_current();
 	struct kw_tally_key k = {};
 	struct kw_tally_sum add = { .count = 1 };
 
-	if (func == (u64)&sched_ttwu_pending || !task->pid || kw_is_off())
+	if (func == (u64)&sched_ttwu_pending || !KW_READ(task, pid) || kw_is_off())
 		return 0;
 	if (func == (u64)&rps_trigger_softirq)
 		__builtin_memcpy(k.name, "rps", 4);

@@ -64,7 +64,7 @@ static __noinline int call_denied(const struct kw_party *target, int data, bool 
 	r = kw_begin(KW_KIND_denied, &target->cg, sizeof(*r), sizeof(r->p));
 	if (!r)
 		return 0;
-	kw_syscall_of(bpf_get_current_task_btf(), &call);
+	kw_syscall_of(kw_current(), &call);
 	__builtin_memset(&r->p, 0, sizeof(r->p));
 	r->e.subject = *target;
 	r->p.syscall = call.number;

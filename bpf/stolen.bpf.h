@@ -62,7 +62,7 @@ struct stolen_flush {
 	u64 ns, count, max_ns;
 };
 
-/* bpf_loop() callback: one kind of interrupt into the shared sums. */
+/* KW_LOOP() callback: one kind of interrupt into the shared sums. */
 static int stolen_flush_step(u32 i, void *data)
 {
 	struct stolen_flush *f = data;
@@ -97,7 +97,7 @@ static __noinline int stolen_flush(struct kw_stolen *s)
 	/* It may be gone and its memory used again: believe it only while it still fits. */
 	if (BPF_CORE_READ(set, dfl_cgrp, kn, id) == s->v2)
 		kw_cg_of_set(set, &f.k.cg);
-	bpf_loop(KW_STOLEN_SLOTS, stolen_flush_step, &f, 0);
+	KW_LOOP(KW_STOLEN_SLOTS, stolen_flush_step, &f);
 	if (f.ns)
 		kw_sum_waits(&f.k.cg, KW_WAIT_STOLEN, f.count, f.ns, f.max_ns);
 	__builtin_memset(s, 0, sizeof(*s));
@@ -125,12 +125,12 @@ static __noinline int stolen_record(struct task_struct *task, u32 slot, u64 acti
 
 static __noinline int stolen_add(u32 slot, u64 action, u64 ns, u64 now)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	u64 set, steal = kw_rq_steal(task), paused;
+	struct task_struct *task = kw_current();
+	u64 set, steal = kw_rq_steal_here(), paused;
 	struct kw_stolen *s;
 	u32 zero = 0;
 
-	if (!task->pid || slot >= KW_STOLEN_SLOTS)
+	if (!KW_READ(task, pid) || slot >= KW_STOLEN_SLOTS)
 		return 0; /* an idle CPU loses nothing */
 	s = bpf_map_lookup_elem(&kw_stolen_here, &zero);
 	if (!s)
@@ -141,12 +141,12 @@ static __noinline int stolen_add(u32 slot, u64 action, u64 ns, u64 now)
 		ns -= paused < ns ? paused : ns;
 	if (kw_settings.tick_ns && slot == KW_STOLEN_TIMER && ns >= KW_STOLEN_PAUSE_NS)
 		return 0;
-	set = (u64)task->cgroups;
+	set = (u64)KW_READ(task, cgroups);
 	if (s->set != set || now - s->since > KW_STOLEN_GATHER_NS ||
 	    (slot == KW_STOLEN_DEVICE && s->action && s->action != action)) {
 		stolen_flush(s);
 		s->set = set;
-		s->v2 = task->cgroups->dfl_cgrp->kn->id;
+		s->v2 = kw_v2_here();
 		s->since = now;
 		s->steal = steal;
 	}

@@ -52,7 +52,7 @@ static __always_inline void wakeup_waking(struct task_struct *task)
 {
 	u64 ns;
 
-	if (task->cgroups == bpf_get_current_task_btf()->cgroups || (task->flags & PF_KTHREAD))
+	if (task->cgroups == KW_READ(kw_current(), cgroups) || (task->flags & PF_KTHREAD))
 		return;
 	ns = blocked_for(task);
 	if (ns >= kw_settings.wakeup_threshold_ns)

@@ -58,7 +58,7 @@ bool collect_degraded(const struct collect *c);
 struct doctor_check {
 	enum { DOCTOR_PASS, DOCTOR_WARN, DOCTOR_FAIL } result;
 	char name[48];
-	char text[256];
+	char text[640];
 	char fix[256]; /* "" when there is nothing to do */
 };
 /* Tries what kwhy needs from this host, attaching nothing for longer than the trial.  Returns the number of checks

@@ -128,8 +128,8 @@ static void add_probe(struct doctor *d, const struct probe_run *run)
 
 	snprintf(name, sizeof(name), "probe %.40s", run->probe->name);
 	add(d, DOCTOR_WARN, name,
-	    "a newer kernel; until then diagnoses say that this evidence is missing", "%.120s; lost: %.120s", run->why,
-	    run->lost[0] ? run->lost : run->probe->causes);
+	    "a newer kernel; until then diagnoses say that this evidence is missing", "%s; lost: %s; needed for %.200s",
+	    run->why, run->lost[0] ? run->lost : run->probe->title, run->probe->causes);
 }
 
 /* Loads and attaches every probe as `kwhy up` would, and lets it go at once. */

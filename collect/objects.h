@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 struct bpf_object_image {
-	const char *name; /* of bpf/NAME.bpf.c */
+	const char *name; /* of bpf/NAME.bpf.c; NAME.plain: the same for older kernels (bpf/plain.bpf.h) */
 	const void *data;
 	size_t size;
 };

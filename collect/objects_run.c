@@ -69,6 +69,7 @@ struct objects {
 	unsigned int object_count;
 	int maps[SHARED_MAPS];
 	struct kw_control control; /* as in its map */
+	bool plain; /* this kernel lacks helpers: objects that are there twice are taken in their plain form */
 	int stats_fd; /* run-time statistics are on as long as this is open */
 	unsigned int cpus;
 };
@@ -418,7 +419,9 @@ static int choose_programs(struct objects *o, struct object_run *obj, struct att
 		program = bpf_object__find_program_by_name(obj->object, name);
 		if (!program || obj->link_count == LINKS_MAX) {
 			snprintf(ret->culprit, sizeof(ret->culprit), "%s", name);
-			snprintf(ret->why, sizeof(ret->why), "no such program in object %s", obj->name);
+			snprintf(ret->why, sizeof(ret->why),
+				 o->plain ? "this kernel lacks what object %s needs for it" : "no such program in object %s",
+				 obj->name);
 			return -ENOENT;
 		}
 		if (bpf_program__autoload(program))
@@ -434,15 +437,31 @@ static int choose_programs(struct objects *o, struct object_run *obj, struct att
 	return obj->link_count ? 0 : -ENOENT;
 }
 
+static const struct bpf_object_image *image_named(const struct objects *o, const char *name)
+{
+	for (unsigned int i = 0; i < o->image_count; i++)
+		if (!strcmp(o->images[i].name, name))
+			return &o->images[i];
+	return NULL;
+}
+
+/* NULL: the one form is for all kernels. */
+static const struct bpf_object_image *plain_image(const struct objects *o, const char *name)
+{
+	char plain[64];
+
+	snprintf(plain, sizeof(plain), "%.40s.plain", name);
+	return image_named(o, plain);
+}
+
 static int object_open(struct objects *o, struct object_run *obj, const struct bpf_object_open_opts *opts,
 		       struct attempt *ret)
 {
-	const struct bpf_object_image *image = NULL;
+	const struct bpf_object_image *image = o->plain ? plain_image(o, obj->name) : NULL;
 	int r;
 
-	for (unsigned int i = 0; i < o->image_count; i++)
-		if (!strcmp(o->images[i].name, obj->name))
-			image = &o->images[i];
+	if (!image)
+		image = image_named(o, obj->name);
 	if (!image) {
 		snprintf(ret->why, sizeof(ret->why), "built without BPF object %s", obj->name);
 		return -ENOENT;
@@ -641,7 +660,7 @@ static void lose(struct probe_run *run, const struct hook *h, const char *lost)
 
 	snprintf(text, sizeof(text), "%s: %s", h->choice[0]->hook, h->why);
 	append(run->why, sizeof(run->why), "; ", text);
-	if (lost)
+	if (lost && !strstr(run->lost, lost))
 		append(run->lost, sizeof(run->lost), "; ", lost);
 	if (run->state == PROBE_ATTACHED)
 		run->state = PROBE_DEGRADED;
@@ -683,6 +702,18 @@ static void judge_held_back(struct probe_run *run)
 	append(run->why, sizeof(run->why), "; ", levels[run->level].why);
 }
 
+static void judge_plain(const struct objects *o, struct probe_run *run)
+{
+	const struct probe *probe = run->probe;
+
+	if (!o->plain || !probe->plain_lost || run->state == PROBE_FAILED || !plain_image(o, probe->object))
+		return;
+	append(run->why, sizeof(run->why), "; ", "this kernel lacks BPF helpers (5.19)");
+	append(run->lost, sizeof(run->lost), "; ", probe->plain_lost);
+	if (run->state == PROBE_ATTACHED)
+		run->state = PROBE_DEGRADED;
+}
+
 static void judge_probes(struct objects *o)
 {
 	for (unsigned int i = 0; i < o->run_count; i++) {
@@ -704,6 +735,7 @@ static void judge_probes(struct objects *o)
 			run->state = PROBE_FAILED;
 			append(run->why, sizeof(run->why), "; ", "nothing of what it watches is on this host");
 		}
+		judge_plain(o, run);
 		judge_held_back(run);
 	}
 }
@@ -815,6 +847,7 @@ int objects_new(const struct config *config, const struct probe *const *list, co
 	libbpf_set_print(keep_log);
 	cpus = libbpf_num_possible_cpus();
 	o->cpus = cpus > 0 ? cpus : 1;
+	o->plain = libbpf_probe_bpf_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_FUNC_map_lookup_percpu_elem, NULL) == 0;
 	r = make_maps(o, ret_error);
 	if (r < 0) {
 		objects_free(o);

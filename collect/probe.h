@@ -47,6 +47,7 @@ struct probe {
 	bool (*look_again)(const struct kw_event *event, const void *payload);
 	const struct attach_choice *attach; /* ends with hook NULL; NULL: the probe only reads maps or polls */
 	const uint16_t *kinds;              /* event kinds it emits, ends with 0 */
+	const char *plain_lost; /* what it costs to do with the plain object (bpf/plain.bpf.h); NULL: nothing */
 	bool essential;      /* nothing has a name without it: never held back for what it costs */
 	const char *scanner; /* object with handlers for its unfinished waits, loaded anew with its own; NULL: none */
 	/*

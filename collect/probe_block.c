@@ -6,10 +6,14 @@
 
 static const struct attach_choice hooks[] = {
 	{ "issue", "block_issue", true, "who held a disk while others waited for it, and failed requests" },
+	{ "issue", "block_issue_alone", true, NULL },
 	{ "complete", "block_complete", true, "who held a disk while others waited for it, and failed requests" },
 	{ "insert", "block_insert", false, "time requests spent in the queue before the device" },
+	{ "insert", "block_insert_alone", false, NULL },
 	{ "requeue", "block_requeue", false, "requests the driver gave back count as in the device" },
+	{ "requeue", "block_requeue_alone", false, NULL },
 	{ "dirty", "page_dirtied", false, "whose data a kernel worker writes back, where cgroup v1 does not say" },
+	{ "dirty", "page_dirtied_page", false, NULL },
 	{ 0 },
 };
 
@@ -45,6 +49,7 @@ const struct probe probe_block = {
 		"writeback_dirty_folio: 20 ns a page that becomes dirty",
 	.causes = "io.neighbor,io.self,io.writeback,io.throttled,io.device_slow,io.device_error",
 	.object = "block",
+	.plain_lost = "shares of a disk are estimates: programs cannot take a lock",
 	.attach = hooks,
 	.kinds = kinds,
 	.refine = refine,

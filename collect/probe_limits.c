@@ -15,6 +15,7 @@ const struct probe probe_limits = {
 	.causes = "limit.pids,limit.pids.ancestor,limit.fds,limit.map_count,limit.rlimit,limit.inotify,limit.cgroups,"
 		  "proc.zombies",
 	.object = "limits",
+	.plain_lost = "full limits of inotify, children that nobody waits for",
 	.attach = hooks,
 	.kinds = kinds,
 };

@@ -6,6 +6,7 @@
 
 static const struct attach_choice hooks[] = {
 	{ "error", "netfail_error", true, "refused, reset and unreachable connections" },
+	{ "error", "netfail_closed", true, "errors of UDP, and those that a connection outlives" },
 	{ "port", "netfail_port", false, "connects that found no free local port" },
 	{ "owner", "net_owner", false, "which container the other end belongs to" },
 	{ "gone", "net_owner_gone", false, "that an address or a network changed hands" },

@@ -7,6 +7,7 @@ static const struct attach_choice hooks[] = {
 	{ "node_begin", "reclaim_direct_begin", false, "waits for memory when the node is short" },
 	{ "node_end", "reclaim_direct_end", false, "waits for memory when the node is short" },
 	{ "compaction", "compaction_begin", false, "waits for compaction: free memory in too small pieces" },
+	{ "compaction", "compaction_begin_span", false, "how large a piece of memory compaction was for" },
 	{ "compaction_end", "compaction_end", false, "waits for compaction: free memory in too small pieces" },
 	{ 0 },
 };

@@ -5,15 +5,18 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/faults/faults.h"
+#include "tests/faults/mem.h"
 #include "tests/faults/work.h"
 
 #define DOOR "/proc/kwhy_fault"
@@ -276,4 +279,95 @@ const struct fault fault_lock_spin = {
 	.needs = NEEDS,
 	.setup = spin_setup,
 	.proof = spin_proof,
+};
+
+/* ---- no memory left on the node ---------------------------------------------------------------------------------- */
+
+struct node_state {
+	int64_t used;
+	_Atomic int64_t taken;
+	_Atomic int killed_by;
+};
+
+#define BITE (32 * MIB)
+#define NODE_MAX (4096 * MIB) /* guests have less */
+
+/* Steady, but the first that the kernel would end. */
+static void innocent(struct sandbox *sb, void *arg)
+{
+	struct node_state *st = arg;
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid == 0) {
+		sandbox_write_file("/proc/self/oom_score_adj", "900");
+		mem_steady_body(sb, &st->used);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	atomic_store(&st->killed_by, WIFSIGNALED(status) ? WTERMSIG(status) : -1);
+	while (sandbox_phase(sb) < PHASE_STOP)
+		nap_ns(20 * MS);
+}
+
+static void glutton(struct sandbox *sb, void *arg)
+{
+	struct node_state *st = arg;
+
+	while (sandbox_phase(sb) < PHASE_STOP) {
+		char *p = NULL;
+
+		if (sandbox_phase(sb) == PHASE_FAULT && !st->killed_by && st->taken < NODE_MAX)
+			p = mem_map(BITE);
+		if (p) {
+			mem_touch(p, BITE);
+			atomic_fetch_add(&st->taken, BITE);
+		}
+		nap_ns(20 * MS);
+	}
+}
+
+static int node_setup(struct sandbox *sb)
+{
+	struct node_state *st = sb->state;
+	int r;
+
+	if (access(DOOR, W_OK) < 0)
+		return sandbox_fail(sb, -EOPNOTSUPP, "there is no %s: only guests have it", DOOR);
+	r = sandbox_parties(sb);
+	st->used = sandbox_random(sb, 150, 350) * MIB;
+	facts_int(&sb->params, "used_bytes", st->used);
+	if (r == 0)
+		r = sandbox_spawn(sb, sb->victim, innocent, st);
+	if (r > 0)
+		r = sandbox_spawn(sb, sb->culprit, glutton, st);
+	return r < 0 ? r : 0;
+}
+
+static bool node_over(struct sandbox *sb)
+{
+	struct node_state *st = sb->state;
+
+	return st->killed_by != 0;
+}
+
+static int node_proof(struct sandbox *sb)
+{
+	struct node_state *st = sb->state;
+
+	facts_int(&sb->proof, "killed_by_signal", st->killed_by);
+	facts_int(&sb->proof, "taken_bytes", st->taken);
+	return st->killed_by == SIGKILL && log_says("Out of memory: Killed process") ? 0 : -ENODATA;
+}
+
+const struct fault fault_oom_global = {
+	.name = "oom_global",
+	.cause = "mem.oom.global",
+	.text = "A container takes all memory of the node, and the kernel ends a process of another one for it.",
+	.probes = "oom,signal,exit",
+	.needs = NEEDS,
+	.fault_ms = 30000,
+	.setup = node_setup,
+	.over = node_over,
+	.proof = node_proof,
 };

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# boot.sh [--seconds N] [--memory MB] [--append ARGS] [--rootfs FOLDER [--see FOLDER]...] KERNEL-FOLDER RUN-FOLDER
+# boot.sh [--seconds N] [--memory MB] [--cpus N] [--append ARGS] [--rootfs FOLDER [--see FOLDER]...] KERNEL-FOLDER RUN-FOLDER
 #
 # Runs RUN-FOLDER/command in a guest with that kernel (tests/vm/kernels.sh makes the folder): two emulated CPUs, cgroup
 # v2 only, no network but loopback.  Its / is this host's, read-only below a tmpfs; RUN-FOLDER is the only thing of the
@@ -11,12 +11,13 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 
-seconds=120 memory=2048 append= rootfs=
+seconds=120 memory=2048 cpus=2 append= rootfs=
 see=("$PWD")
 while [[ $# -gt 2 ]]; do
 	case $1 in
 	--seconds) seconds=$2 ;;
 	--memory) memory=$2 ;;
+	--cpus) cpus=$2 ;;
 	--append) append=$2 ;;
 	--rootfs) rootfs=$2 ;;
 	--see) see+=("$2") ;;
@@ -70,7 +71,7 @@ image=$kernel/vmlinux
 [[ -s $image ]] || image=$kernel/vmlinuz
 rm -f "$run/status" "$run/output"
 timeout --kill-after=5 "$seconds" nice -n 5 qemu-system-x86_64 \
-	-M q35,accel=tcg,memory-backend=mem,smm=off,vmport=off,hpet=off -cpu max,la57=off -smp 2 -m "$memory" \
+	-M q35,accel=tcg,memory-backend=mem,smm=off,vmport=off,hpet=off -cpu max,la57=off -smp "$cpus" -m "$memory" \
 	-object "memory-backend-memfd,id=mem,size=${memory}M,share=on" \
 	-nodefaults -no-user-config -display none -nic none -no-reboot \
 	-chardev "socket,id=root,path=$sockets/root" -device vhost-user-fs-pci,chardev=root,tag=root \
