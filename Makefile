@@ -53,7 +53,7 @@ CONTAINERS_SRCS := $(sort $(wildcard tests/containers/*.c))
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
 MAIN_OBJ := $(MAIN:%.c=$(BUILD)/obj/%.o)
 LIBS := $(foreach f,$(FOLDERS),$(if $(wildcard $(f)/*.c),$(BUILD)/lib$(f).a))
-# Objects that are compiled a second time for kernels before 5.19 (bpf/plain.bpf.h).
+# Objects that are compiled a second time for kernels before 6.1 (bpf/plain.bpf.h).
 PLAIN := block limits oom reclaim scan sched signal
 BPF_OBJS := $(BPF_SRCS:bpf/%.bpf.c=$(BUILD)/bpf/%.bpf.o) $(if $(NOBPF),,$(PLAIN:%=$(BUILD)/bpf/%.plain.bpf.o))
 EMBED_OBJS := $(BUILD)/gen/embed.o $(BUILD)/gen/bpf_objects.o $(BUILD)/gen/syscalls.o
@@ -153,10 +153,11 @@ $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
 	$(Q)$(LLVM_STRIP) -g $@
 
+# Verifiers before 5.12 know a loop by the jump at its end: one that falls through to its head is "a back-edge".
 $(BUILD)/bpf/%.plain.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
 	$(call say,BPF,$< for older kernels)
-	$(Q)$(CLANG) $(BPF_CFLAGS) -DKW_PLAIN -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
+	$(Q)$(CLANG) $(BPF_CFLAGS) -mllvm -disable-block-placement -DKW_PLAIN -MMD -MP -MF $(@:.o=.d) -MT $@ -c -o $@ $<
 	$(Q)$(LLVM_STRIP) -g $@
 
 $(BUILD)/gen/bpf_objects.S: $(BUILD)/gen/bpf.list packaging/embed.sh

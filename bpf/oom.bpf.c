@@ -115,7 +115,7 @@ int BPF_PROG(oom_victim_pid, int pid)
 /* ---- who else stood for choice ---------------------------------------------------------------------------------- */
 
 #ifdef KW_PLAIN
-#define TASKS_MAX 256 /* the verifier goes through all of them */
+#define TASKS_MAX 2048 /* the verifier goes through all of them */
 #else
 #define TASKS_MAX (1 << 20)
 #endif
@@ -140,6 +140,14 @@ struct table {
 	u32 chosen; /* thread group */
 	u32 rows;
 };
+
+/* Of the walk that runs: these programs run with preemption off. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct table);
+} tables SEC(".maps");
 
 static __noinline int table_row(struct task_struct *task, struct table *t)
 {
@@ -171,26 +179,40 @@ static __noinline int table_row(struct task_struct *task, struct table *t)
 	return 0;
 }
 
-/* KW_LOOP() callback.  The list of thread groups is a ring: any of them is a place to begin. */
-static long table_step(u32 i, struct table *t)
+/*
+ * One task; 1 ends the walk.  The list of thread groups is a ring: any of them is a place to begin.  A global function is
+ * verified once for all calls.
+ */
+__noinline int table_next(void)
 {
-	struct task_struct *task = (struct task_struct *)t->task;
+	u32 zero = 0;
+	struct table *t = bpf_map_lookup_elem(&tables, &zero);
+	struct task_struct *task;
 
+	if (!t)
+		return 1;
+	task = (struct task_struct *)t->task;
 	table_row(task, t);
 	task = (void *)BPF_CORE_READ(task, tasks.next) - bpf_core_field_offset(task->tasks);
 	t->task = (u64)task;
 	return t->task == t->first || t->rows >= ROWS_MAX;
 }
 
+/* KW_LOOP() callback */
+static long table_step(u32 i, void *data)
+{
+	return table_next();
+}
+
 static __noinline int table(struct task_struct *leader, u32 chosen)
 {
 	u64 now = bpf_ktime_get_boot_ns(), *last;
 	struct kw_memcg_limit limit = {};
-	struct table t = { .task = (u64)leader, .first = (u64)leader, .chosen = chosen };
 	u32 zero = 0;
+	struct table *t = bpf_map_lookup_elem(&tables, &zero);
 
 	last = bpf_map_lookup_elem(&oom_last_table, &zero);
-	if (!leader || !last || kw_is_off())
+	if (!leader || !last || !t || kw_is_off())
 		return 0;
 	if (now - *last < TABLE_EVERY_NS) {
 		kw_count_lost_other(KW_KIND_oom_task);
@@ -198,10 +220,13 @@ static __noinline int table(struct task_struct *leader, u32 chosen)
 	}
 	*last = now;
 	kw_memcg_find(leader, &limit);
-	t.limit = limit.css;
-	t.limit_cg = limit.cg;
-	t.least_bytes = limit.limit_bytes ? limit.limit_bytes / PART : NODE_LEAST_BYTES;
-	KW_LOOP(TASKS_MAX, table_step, &t);
+	__builtin_memset(t, 0, sizeof(*t));
+	t->task = t->first = (u64)leader;
+	t->chosen = chosen;
+	t->limit = limit.css;
+	t->limit_cg = limit.cg;
+	t->least_bytes = limit.limit_bytes ? limit.limit_bytes / PART : NODE_LEAST_BYTES;
+	KW_LOOP(TASKS_MAX, table_step, NULL);
 	return 0;
 }
 

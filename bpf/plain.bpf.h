@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Kernels before 5.19 lack some of what programs are made of: bpf_map_lookup_percpu_elem (5.19), bpf_loop (5.17),
- * bpf_task_pt_regs (5.15), bpf_for_each_map_elem and bpf_snprintf (5.13), task storage in tracing programs and pointers as
- * arguments of global functions (5.12), bpf_get_current_task_btf and spin locks in tracing programs (5.11).  For them
- * some objects (PLAIN in the Makefile) are compiled a second time, with KW_PLAIN; the collector asks the kernel which it
- * needs.  A branch would not do: old kernels refuse an object for a callback that nobody calls.
+ * Kernels before 6.1 lack some of what programs are made of: memory that maps may take while programs run (6.1),
+ * bpf_map_lookup_percpu_elem (5.19), bpf_loop (5.17), bpf_task_pt_regs (5.15), bpf_for_each_map_elem and bpf_snprintf
+ * (5.13), task storage in tracing programs and pointers as arguments of global functions (5.12),
+ * bpf_get_current_task_btf and spin locks in tracing programs (5.11).  For them some objects (PLAIN in the Makefile) are
+ * compiled a second time, with KW_PLAIN; the collector asks the kernel which it needs.  A branch would not do: old
+ * kernels refuse an object for a callback that nobody calls.
  */
 #ifndef KWHY_BPF_PLAIN_H
 #define KWHY_BPF_PLAIN_H

@@ -14,18 +14,17 @@
 
 #include "bpf/drift.bpf.h"
 
-#ifdef KW_PLAIN /* the verifier goes through every step of a walk */
-#define KW_SLICES 64
-#define KW_CPUS_ASKED 4
-#else
 #define KW_SLICES 128
-#define KW_CPUS_ASKED 16 /* of those a waiter may not use, whether they idled */
-#endif
 #define KW_SLICE_STEAL_NS 1000000ULL /* a slice with more of it ends: the walk has to know when it was */
 #define KW_GAP_NS 5000000ULL /* so late is no timer interrupt that only had to wait for its turn */
 #define KW_GAP_UNIT 1024
 #define KW_OCCUPANTS 8       /* kept apart during a walk; what is more goes to unknown */
 #define KW_OCCUPANTS_SHOWN 6 /* in the record */
+#ifdef KW_PLAIN
+#define KW_CPUS_ASKED 4 /* the verifier goes through every step */
+#else
+#define KW_CPUS_ASKED 16 /* of those a waiter may not use, whether they idled */
+#endif
 
 /*
  * From t0 to the t0 of the next slice: one task, or several of the same container and class one after the other, so that
@@ -262,7 +261,7 @@ static __always_inline u64 take_part(u64 lost, u64 ns, u64 *sum)
 	return part;
 }
 
-/* KW_LOOP() callback: one slice further back; 1 ends the walk. */
+/* bpf_loop() callback: one slice further back; 1 ends the walk. */
 static int walk_step(u32 i, void *data)
 {
 	struct walk_ctx *c = data;
@@ -355,6 +354,49 @@ static int finish_step(u32 i, void *data)
 	return 0;
 }
 
+#ifdef KW_PLAIN
+/* One step of each walk; 1 ends it.  Global functions are verified once for all their calls, but take only numbers. */
+__noinline int walk_at(u32 walk, u32 cpu, u32 i)
+{
+	struct walk_ctx c = { .w = bpf_map_lookup_elem(&kw_walks, &walk), .s = kw_cpu_slices_on(cpu) };
+
+	return c.w && c.s ? walk_step(i, &c) : 1;
+}
+
+__noinline int finish_at(u32 walk, u32 i)
+{
+	struct walk_ctx c = { .w = bpf_map_lookup_elem(&kw_walks, &walk) };
+
+	return c.w ? finish_step(i, &c) : 1;
+}
+#endif
+
+static __always_inline void runq_walk(struct kw_walk *w, struct kw_slices *s, u32 walk, u32 cpu)
+{
+#ifdef KW_PLAIN
+	for (u32 i = 0; i < KW_SLICES; i++)
+		if (walk_at(walk, cpu, i))
+			break;
+#else
+	struct walk_ctx c = { .w = w, .s = s };
+
+	bpf_loop(KW_SLICES, walk_step, &c, 0);
+#endif
+}
+
+static __always_inline void runq_finish(struct kw_walk *w, u32 walk)
+{
+#ifdef KW_PLAIN
+	for (u32 i = 0; i < KW_OCCUPANTS; i++)
+		if (finish_at(walk, i))
+			break;
+#else
+	struct walk_ctx c = { .w = w };
+
+	bpf_loop(KW_OCCUPANTS, finish_step, &c, 0);
+#endif
+}
+
 /* Moves the i-th largest occupant into the i-th place of the record. */
 static int show_step(u32 i, void *data)
 {
@@ -386,16 +428,14 @@ static int show_step(u32 i, void *data)
 }
 
 /* Integrates the occupants of a CPU over a wait into the sums, and leaves them in w. */
-static __always_inline void runq_blame(struct kw_walk *w, struct kw_slices *s)
+static __always_inline void runq_blame(struct kw_walk *w, struct kw_slices *s, u32 walk, u32 cpu)
 {
-	struct walk_ctx c = { .w = w, .s = s };
-
-	KW_LOOP(KW_SLICES, walk_step, &c);
+	runq_walk(w, s, walk, cpu);
 	if (w->end > w->from) {
 		w->unknown_ns += w->end - w->from;
 		w->unknown_fresh_ns += overlap(w->from, w->end, w->fresh_from);
 	}
-	KW_LOOP(KW_OCCUPANTS, finish_step, &c);
+	runq_finish(w, walk);
 	if (w->idle_fresh_ns)
 		kw_sum_blame(KW_RES_CPU, &w->victim.cg, NULL, KW_SINK_IDLE, 0, w->idle_fresh_ns);
 	if (w->unknown_fresh_ns)
@@ -505,7 +545,8 @@ static __noinline int runq_record(struct task_struct *task, struct kw_walk *w, u
 static __noinline int runq_wait(struct task_struct *task, struct kw_task_state *st, u64 from, u64 now, u32 flags)
 {
 	u32 walk = flags & KW_FLAG_PENDING ? KW_WALK_SCAN : KW_WALK_SWITCH;
-	struct kw_slices *s = flags & KW_FLAG_PENDING ? kw_cpu_slices_on(kw_cpu_of(task)) : kw_cpu_slices_here();
+	u32 cpu = kw_cpu_of(task);
+	struct kw_slices *s = flags & KW_FLAG_PENDING ? kw_cpu_slices_on(cpu) : kw_cpu_slices_here();
 	struct kw_walk *w = bpf_map_lookup_elem(&kw_walks, &walk);
 	u64 fresh_from = from;
 
@@ -529,8 +570,8 @@ static __noinline int runq_wait(struct task_struct *task, struct kw_task_state *
 		st->runq_total_ns += now - fresh_from;
 		st->runq_accounted = flags & KW_FLAG_PENDING ? now : 0;
 	}
-	runq_blame(w, s);
-	runq_elsewhere(task, w, kw_cpu_of(task), now);
+	runq_blame(w, s, walk, cpu);
+	runq_elsewhere(task, w, cpu, now);
 	if (now - from >= kw_settings.runq_threshold_ns)
 		runq_record(task, w, now - from, flags);
 	return 0;

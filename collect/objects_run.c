@@ -198,7 +198,7 @@ static int make_maps(struct objects *o, struct strbuf *ret_error)
 {
 	for (unsigned int i = 0; i < SHARED_MAPS; i++) {
 		const struct map_spec *s = &map_specs[i];
-		LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = s->flags);
+		LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = o->plain ? s->flags & ~BPF_F_NO_PREALLOC : s->flags);
 		unsigned int entries = s->max_entries ? s->max_entries : ring_size(o->config);
 
 		o->maps[i] = bpf_map_create(s->type, s->name, s->key_size, s->value_size, entries, &opts);
@@ -225,6 +225,11 @@ static int share_between(const struct objects *o, struct bpf_object *object)
 
 			if (!made || bpf_map__fd(made) < 0)
 				continue;
+			/* The plain form of what the kernel cannot make: nothing that uses it can be loaded. */
+			if (o->plain && bpf_map__type(map) != bpf_map__type(made)) {
+				bpf_map__set_autocreate(map, false);
+				break;
+			}
 			if (bpf_map__type(map) != bpf_map__type(made) ||
 			    bpf_map__value_size(map) != bpf_map__value_size(made))
 				return -EPROTO;
@@ -234,6 +239,19 @@ static int share_between(const struct objects *o, struct bpf_object *object)
 		}
 	}
 	return 0;
+}
+
+/*
+ * Before 6.1 (fba1a1c6c912) a map that is not allocated beforehand takes its memory from the page allocator, which may
+ * wake kswapd: from a program under the scheduler's lock that ends in a deadlock.
+ */
+static void allocate_beforehand(struct bpf_object *object)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, object)
+		if (bpf_map__type(map) == BPF_MAP_TYPE_HASH)
+			bpf_map__set_map_flags(map, bpf_map__map_flags(map) & ~BPF_F_NO_PREALLOC);
 }
 
 static int share_maps(struct objects *o, struct bpf_object *object)
@@ -469,6 +487,8 @@ static int object_open(struct objects *o, struct object_run *obj, const struct b
 	obj->object = bpf_object__open_mem(image->data, image->size, opts);
 	if (!obj->object)
 		return -errno;
+	if (o->plain)
+		allocate_beforehand(obj->object);
 	r = share_maps(o, obj->object);
 	if (r == 0)
 		r = set_settings(o, obj->object);
@@ -708,7 +728,7 @@ static void judge_plain(const struct objects *o, struct probe_run *run)
 
 	if (!o->plain || !probe->plain_lost || run->state == PROBE_FAILED || !plain_image(o, probe->object))
 		return;
-	append(run->why, sizeof(run->why), "; ", "this kernel lacks BPF helpers (5.19)");
+	append(run->why, sizeof(run->why), "; ", "this kernel lacks BPF helpers (6.1)");
 	append(run->lost, sizeof(run->lost), "; ", probe->plain_lost);
 	if (run->state == PROBE_ATTACHED)
 		run->state = PROBE_DEGRADED;
@@ -847,7 +867,7 @@ int objects_new(const struct config *config, const struct probe *const *list, co
 	libbpf_set_print(keep_log);
 	cpus = libbpf_num_possible_cpus();
 	o->cpus = cpus > 0 ? cpus : 1;
-	o->plain = libbpf_probe_bpf_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_FUNC_map_lookup_percpu_elem, NULL) == 0;
+	o->plain = libbpf_probe_bpf_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_FUNC_ktime_get_tai_ns, NULL) == 0;
 	r = make_maps(o, ret_error);
 	if (r < 0) {
 		objects_free(o);

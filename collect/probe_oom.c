@@ -17,7 +17,7 @@ const struct probe probe_oom = {
 	.cost = "mark_victim: once a kill, about 5 us, and once a second at most a walk over all tasks, 1 us each",
 	.causes = "mem.oom.memcg,mem.oom.ancestor,mem.oom.global",
 	.object = "oom",
-	.plain_lost = "of the tasks that had the memory only the first 256 are looked at",
+	.plain_lost = "of the tasks that had the memory only the first 2048 are looked at",
 	.attach = hooks,
 	.kinds = kinds,
 };

@@ -18,7 +18,7 @@ const struct probe probe_runq = {
 		"for each wait past probe.runq.blame",
 	.causes = "cpu.neighbor,cpu.self,cpu.saturation,cpu.rt_starvation,cpu.affinity",
 	.object = "sched",
-	.plain_lost = "a wait of more than 64 switches is not explained to its beginning",
+	.plain_lost = "of the CPUs that a task may not use only four are asked whether they idled",
 	.scanner = "scan",
 	.attach = hooks,
 	.kinds = kinds,

@@ -19,7 +19,7 @@ BUILD=${BUILD:-build}
 
 versions=("$@")
 # Emulated CPUs are too slow and uneven to say how good a diagnosis is: make check-vm asks for faults, this does not.
-((${#versions[@]})) || versions=(6.1:doctor 6.12:doctor newest:doctor)
+((${#versions[@]})) || versions=(5.10:doctor 6.1:doctor 6.12:doctor newest:doctor)
 read -ra pair_faults <<<"${FAULTS_ON_TWO_CPUS:-lock_spin}"
 read -ra systemd_faults <<<"${FAULTS_IN_GUEST:-}"
 
@@ -65,8 +65,10 @@ build_module() { # folder of the kernel, RUN folder
 }
 
 # Probes whose tracepoints a kernel does not have yet: ipi_send_cpu came with 6.4, fuse_request_send and
-# sched_set_need_resched_tp with 6.10 and later.  The doctor says what that costs; anything else is a defect.
-declare -A lacks=([6.1]='irq|nosched|fuse' [6.12]='nosched' [5.10]='.*')
+# sched_set_need_resched_tp with 6.10 and later, contention_begin with 5.19; and those that are less with the objects for
+# older kernels.  The doctor says what that costs; anything else is a defect.
+declare -A lacks=([6.1]='irq|nosched|fuse' [6.12]='nosched'
+	[5.10]='reclaim|oom|evict|block|iolimit|drop|netfail|answer|runq|irq|nosched|lock|journal|fuse|limits|errors')
 
 judge_doctor() { # name, folder, version
 	local bad wanted
