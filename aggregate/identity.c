@@ -521,14 +521,16 @@ static void node_move(struct identity *id, struct node *n, struct container *to,
 		container_end(id, from, ts_ns);
 }
 
-/* v1 directories can be renamed: a container of one directory keeps its number. */
-static bool rename_in_place(struct identity *id, struct node *n, const char *owner)
+/* v1 directories can be renamed: the container keeps its number, and its name until the last of them has another. */
+static bool rename_in_place(struct identity *id, const struct node *n, const char *owner, uint64_t path_hash)
 {
 	struct container *c = n->container;
 
-	if (c == &id->host || c->provisional || c->last_ns || n->inside || n->next || c->nodes != n ||
-	    path_find(id, owner))
+	if (c == &id->host || c->provisional || c->last_ns || n->inside || path_find(id, owner))
 		return false;
+	for (const struct node *other = c->nodes; other; other = other->next)
+		if (other != n && !other->inside && other->path_hash && other->path_hash != path_hash)
+			return true;
 	path_remove(id, c);
 	if (rename_container(id, c, owner))
 		return false;
@@ -556,8 +558,8 @@ static int attach_new(struct identity *id, uint64_t key, const char *owner, uint
 	return r;
 }
 
-static int attach_known(struct identity *id, struct node *n, const char *owner, uint64_t boot_ns, int64_t ts_ns,
-			int64_t first_ns)
+static int attach_known(struct identity *id, struct node *n, const char *owner, uint64_t path_hash, uint64_t boot_ns,
+			int64_t ts_ns, int64_t first_ns)
 {
 	struct container *c = strcmp(owner, "/") ? path_find(id, owner) : &id->host;
 	int r;
@@ -566,7 +568,7 @@ static int attach_known(struct identity *id, struct node *n, const char *owner, 
 		return 0;
 	if (!c && n->container->provisional)
 		return name_provisional(id, n, owner, first_ns);
-	if (!c && n->path_hash && rename_in_place(id, n, owner))
+	if (!c && n->path_hash && rename_in_place(id, n, owner, path_hash))
 		return 0;
 	if (!c) {
 		r = container_get(id, owner, n->key, boot_ns, first_ns, &c);
@@ -594,8 +596,10 @@ static int announce(struct identity *id, const struct kw_cgroup *cg, const char 
 		*ret_container = n->container;
 		return 0;
 	}
+	if (n && cg->op == KW_CGROUP_MADE && n->path_hash) /* the number's former directory went without our notice */
+		node_gone(id, n, ts_ns);
 	if (n)
-		r = attach_known(id, n, owner, cg->created_ns, ts_ns, first_ns);
+		r = attach_known(id, n, owner, path_hash, cg->created_ns, ts_ns, first_ns);
 	else
 		r = attach_new(id, key, owner, cg->created_ns, first_ns, ret_container, &n);
 	if (r == -ENOSPC)

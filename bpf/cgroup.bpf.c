@@ -51,50 +51,27 @@ static __always_inline int handle(struct cgroup *cgrp, const char *path, u32 op)
 	return 0;
 }
 
-SEC("tp_btf/cgroup_mkdir")
+/* Raw, because nothing here reads through its arguments directly: one program each is enough for every kernel. */
+SEC("raw_tp/cgroup_mkdir")
 int BPF_PROG(cgroup_mkdir, struct cgroup *cgrp, const char *path)
 {
 	return handle(cgrp, path, KW_CGROUP_MADE);
 }
 
-SEC("raw_tp/cgroup_mkdir")
-int BPF_PROG(cgroup_mkdir_raw, struct cgroup *cgrp, const char *path)
-{
-	return handle(cgrp, path, KW_CGROUP_MADE);
-}
-
-SEC("tp_btf/cgroup_rmdir")
+SEC("raw_tp/cgroup_rmdir")
 int BPF_PROG(cgroup_rmdir, struct cgroup *cgrp, const char *path)
 {
 	return handle(cgrp, path, KW_CGROUP_REMOVED);
 }
 
-SEC("raw_tp/cgroup_rmdir")
-int BPF_PROG(cgroup_rmdir_raw, struct cgroup *cgrp, const char *path)
-{
-	return handle(cgrp, path, KW_CGROUP_REMOVED);
-}
-
-SEC("tp_btf/cgroup_rename")
+SEC("raw_tp/cgroup_rename")
 int BPF_PROG(cgroup_rename, struct cgroup *cgrp, const char *path)
 {
 	return handle(cgrp, path, KW_CGROUP_RENAMED);
 }
 
-SEC("raw_tp/cgroup_rename")
-int BPF_PROG(cgroup_rename_raw, struct cgroup *cgrp, const char *path)
-{
-	return handle(cgrp, path, KW_CGROUP_RENAMED);
-}
-
-SEC("tp_btf/cgroup_release")
-int BPF_PROG(cgroup_release, struct cgroup *cgrp, const char *path)
-{
-	return handle(cgrp, path, KW_CGROUP_RELEASED);
-}
-
 SEC("raw_tp/cgroup_release")
-int BPF_PROG(cgroup_release_raw, struct cgroup *cgrp, const char *path)
+int BPF_PROG(cgroup_release, struct cgroup *cgrp, const char *path)
 {
 	return handle(cgrp, path, KW_CGROUP_RELEASED);
 }

@@ -332,6 +332,8 @@ static __always_inline int damaged(struct super_block *sb, u32 what, const char 
 	if (!sb || kw_is_off())
 		return 0;
 	kw_party_of((struct task_struct *)bpf_get_current_task(), &self);
+	if (bpf_get_current_task_btf()->flags & PF_KTHREAD)
+		self.pid = 0;
 	r = kw_begin(KW_KIND_fserror, &self.cg, sizeof(*r), sizeof(r->p));
 	if (!r)
 		return 0;

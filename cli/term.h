@@ -24,7 +24,7 @@ struct column {
 	bool elastic; /* cut with an ellipsis when the terminal is narrower than the row */
 };
 
-#define TABLE_COLUMNS_MAX 16
+#define TABLE_COLUMNS_MAX 20
 
 struct table {
 	const struct column *columns;

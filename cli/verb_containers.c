@@ -13,6 +13,8 @@
 
 #define DEPTH_MAX 64
 #define ROWS_MAX 65536
+#define PROCESSES_SHOWN 3 /* of one container */
+#define ID_COLUMN 12      /* of columns[] */
 #define TOP INT64_C(-1) /* parent of what lies in nothing that existed at that moment */
 
 struct tree {
@@ -34,8 +36,8 @@ static void add_used(struct table *t, double used, double limit, const char *uni
 	table_add(t, strbuf_str(&text));
 }
 
-/* Of the newest minute: empty for a moment in the past. */
-static void add_now(struct table *t, const json_t *row)
+/* Of the minute before the moment. */
+static void add_state(struct table *t, const json_t *row)
 {
 	const json_t *usage = json_object_get(row, "usage"), *pressure = json_object_get(row, "pressure");
 	double span = value_number(usage, "span_ns"), stalled_span = value_number(pressure, "span_ns"), worst = 0;
@@ -62,7 +64,8 @@ static void print_row(struct table *t, const json_t *row, unsigned int depth)
 
 	table_addf(t, "%*s%s", (int)(2 * depth), "", value_text(row, "name"));
 	table_add(t, value_text(row, "kind"));
-	add_now(t, row);
+	table_add(t, value_text(row, "state"));
+	add_state(t, row);
 	table_add(t, value_text(row, "runtime"));
 	table_add(t, value_text(row, "namespace"));
 	table_add(t, value_text(row, "pod"));
@@ -74,6 +77,24 @@ static void print_row(struct table *t, const json_t *row, unsigned int depth)
 	table_add(t, value_text(row, "cgroup"));
 }
 
+static void print_processes(struct table *t, const json_t *row, unsigned int depth)
+{
+	const json_t *process;
+	size_t i;
+
+	json_array_foreach(json_object_get(row, "processes"), i, process) {
+		if (i == PROCESSES_SHOWN)
+			break;
+		table_addf(t, "%*s%s", (int)(2 * depth), "", value_text(process, "comm"));
+		table_add(t, "process");
+		for (unsigned int column = 2; column < t->column_count; column++)
+			if (column == ID_COLUMN)
+				table_addf(t, "%" PRId64, value_int(process, "pid", 0));
+			else
+				table_add(t, "");
+	}
+}
+
 /* Takes the branch out as it goes, so that a circle ends. */
 static void print_below(struct tree *t, int64_t parent, unsigned int depth)
 {
@@ -82,6 +103,7 @@ static void print_below(struct tree *t, int64_t parent, unsigned int depth)
 
 	json_array_foreach(rows, i, row) {
 		print_row(t->table, row, depth);
+		print_processes(t->table, row, depth + 1);
 		print_below(t, value_int(row, "container", TOP), MIN(depth + 1, DEPTH_MAX));
 	}
 	json_decref(rows);
@@ -126,8 +148,8 @@ static void print_tree(struct tree *t, json_t *rows)
 static void print_rows(const json_t *rows)
 {
 	static const struct column columns[] = {
-		{ "NAME", false, true },	{ "KIND", false, false },  { "OPEN", true, false },
-		{ "CPUS", true, false },	{ "MEMORY", true, false }, { "TASKS", true, false },
+		{ "NAME", false, true },	{ "KIND", false, false },  { "STATE", false, false },
+		{ "OPEN", true, false },	{ "CPUS", true, false },	{ "MEMORY", true, false }, { "TASKS", true, false },
 		{ "STALLED", true, false },	{ "RUNTIME", false, false },
 		{ "NAMESPACE", false, true },	{ "POD", false, true },	   { "IMAGE", false, true },
 		{ "ID", false, true },		{ "FIRST SEEN", false, false }, { "GONE", false, false },
@@ -149,8 +171,8 @@ static int64_t list(const struct cli *cli, struct reader *r, json_t **ret_rows, 
 {
 	int64_t n = list_containers(r, cli->at_ns, ret_rows, ret_error);
 
-	if (n >= 0 && !cli->at_ns)
-		list_now(r, *ret_rows);
+	if (n >= 0)
+		list_state(r, cli->at_ns, *ret_rows);
 	return n < 0 || !cli->json ? n : list_history(r, cli->at_ns, *ret_rows, ret_error);
 }
 

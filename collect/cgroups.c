@@ -11,6 +11,7 @@
 #include "base/fileutil.h"
 #include "base/hashmap.h"
 #include "base/timeutil.h"
+#include "collect/mounts.h"
 #include "schema/kinds.h"
 
 #define DEPTH_MAX 64
@@ -69,6 +70,7 @@ struct cgroups {
 	struct hashmap *table; /* cgroup_key -> cgroup_entry */
 	struct hashmap *unknown; /* cgroup_key -> struct unknown */
 	struct look_queue looks[LOOKS];
+	struct mounts *mounts;
 	struct cgroups_work work;
 	uint32_t scan;
 	bool scan_incomplete; /* this walk met an error or its bounds: absence proves nothing */
@@ -118,6 +120,13 @@ static struct cgroup_entry *find(const struct cgroups *c, unsigned int hierarchy
 	return hashmap_get(c->table, &(struct cgroup_key){ hierarchy, id });
 }
 
+static struct kw_cg cg_of(unsigned int hierarchy, uint64_t id)
+{
+	if (!hierarchy)
+		return (struct kw_cg){ .v2 = id };
+	return (struct kw_cg){ .v1 = (uint64_t)hierarchy << KW_CG_V1_SHIFT | (id & KW_CG_ID_MASK) };
+}
+
 static void set_controllers(const struct cgroups *c, unsigned int hierarchy, struct kw_cgroup *p)
 {
 	int slot = slot_of(c, hierarchy);
@@ -153,15 +162,12 @@ static void announce(struct cgroups *c, const struct cgroup_entry *e, uint32_t o
 		struct kw_event e;
 		struct kw_cgroup p;
 	} r = {
-		.e = { .kind = KW_KIND_cgroup, .payload_size = sizeof(r.p), .flags = KW_FLAG_POLLED, .ts_ns = now_ns },
+		.e = { .kind = KW_KIND_cgroup, .payload_size = sizeof(r.p), .flags = KW_FLAG_POLLED, .ts_ns = now_ns,
+		       .subject.cg = cg_of(hierarchy, e->id) },
 		.p = { .op = op, .hierarchy = hierarchy, .id = e->id, .netns = e->netns, .pid = (uint32_t)e->netns_pid,
 		       .created_ns = e->created_ns },
 	};
 
-	if (hierarchy)
-		r.e.subject.cg.v1 = (uint64_t)hierarchy << KW_CG_V1_SHIFT | (e->id & KW_CG_ID_MASK);
-	else
-		r.e.subject.cg.v2 = e->id;
 	set_controllers(c, hierarchy, &r.p);
 	set_path(&r.p, is_own(c, e->path) ? "/" : e->path);
 	c->emit(c->emit_ctx, &r.e);
@@ -173,6 +179,15 @@ static void entry_free(struct cgroups *c, struct cgroup_entry *e)
 		return;
 	queue_remove(c, e);
 	free(e);
+}
+
+/* It was removed. */
+static void drop(struct cgroups *c, const struct cgroup_key *key)
+{
+	const struct kw_cg cg = cg_of((unsigned int)key->hierarchy, key->id);
+
+	mounts_gone(c->mounts, &cg);
+	entry_free(c, hashmap_remove(c->table, key));
 }
 
 /* Adds or replaces; NULL when full or out of memory. */
@@ -248,6 +263,14 @@ uint64_t netns_of_process(const char *proc, int32_t pid)
 		return 0;
 	text[n] = '\0';
 	return sscanf(text, "net:[%llu]", &inode) == 1 ? inode : 0;
+}
+
+static void look_at_mounts(const struct cgroups *c, const struct cgroup_entry *e, uint64_t now_ns)
+{
+	const struct kw_cg cg = cg_of(c->hierarchies[e->slot].number, e->id);
+
+	if (e->netns_pid)
+		mounts_look(c->mounts, &cg, e->netns_pid, now_ns);
 }
 
 /* true when it became known or another one.  The root's processes are the host's: nothing to learn there. */
@@ -370,8 +393,7 @@ int cgroups_scan(struct cgroups *c, uint64_t now_ns)
 		if (e->scan == c->scan)
 			continue;
 		announce(c, e, KW_CGROUP_REMOVED, now_ns);
-		entry_free(c, hashmap_remove(c->table,
-					     &(struct cgroup_key){ c->hierarchies[e->slot].number, e->id }));
+		drop(c, &(struct cgroup_key){ c->hierarchies[e->slot].number, e->id });
 	}
 	c->scanned_ns = now_ns;
 	c->rescan_soon = false;
@@ -390,6 +412,7 @@ static void look_at_some(struct cgroups *c, uint64_t now_ns)
 			queue_remove(c, e);
 			if (look_at_netns(c, e))
 				announce(c, e, KW_CGROUP_SEEN, now_ns);
+			look_at_mounts(c, e, now_ns);
 			next = MIN(look + 1, LAST_LOOK);
 			if (look < LAST_LOOK || !e->netns)
 				queue_append(c, e, next, now_ns + look_after_ns[next]);
@@ -454,7 +477,7 @@ void cgroups_on_record(struct cgroups *c, const struct kw_event *event, struct k
 	if (slot < 0 || payload->op == KW_CGROUP_RELEASED)
 		return; /* in a hierarchy mounted nowhere we see; went with its removal */
 	if (payload->op == KW_CGROUP_REMOVED) {
-		entry_free(c, hashmap_remove(c->table, &key));
+		drop(c, &key);
 		remember_unknown(c, &key, event->ts_ns);
 		return;
 	}
@@ -463,6 +486,8 @@ void cgroups_on_record(struct cgroups *c, const struct kw_event *event, struct k
 		return;
 	e->created_ns = payload->created_ns;
 	queue_append(c, e, 0, event->ts_ns);
+	/* Of what lies inside nothing is told, though its path is another now. */
+	c->rescan_soon |= payload->op == KW_CGROUP_RENAMED;
 }
 
 /* The path of an id without a search: a kernfs file handle is the id itself (fs/kernfs/mount.c, FILEID_KERNFS). */
@@ -576,9 +601,10 @@ int cgroups_new(const char *proc, cgroups_emit_fn emit, void *emit_ctx, struct c
 	c->emit_ctx = emit_ctx;
 	for (unsigned int i = 0; i < LOOKS; i++)
 		c->looks[i].last = &c->looks[i].first;
+	c->mounts = mounts_new(proc, emit, emit_ctx);
 	c->table = hashmap_new(sizeof(struct cgroup_key), CGROUPS_MAX + 1);
 	c->unknown = hashmap_new(sizeof(struct cgroup_key), UNKNOWN_MAX + 1);
-	r = c->table && c->unknown ? read_hierarchies(c) : -ENOMEM;
+	r = c->mounts && c->table && c->unknown ? read_hierarchies(c) : -ENOMEM;
 	if (r < 0) {
 		cgroups_free(c);
 		return r;
@@ -603,6 +629,7 @@ void cgroups_free(struct cgroups *c)
 		return;
 	free_values(c->table);
 	free_values(c->unknown);
+	mounts_free(c->mounts);
 	for (unsigned int i = 0; i < c->hierarchy_count; i++) {
 		free(c->hierarchies[i].mount);
 		free(c->hierarchies[i].root);
@@ -654,6 +681,11 @@ bool cgroups_find(const struct cgroups *c, unsigned int hierarchy, uint64_t id, 
 const struct cgroup_hierarchy *cgroups_hierarchy(const struct cgroups *c, size_t i)
 {
 	return i < c->hierarchy_count ? &c->hierarchies[i] : NULL;
+}
+
+bool cgroups_mount_owner(const struct cgroups *c, uint32_t dev, struct kw_cg *ret_cg)
+{
+	return mounts_owner(c->mounts, dev, ret_cg);
 }
 
 int32_t cgroups_first_process(const struct cgroups *c, unsigned int hierarchy, uint64_t id)

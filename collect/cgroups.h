@@ -65,6 +65,8 @@ bool cgroups_next(const struct cgroups *c, size_t *iter, struct cgroup_info *ret
 bool cgroups_find(const struct cgroups *c, unsigned int hierarchy, uint64_t id, struct cgroup_info *ret_info);
 /* The first process that the cgroup lists, 0 when it has none or is not known. */
 int32_t cgroups_first_process(const struct cgroups *c, unsigned int hierarchy, uint64_t id);
+/* The only container that has that device mounted (major << 20 | minor); false: none, or several. */
+bool cgroups_mount_owner(const struct cgroups *c, uint32_t dev, struct kw_cg *ret_cg);
 /* The i-th mounted hierarchy; NULL past the last. */
 const struct cgroup_hierarchy *cgroups_hierarchy(const struct cgroups *c, size_t i);
 /* Ids that were not taken because the table was full. */

@@ -5,12 +5,10 @@
 
 #include "base/cleanup.h"
 #include "collect/cgroups.h"
+#include "collect/mountinfo.h"
 
 #define LINE_MAX_LEN 4096
-
-struct mount {
-	char root[1024], point[1024], type[16], options[512];
-};
+#define MINOR_BITS 20 /* include/linux/kdev_t.h */
 
 /* mountinfo writes space, tab, newline and backslash as \ooo. */
 static void unescape(char *s)
@@ -30,17 +28,42 @@ static void unescape(char *s)
 }
 
 /* "31 23 0:28 ROOT POINT rw,relatime [optional fields] - TYPE SOURCE OPTIONS" */
-static bool parse_mount(const char *line, struct mount *ret)
+static bool parse_mount(const char *line, struct mountinfo *ret)
 {
 	const char *dash = strstr(line, " - ");
+	unsigned int major, minor;
 
-	if (!dash || sscanf(line, "%*s %*s %*s %1023s %1023s", ret->root, ret->point) != 2)
+	if (!dash || sscanf(line, "%*s %*s %u:%u %1023s %1023s", &major, &minor, ret->root, ret->point) != 4)
 		return false;
-	if (sscanf(dash + 3, "%15s %*s %511s", ret->type, ret->options) != 2)
+	if (sscanf(dash + 3, "%15s %255s %511s", ret->type, ret->source, ret->options) != 3)
 		return false;
+	ret->dev = major << MINOR_BITS | minor;
 	unescape(ret->root);
 	unescape(ret->point);
+	unescape(ret->source);
 	return true;
+}
+
+/* The next line of *text into ret; false at the end.  Longer lines are cut. */
+static bool next_line(const char **text, char ret[LINE_MAX_LEN])
+{
+	size_t len = strcspn(*text, "\n");
+
+	if (!**text)
+		return false;
+	snprintf(ret, LINE_MAX_LEN, "%.*s", (int)MIN(len, (size_t)LINE_MAX_LEN - 1), *text);
+	*text += len + ((*text)[len] == '\n');
+	return true;
+}
+
+bool mountinfo_next(const char **text, struct mountinfo *ret)
+{
+	char line[LINE_MAX_LEN];
+
+	while (next_line(text, line))
+		if (parse_mount(line, ret))
+			return true;
+	return false;
 }
 
 static bool has_word(const char *list, const char *word, size_t len)
@@ -68,20 +91,8 @@ static bool same_hierarchy(const char *controllers, const char *options)
 	return controllers[0] != '\0';
 }
 
-/* The next line of *text into ret; false at the end.  Longer lines are cut. */
-static bool next_line(const char **text, char ret[LINE_MAX_LEN])
-{
-	size_t len = strcspn(*text, "\n");
-
-	if (!**text)
-		return false;
-	snprintf(ret, LINE_MAX_LEN, "%.*s", (int)MIN(len, (size_t)LINE_MAX_LEN - 1), *text);
-	*text += len + ((*text)[len] == '\n');
-	return true;
-}
-
 /* Number and controllers of a v1 mount; false when no line of /proc/self/cgroup fits. */
-static bool find_number(const char *self_cgroup, const struct mount *m, struct cgroup_hierarchy *ret)
+static bool find_number(const char *self_cgroup, const struct mountinfo *m, struct cgroup_hierarchy *ret)
 {
 	char line[LINE_MAX_LEN];
 
@@ -105,12 +116,12 @@ static bool find_number(const char *self_cgroup, const struct mount *m, struct c
 }
 
 /* A hierarchy may be mounted often; the mount that shows all of it is the one to read. */
-static bool better(const struct mount *m, const struct cgroup_hierarchy *known)
+static bool better(const struct mountinfo *m, const struct cgroup_hierarchy *known)
 {
 	return strcmp(known->root, "/") != 0 && !strcmp(m->root, "/");
 }
 
-static bool add_mount(struct cgroup_hierarchy *list, unsigned int count, const struct mount *m,
+static bool add_mount(struct cgroup_hierarchy *list, unsigned int count, const struct mountinfo *m,
 		      const struct cgroup_hierarchy *what)
 {
 	struct cgroup_hierarchy *h = &list[count];
@@ -136,14 +147,11 @@ unsigned int cgroup_hierarchies_parse(const char *mountinfo, const char *self_cg
 				      unsigned int max)
 {
 	unsigned int count = 0;
-	char line[LINE_MAX_LEN];
-	struct mount m;
+	struct mountinfo m;
 
-	while (count < max && next_line(&mountinfo, line)) {
+	while (count < max && mountinfo_next(&mountinfo, &m)) {
 		struct cgroup_hierarchy what = { 0 };
 
-		if (!parse_mount(line, &m))
-			continue;
 		if (!strcmp(m.type, "cgroup") ? !find_number(self_cgroup, &m, &what) : strcmp(m.type, "cgroup2") != 0)
 			continue;
 		count += add_mount(ret, count, &m, &what);

@@ -49,6 +49,7 @@ struct probe {
 	const uint16_t *kinds;              /* event kinds it emits, ends with 0 */
 	const char *plain_lost; /* what it costs to do with the plain object (bpf/plain.bpf.h); NULL: nothing */
 	bool essential;      /* nothing has a name without it: never held back for what it costs */
+	bool by_device; /* payloads begin with a device's number: what is no process's is about who has it mounted alone */
 	const char *scanner; /* object with handlers for its unfinished waits, loaded anew with its own; NULL: none */
 	/*
 	 * Its records are samples: those of a tick that are alike in process and stacks go out as one row.  The payload

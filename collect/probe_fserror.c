@@ -16,6 +16,7 @@ const struct probe probe_fserror = {
 	.title = "File systems that found themselves damaged or were shut down",
 	.cost = "ext4_error, ext4_shutdown, xfs_force_shutdown: never on a healthy host",
 	.causes = "fs.error",
+	.by_device = true,
 	.object = "fserr",
 	.attach = hooks,
 	.kinds = kinds,

@@ -41,6 +41,17 @@ static void ensure_cgroups(struct collect *c, const struct record *r)
 	}
 }
 
+/* Work of the kernel for a device that only one container has mounted is that container's. */
+static void find_owner(const struct collect *c, const struct probe *probe, struct record *r)
+{
+	uint32_t dev;
+
+	if (!probe || !probe->by_device || !c->cgroups || r->event.subject.pid)
+		return;
+	memcpy(&dev, r->payload, sizeof(dev));
+	cgroups_mount_owner(c->cgroups, dev, &r->event.subject.cg);
+}
+
 static void mark_self(struct kw_event *e)
 {
 	const struct kw_cg *a = &e->subject.cg, *b = &e->peer.cg;
@@ -63,6 +74,7 @@ static int complete(struct collect *c, struct record *r)
 {
 	const struct probe *probe = probe_of(c, r->event.kind);
 
+	find_owner(c, probe, r);
 	r->frames = trim(c, r->stack, r->frames);
 	if (!probe || !probe->folded)
 		r->peer_frames = trim(c, r->peer_stack, r->peer_frames);

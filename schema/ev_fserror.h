@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
  * A file system found itself damaged or was shut down. subject: the task that ran into it, which need not have caused
- * anything.
+ * anything; where that is a thread of the kernel (no pid) the only container that has the file system mounted, else the
+ * host.
  */
 #ifndef KWHY_SCHEMA_EV_FSERROR_H
 #define KWHY_SCHEMA_EV_FSERROR_H

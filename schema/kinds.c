@@ -66,6 +66,7 @@
 #define FIELD_held(m, t, u, x) FIELD(held, m, t, u, x)
 #define FIELD_profile(m, t, u, x) FIELD(profile, m, t, u, x)
 #define FIELD_wakeup(m, t, u, x) FIELD(wakeup, m, t, u, x)
+#define FIELD_mount(m, t, u, x) FIELD(mount, m, t, u, x)
 #include "schema/events.def"
 #undef KW_EVENT
 

@@ -61,5 +61,6 @@
 #include "schema/ev_held.h"
 #include "schema/ev_profile.h"
 #include "schema/ev_wakeup.h"
+#include "schema/ev_mount.h"
 
 #endif

@@ -11,8 +11,9 @@
 
 /* A tick every second or so; a collector that has not written for this long is taken for dead. */
 #define FRESH_NS (5 * NSEC_PER_SEC)
-/* What is called now. */
-#define NOW_SPAN_NS (60 * NSEC_PER_SEC)
+/* Before a moment, for how things were then. */
+#define STATE_SPAN_NS (60 * NSEC_PER_SEC)
+#define PROCESSES_MAX 10 /* of one container */
 /* Probe records come with each tick, ticks may be set to minutes. */
 #define RECENT_NS (10 * 60 * NSEC_PER_SEC)
 
@@ -216,20 +217,20 @@ int64_t list_similar(struct reader *r, const char *id, json_t **ret_rows, struct
 	return rows_query(r, sql, &param, 1, &limits, ret_rows, ret_error);
 }
 
-/* Selects the end of the store.  *ret_from: span before the newest record. */
-static int64_t select_recent(struct reader *r, int64_t span_ns, int64_t *ret_from)
+/* Selects what is before a moment, 0: the end of the store, which the newest record has. */
+static int64_t select_before(struct reader *r, int64_t at_ns, int64_t span_ns, int64_t *ret_until)
 {
 	int64_t first, last;
 	int n = reader_bounds(r, &first, &last);
 
 	if (n < 0)
 		return n;
-	n = reader_select(r, last - MAX(span_ns, RECENT_NS), INT64_MAX);
+	n = reader_select(r, (at_ns ? at_ns : last) - MAX(span_ns, RECENT_NS), open_end(at_ns));
 	if (n < 0)
 		return n;
-	/* Shards may have been added since; the clock of the newest record decides. */
+	/* Shards may have been added since. */
 	if (!reader_bounds(r, &first, &last))
-		*ret_from = last - span_ns;
+		*ret_until = at_ns ? at_ns : last;
 	return 0;
 }
 
@@ -238,9 +239,22 @@ static int64_t query_recent(struct reader *r, int64_t span_ns, const char *sql, 
 {
 	const struct query_limits limits = { .rows = 20000, .time_ns = 10 * NSEC_PER_SEC };
 	struct query_param param = INT_PARAM(":from", 0);
-	int64_t n = select_recent(r, span_ns, &param.integer);
+	int64_t n = select_before(r, 0, span_ns, &param.integer);
 
+	param.integer -= span_ns;
 	return n < 0 ? n : rows_query(r, sql, &param, 1, &limits, ret_rows, ret_error);
+}
+
+/* The same of the span before a moment, 0: the newest record, between :from and :until. */
+static int64_t query_before(struct reader *r, int64_t at_ns, int64_t span_ns, const char *sql, json_t **ret_rows,
+			    struct strbuf *ret_error)
+{
+	const struct query_limits limits = { .rows = 20000, .time_ns = 10 * NSEC_PER_SEC };
+	struct query_param params[] = { INT_PARAM(":from", 0), INT_PARAM(":until", 0) };
+	int64_t n = select_before(r, at_ns, span_ns, &params[1].integer);
+
+	params[0].integer = params[1].integer - span_ns;
+	return n < 0 ? n : rows_query(r, sql, params, ARRAY_SIZE(params), &limits, ret_rows, ret_error);
 }
 
 int64_t list_probes(struct reader *r, json_t **ret_rows, struct strbuf *ret_error)
@@ -276,26 +290,26 @@ int64_t list_held(struct reader *r, int64_t span_ns, json_t **ret_rows, struct s
 		ret_rows, ret_error);
 }
 
-int64_t list_usage(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error)
+int64_t list_usage(struct reader *r, int64_t at_ns, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error)
 {
-	return query_recent(
-		r, span_ns,
-		"SELECT u.container, " CONTAINER_NAMES("u.container") ", (SELECT kind FROM v_container c WHERE"
-		" c.container = u.container) AS kind, sum(u.span_ns) AS span_ns, sum(u.cpu_ns) AS cpu_ns,"
-		" max(u.ts_ns) AS ts_ns, u.memory_bytes, u.memory_limit_bytes, u.pids, u.pids_limit,"
+	return query_before(
+		r, at_ns, span_ns,
+		"SELECT u.container, " CONTAINER_NAMES("u.container") ", (SELECT kind FROM v_container c WHERE c.container = u.container) AS"
+		" kind, sum(u.span_ns) AS span_ns, sum(u.cpu_ns) AS cpu_ns,"
+		" max(u.ts_ns) AS ts_ns, u.memory_bytes, u.memory_limit_bytes, u.pids, u.pids_limit, u.frozen,"
 		" CASE WHEN u.cpu_quota_ns > 0 AND u.cpu_period_ns > 0 THEN u.cpu_quota_ns * 1.0 / u.cpu_period_ns END"
 		" AS cpu_limit"
-		" FROM v_usage u WHERE u.ts_ns > :from GROUP BY u.container ORDER BY cpu_ns DESC",
+		" FROM v_usage u WHERE u.ts_ns > :from AND u.ts_ns <= :until GROUP BY u.container ORDER BY cpu_ns DESC",
 		ret_rows, ret_error);
 }
 
-int64_t list_pressure(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error)
+int64_t list_pressure(struct reader *r, int64_t at_ns, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error)
 {
-	return query_recent(
-		r, span_ns,
-		"SELECT p.container, " CONTAINER_NAMES("p.container") ", sum(p.span_ns) AS span_ns,"
-		" sum(p.cpu_some_ns) AS cpu_some_ns, sum(p.memory_some_ns) AS memory_some_ns, sum(p.io_some_ns) AS io_some_ns"
-		" FROM v_pressure p WHERE p.ts_ns > :from GROUP BY p.container",
+	return query_before(
+		r, at_ns, span_ns,
+		"SELECT p.container, " CONTAINER_NAMES("p.container") ", sum(p.span_ns) AS span_ns, sum(p.cpu_some_ns) AS cpu_some_ns,"
+		" sum(p.memory_some_ns) AS memory_some_ns, sum(p.io_some_ns) AS io_some_ns"
+		" FROM v_pressure p WHERE p.ts_ns > :from AND p.ts_ns <= :until GROUP BY p.container",
 		ret_rows, ret_error);
 }
 
@@ -311,13 +325,14 @@ int64_t list_losses(struct reader *r, int64_t span_ns, json_t **ret_rows, struct
 		ret_rows, ret_error);
 }
 
-int64_t list_suffering(struct reader *r, json_t **ret_rows, struct strbuf *ret_error)
+int64_t list_suffering(struct reader *r, int64_t at_ns, json_t **ret_rows, struct strbuf *ret_error)
 {
-	return query_recent(
-		r, RECENT_NS,
-		"SELECT v.value AS container, " CONTAINER_NAMES("v.value") ", substr(i.cause, 1,"
-		" instr(i.cause || '.', '.') - 1) AS cause, count(*) AS n FROM v_incident i JOIN json_each(i.victims) v"
-		" WHERE i.status = 'open' AND i.severity <> 'info' AND :from IS NOT NULL"
+	return query_before(
+		r, at_ns, RECENT_NS,
+		"SELECT v.value AS container, " CONTAINER_NAMES("v.value") ", substr(i.cause, 1, instr(i.cause || '.', '.') - 1) AS cause,"
+		" count(*) AS n FROM v_incident i JOIN json_each(i.victims) v"
+		" WHERE (i.end_ns IS NULL OR i.end_ns > :until) AND i.onset_ns <= :until AND i.severity <> 'info'"
+		" AND :from IS NOT NULL"
 		" GROUP BY 1, 4",
 		ret_rows, ret_error);
 }
@@ -397,7 +412,20 @@ json_t *list_readiness(struct reader *r, int64_t now_ns)
 			 states, "missing", missing);
 }
 
-/* ---- containers as they are now ----------------------------------------------------------------------------------- */
+/* ---- containers as they were at a moment -------------------------------------------------------------------------- */
+
+/* Who worked in the minute before, and of whom something was recorded; those who used most of the CPU first. */
+static int64_t list_processes(struct reader *r, int64_t at_ns, json_t **ret_rows, struct strbuf *ret_error)
+{
+	return query_before(
+		r, at_ns, STATE_SPAN_NS,
+		"SELECT container, pid, comm, sum(ns) AS cpu_ns, max(ts_ns) AS ts_ns FROM ("
+		"SELECT container, pid, comm, ns, ts_ns FROM v_profile WHERE ts_ns > :from AND ts_ns <= :until UNION ALL"
+		" SELECT container, pid, comm, 0, ts_ns FROM v_event WHERE ts_ns > :from AND ts_ns <= :until"
+		" AND class = 'context') WHERE pid > 0 AND container IS NOT NULL GROUP BY container, pid"
+		" ORDER BY cpu_ns DESC, ts_ns DESC",
+		ret_rows, ret_error);
+}
 
 /* Takes extra over: each row becomes the member `name` of the item of its container. */
 static void attach(json_t *items, json_t *extra, const char *name)
@@ -432,19 +460,85 @@ static void attach_incidents(json_t *items, json_t *suffering)
 	json_decref(suffering);
 }
 
-void list_now(struct reader *r, json_t *rows)
+/* Takes processes over: the first PROCESSES_MAX rows of each container become its "processes". */
+static void attach_processes(json_t *items, json_t *processes)
+{
+	json_t *row, *item, *list;
+	char key[24];
+	size_t i;
+
+	json_array_foreach (processes, i, row) {
+		value_key(key, sizeof(key), row, "container");
+		item = json_object_get(items, key);
+		if (!item)
+			continue;
+		list = json_object_get(item, "processes");
+		if (!list) {
+			list = json_array();
+			json_object_set_new(item, "processes", list);
+		}
+		json_object_del(row, "container");
+		if (json_array_size(list) < PROCESSES_MAX)
+			json_array_append(list, row);
+	}
+	json_decref(processes);
+}
+
+/* Limits are those in force, as the cgroup's files had them; where they say nothing, those asked for. */
+static void set_limits(json_t *item)
+{
+	static const struct {
+		const char *limit, *usage;
+	} names[] = { { "cpu", "cpu_limit" }, { "memory", "memory_limit_bytes" }, { "pids", "pids_limit" } };
+	const json_t *usage = json_object_get(item, "usage");
+	json_t *limits = json_object_get(item, "limits");
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		json_t *value = json_object_get(usage, names[i].usage);
+
+		if (!json_is_number(value))
+			continue;
+		if (!json_is_object(limits)) {
+			limits = json_object();
+			json_object_set_new(item, "limits", limits);
+		}
+		json_object_set(limits, names[i].limit, value);
+	}
+}
+
+static const char *state_of(const json_t *item, int64_t at_ns)
+{
+	const json_t *usage = json_object_get(item, "usage");
+	int64_t last_ns = value_int(item, "last_ns", 0);
+
+	if (last_ns && (!at_ns || last_ns <= at_ns))
+		return "gone";
+	if (value_int(usage, "frozen", 0) == 1)
+		return "frozen";
+	return value_int(usage, "pids", 1) ? "running" : "empty";
+}
+
+void list_state(struct reader *r, int64_t at_ns, json_t *rows)
 {
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
-	json_t *items = by_number(rows), *extra = NULL;
+	json_t *items = by_number(rows), *extra = NULL, *item;
+	const char *key;
 
-	list_usage(r, NOW_SPAN_NS, &extra, &err);
+	list_usage(r, at_ns, STATE_SPAN_NS, &extra, &err);
 	attach(items, extra, "usage");
 	extra = NULL;
-	list_pressure(r, NOW_SPAN_NS, &extra, &err);
+	list_pressure(r, at_ns, STATE_SPAN_NS, &extra, &err);
 	attach(items, extra, "pressure");
 	extra = NULL;
-	list_suffering(r, &extra, &err);
+	list_suffering(r, at_ns, &extra, &err);
 	attach_incidents(items, extra);
+	extra = NULL;
+	list_processes(r, at_ns, &extra, &err);
+	attach_processes(items, extra);
+	json_object_foreach (items, key, item) {
+		set_limits(item);
+		json_object_set_new(item, "state", json_string(state_of(item, at_ns)));
+	}
 	json_decref(items);
 }
 

@@ -51,9 +51,12 @@ int list_events_next(const struct event_filter *filter, const json_t *rows, stru
 int64_t list_containers(struct reader *r, int64_t at_ns, json_t **ret_rows, struct strbuf *ret_error);
 /* The newest of that name, ref, cgroup, number or id (six digits of it suffice); no row when there is none. */
 int64_t list_container(struct reader *r, const char *name, json_t **ret_rows, struct strbuf *ret_error);
-/* Adds to each container of rows "usage" and "pressure" of the newest minute, and how many incidents above info are
- * "open"; what cannot be had is left out. */
-void list_now(struct reader *r, json_t *rows);
+/*
+ * Adds to each container of rows how it was at that moment (0: of the newest record): "state" (running, frozen, empty,
+ * gone), "usage" and "pressure" of the minute before, "processes" (up to ten, those that used most CPU first), and how
+ * many incidents above info were "open"; "limits" become those that were in force.  What cannot be had is left out.
+ */
+void list_state(struct reader *r, int64_t at_ns, json_t *rows);
 /* Processes that events of that container named, newest first. */
 int64_t list_tasks(struct reader *r, int64_t container, json_t **ret_rows, struct strbuf *ret_error);
 /* Adds to each container of rows as "history" what each source said of it and when. */
@@ -69,16 +72,16 @@ int64_t list_facets(struct reader *r, const struct incident_filter *filter, json
 int64_t list_similar(struct reader *r, const char *id, json_t **ret_rows, struct strbuf *ret_error);
 /* Newest record of each probe. */
 int64_t list_probes(struct reader *r, json_t **ret_rows, struct strbuf *ret_error);
-/* Per container over the span before the newest tick: waits by reason, pressure, CPU used. */
+/* Per container over the span before the newest tick (at_ns: before that moment): waits by reason, pressure, CPU used. */
 int64_t list_waits(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
 /* Records that the rate limit held back, by container and kind; the most first. */
 int64_t list_held(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
-int64_t list_usage(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
-int64_t list_pressure(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
+int64_t list_usage(struct reader *r, int64_t at_ns, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
+int64_t list_pressure(struct reader *r, int64_t at_ns, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
 /* Packets lost or sent again, and sent. */
 int64_t list_losses(struct reader *r, int64_t span_ns, json_t **ret_rows, struct strbuf *ret_error);
-/* Open incidents above info by victim and group of causes: { container, name, ref, cause, n }. */
-int64_t list_suffering(struct reader *r, json_t **ret_rows, struct strbuf *ret_error);
+/* Incidents above info that were open then, by victim and group of causes: { container, name, ref, cause, n }. */
+int64_t list_suffering(struct reader *r, int64_t at_ns, json_t **ret_rows, struct strbuf *ret_error);
 /* Incidents by the hour of their onset since from_ns: { hour, n, worst }. */
 int64_t list_hours(struct reader *r, int64_t from_ns, json_t **ret_rows, struct strbuf *ret_error);
 

@@ -18,6 +18,8 @@ static int find_container(const struct http_request *req, struct http_response *
 	int r;
 
 	if (n > 0)
+		list_state(req->reader, value_int(json_array_get(rows, 0), "last_ns", 0), rows);
+	if (n > 0)
 		n = list_history(req->reader, 0, rows, &err);
 	*ret_container = json_incref(json_array_get(rows, 0));
 	if (!*ret_container)
@@ -49,6 +51,17 @@ static json_t *believed(const json_t *container)
 	return rows;
 }
 
+/* Limits in force: rows of limit and value. */
+static json_t *limits_of(const json_t *container)
+{
+	json_t *rows = json_array(), *value;
+	const char *limit;
+
+	json_object_foreach (json_object_get(container, "limits"), limit, value)
+		json_array_append_new(rows, json_pack("{s:s, s:O}", "limit", limit, "value", value));
+	return rows;
+}
+
 static void table(struct strbuf *b, const json_t *rows, const char *title, const char *none)
 {
 	strbuf_addstr(b, "<h2>");
@@ -62,12 +75,17 @@ static void table(struct strbuf *b, const json_t *rows, const char *title, const
 
 static void container_facts(struct strbuf *b, const json_t *c)
 {
-	static const char *const keys[] = { "kind", "cgroup", "ref" };
+	static const struct {
+		const char *key, *title;
+	} texts[] = { { "kind", "kind" }, { "state", "state" }, { "exit_reason", "ended by" }, { "outer", "inside" },
+		      { "cgroup", "cgroup" }, { "ref", "ref" } };
 
 	strbuf_addstr(b, "<dl class=\"facts\">");
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		strbuf_addf(b, "<div><dt>%s</dt><dd>", keys[i]);
-		strbuf_add_html(b, value_text(c, keys[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		if (!*value_text(c, texts[i].key))
+			continue;
+		strbuf_addf(b, "<div><dt>%s</dt><dd>", texts[i].title);
+		strbuf_add_html(b, value_text(c, texts[i].key));
 		strbuf_addstr(b, "</dd></div>");
 	}
 	strbuf_addstr(b, "<div><dt>first seen</dt><dd>");
@@ -87,12 +105,13 @@ int page_container(const struct http_request *req, struct http_response *res)
 	struct page page = { .section = "/containers" };
 	struct strbuf *b = &res->body;
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
-	json_t *container = NULL, *facts, *tasks = NULL;
+	json_t *container = NULL, *facts, *limits, *tasks = NULL;
 	int r = find_container(req, res, &container);
 
 	if (r || page_wants_json(req))
 		return r ? r : http_json(res, container);
 	facts = believed(container);
+	limits = limits_of(container);
 	list_tasks(req->reader, value_int(container, "container", 0), &tasks, &err);
 	page.title = container_label(container);
 	page_begin(res, &page);
@@ -101,11 +120,13 @@ int page_container(const struct http_request *req, struct http_response *res)
 	strbuf_addstr(b, "</h1>\n");
 	container_facts(b, container);
 	table(b, facts, "What is known", "Nobody has said anything of it; its cgroup's path is all there is.");
+	table(b, limits, "Limits in force", "None was seen.");
 	table(b, tasks, "Processes that events named", "No event has named one.");
 	table(b, json_object_get(container, "history"), "Who said what, and when",
 	      "No source has said anything within the files that are left.");
 	page_end(res);
 	json_decref(facts);
+	json_decref(limits);
 	json_decref(tasks);
 	json_decref(container);
 	return 0;

@@ -23,8 +23,8 @@ static int containers_rows(const struct http_request *req, struct http_response 
 	n = list_containers(req->reader, at, ret_rows, &err);
 	if (n == -ENODATA)
 		*ret_rows = json_array();
-	else if (n >= 0 && !at)
-		list_now(req->reader, *ret_rows);
+	else if (n >= 0)
+		list_state(req->reader, at, *ret_rows);
 	return n < 0 && n != -ENODATA ? rows_problem(res, n, &err) : 0;
 }
 
@@ -145,7 +145,7 @@ static void open_cell(struct strbuf *b, const json_t *c)
 	strbuf_addstr(b, "</td>");
 }
 
-static void now_cells(struct strbuf *b, const json_t *c)
+static void state_cells(struct strbuf *b, const json_t *c)
 {
 	const json_t *usage = json_object_get(c, "usage");
 	double span = value_number(usage, "span_ns"), cpus = span > 0 ? value_number(usage, "cpu_ns") / span : NAN;
@@ -170,19 +170,37 @@ static void name_cell(struct strbuf *b, const json_t *c, unsigned int depth)
 	strbuf_addstr(b, "</th>");
 }
 
-static void container_row(struct strbuf *b, const json_t *c, unsigned int depth, bool now)
+static void processes(struct strbuf *b, const json_t *c)
+{
+	const json_t *list = json_object_get(c, "processes"), *process;
+	size_t i;
+
+	if (!json_array_size(list))
+		return;
+	strbuf_addf(b, "<details><summary>%zu process%s at work</summary><ul>", json_array_size(list),
+		    json_array_size(list) == 1 ? "" : "es");
+	json_array_foreach ((json_t *)list, i, process) {
+		strbuf_addstr(b, "<li>");
+		strbuf_add_html(b, value_text(process, "comm"));
+		strbuf_addf(b, " <small>%" PRId64 "</small></li>", value_int(process, "pid", 0));
+	}
+	strbuf_addstr(b, "</ul></details>");
+}
+
+static void container_row(struct strbuf *b, const json_t *c, unsigned int depth)
 {
 	static const char *const keys[] = { "runtime", "pod", "image" };
 
 	strbuf_addstr(b, "<tr>");
 	name_cell(b, c, depth);
-	if (now)
-		now_cells(b, c);
+	state_cells(b, c);
 	strbuf_addstr(b, "<td><a href=\"/containers/");
 	strbuf_add_html(b, value_text(c, "ref"));
 	strbuf_addstr(b, "\">");
 	strbuf_add_html(b, value_text(c, "kind"));
-	strbuf_addstr(b, "</a>");
+	strbuf_addstr(b, "</a> <small>");
+	strbuf_add_html(b, value_text(c, "state"));
+	strbuf_addstr(b, "</small>");
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		if (!*value_text(c, keys[i]))
 			continue;
@@ -190,6 +208,7 @@ static void container_row(struct strbuf *b, const json_t *c, unsigned int depth,
 		strbuf_add_html(b, value_text(c, keys[i]));
 		strbuf_addstr(b, "</small>");
 	}
+	processes(b, c);
 	strbuf_addstr(b, "</td><td>");
 	html_time(b, value_int(c, "first_ns", 0));
 	strbuf_addstr(b, "</td><td>");
@@ -201,7 +220,7 @@ static void container_row(struct strbuf *b, const json_t *c, unsigned int depth,
 }
 
 /* In the order of the tree, whichever are shown. */
-static void tree_rows(struct strbuf *b, const json_t *rows, bool all, bool now)
+static void tree_rows(struct strbuf *b, const json_t *rows, bool all)
 {
 	size_t i, n = 0;
 	AUTO_FREE json_t **list = calloc(json_array_size(rows) + 1, sizeof(json_t *));
@@ -214,33 +233,30 @@ static void tree_rows(struct strbuf *b, const json_t *rows, bool all, bool now)
 		qsort(list, n, sizeof(json_t *), by_path);
 	}
 	for (i = 0; i < n; i++)
-		container_row(b, list[i], depth_of(items, list[i], all), now);
+		container_row(b, list[i], depth_of(items, list[i], all));
 	json_decref(items);
 }
 
-static void containers_table(struct strbuf *b, const json_t *rows, bool all, bool now)
+static void containers_table(struct strbuf *b, const json_t *rows, bool all)
 {
 	size_t i, hidden = 0;
 	json_t *row;
 
 	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Containers\"><table "
-			 "class=\"tree\"><thead><tr><th scope=\"col\">Name</th>");
-	if (now)
-		strbuf_addstr(b, "<th scope=\"col\">Incidents</th><th scope=\"col\" class=\"num\">CPUs</th>"
-				 "<th scope=\"col\" class=\"num\">Memory</th><th scope=\"col\" class=\"num\">Tasks</th>"
-				 "<th scope=\"col\">Pressure</th>");
-	strbuf_addstr(b, "<th scope=\"col\">What</th><th scope=\"col\">First seen</th><th scope=\"col\">Gone</th></tr>"
-			 "</thead><tbody>\n");
-	tree_rows(b, rows, all, now);
+			 "class=\"tree\"><thead><tr><th scope=\"col\">Name</th>"
+			 "<th scope=\"col\">Incidents</th><th scope=\"col\" class=\"num\">CPUs</th>"
+			 "<th scope=\"col\" class=\"num\">Memory</th><th scope=\"col\" class=\"num\">Tasks</th>"
+			 "<th scope=\"col\">Pressure</th><th scope=\"col\">What</th><th scope=\"col\">First seen</th>"
+			 "<th scope=\"col\">Gone</th></tr></thead><tbody>\n");
+	tree_rows(b, rows, all);
 	strbuf_addstr(b, "</tbody></table></div>\n");
 	json_array_foreach ((json_t *)rows, i, row)
 		hidden += !shown(row, all);
 	if (hidden)
 		strbuf_addf(b, "<p class=\"note\">%zu cgroups that no container runtime claims are not shown.</p>\n",
 			    hidden);
-	if (now)
-		strbuf_addstr(b, "<p class=\"note\">Use, limits in force and pressure are those of the newest minute; "
-				 "pressure below 1 % is none. Incidents: open, above info.</p>\n");
+	strbuf_addstr(b, "<p class=\"note\">Use, limits in force, pressure and processes at work are those of the minute before; "
+			 "pressure below 1 % is none. Incidents: open then, above info.</p>\n");
 }
 
 /* Where no runtime is at work plain cgroups are all there is to see. */
@@ -261,7 +277,6 @@ int page_containers(const struct http_request *req, struct http_response *res)
 	const struct page page = { .title = "Containers", .section = "/containers" };
 	struct strbuf *b = &res->body;
 	const char *show = NULL;
-	bool now = !http_param(req, "at");
 	json_t *rows = NULL;
 	int r;
 
@@ -281,7 +296,7 @@ int page_containers(const struct http_request *req, struct http_response *res)
 	page_select(b, req, "show", "Which", shows);
 	strbuf_addstr(b, "<p class=\"actions\"><button>Show</button></p></form>\n");
 	if (json_array_size(rows))
-		containers_table(b, rows, show ? !strcmp(show, "all") : !any_container(rows), now);
+		containers_table(b, rows, show ? !strcmp(show, "all") : !any_container(rows));
 	else
 		page_empty(b, "Nobody is known for that moment.");
 	page_end(res);

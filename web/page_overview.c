@@ -99,11 +99,11 @@ static json_t *loads(struct reader *r)
 		add_waits(by_number, rows);
 	json_decref(rows);
 	rows = NULL;
-	if (list_usage(r, SPAN_NS, &rows, &err) >= 0)
+	if (list_usage(r, 0, SPAN_NS, &rows, &err) >= 0)
 		add_row(by_number, rows, "usage");
 	json_decref(rows);
 	rows = NULL;
-	if (list_pressure(r, SPAN_NS, &rows, &err) >= 0)
+	if (list_pressure(r, 0, SPAN_NS, &rows, &err) >= 0)
 		add_row(by_number, rows, "pressure");
 	json_decref(rows);
 	rows = NULL;
@@ -111,7 +111,7 @@ static json_t *loads(struct reader *r)
 		add_row(by_number, rows, "losses");
 	json_decref(rows);
 	rows = NULL;
-	if (list_suffering(r, &rows, &err) >= 0)
+	if (list_suffering(r, 0, &rows, &err) >= 0)
 		add_incidents(by_number, rows);
 	json_decref(rows);
 	return by_number;

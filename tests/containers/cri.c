@@ -2,7 +2,7 @@
 /*
  * Requests to the container runtime interface as a kubelet would send them, for a shell with curl:
  *   cri pod NAME NAMESPACE UID                 RunPodSandboxRequest
- *   cri container SANDBOX NAME NAMESPACE UID POD COMMAND   CreateContainerRequest
+ *   cri container SANDBOX NAME NAMESPACE UID POD COMMAND FOLDER [limits]   CreateContainerRequest; FOLDER is its /out
  *   cri id ID                                  any request that is one id
  *   cri answer                                 reads an answer, prints its first text
  * Requests are written with their gRPC frame.  Field numbers are those of cri-api, runtime/v1/api.proto.
@@ -60,7 +60,7 @@ static void sandbox_config(struct strbuf *b, const char *name, const char *space
 static void container_config(struct strbuf *b, char **arg)
 {
 	AUTO(strbuf) struct strbuf metadata = STRBUF_INIT, image = STRBUF_INIT, resources = STRBUF_INIT,
-				   config = STRBUF_INIT;
+				   config = STRBUF_INIT, mount = STRBUF_INIT;
 
 	pb_put_text(&metadata, 1, arg[1]);
 	pb_put_message(b, 1, &metadata);
@@ -69,6 +69,9 @@ static void container_config(struct strbuf *b, char **arg)
 	pb_put_text(b, 3, "/bin/sh");
 	pb_put_text(b, 4, "-c");
 	pb_put_text(b, 4, arg[5]);
+	pb_put_text(&mount, 1, "/out");
+	pb_put_text(&mount, 2, arg[6]);
+	pb_put_message(b, 7, &mount);
 	put_pair(b, 9, "io.kubernetes.container.name", arg[1]);
 	put_pair(b, 9, "io.kubernetes.pod.name", arg[4]);
 	put_pair(b, 9, "io.kubernetes.pod.namespace", arg[2]);
@@ -78,7 +81,8 @@ static void container_config(struct strbuf *b, char **arg)
 	pb_put_number(&resources, 2, 20000);
 	pb_put_number(&resources, 3, 204);
 	pb_put_number(&resources, 4, 64 << 20);
-	pb_put_message(&config, 1, &resources);
+	if (arg[7])
+		pb_put_message(&config, 1, &resources);
 	put_security(&config, 2, 3);
 	pb_put_message(b, 15, &config);
 }
@@ -117,7 +121,7 @@ int main(int argc, char **argv)
 	} else if (argc == 5 && !strcmp(argv[1], "pod")) {
 		sandbox_config(&config, argv[2], argv[3], argv[4]);
 		pb_put_message(&request, 1, &config);
-	} else if (argc == 8 && !strcmp(argv[1], "container")) {
+	} else if ((argc == 9 || argc == 10) && !strcmp(argv[1], "container")) {
 		pb_put_text(&request, 1, argv[2]);
 		container_config(&container, argv + 2);
 		pb_put_message(&request, 2, &container);

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Real container runtimes: every container is known by its name, runtime, pod, image and limits, early enough, and
-# after its death.  A kubelet is not packaged: tests/unit/test_metadata_api.c has recorded replies of one.
+# after its death.  A kubelet is not packaged: its recorded list of pods, given by a small server, stands in for it here and
+# in tests/unit/test_metadata_api.c.
 # run.sh [PART...]: only those parts, in that order.  SHORT=N: how many short-lived containers of each runtime (20).
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/e2e/lib.sh
 . tests/containers/lib.sh
+. tests/containers/objects.sh
 SHORT=${SHORT:-20}
 CRI=$BUILD/tests/containers/cri
 
@@ -17,23 +19,21 @@ for tool in jq curl busybox unshare; do
 done
 
 CTR_ID=kwhy-ctr-$RANDOM
+KUBELET_PORT=$(free_port)
+LIMITS=yes
 W=$(mktemp -d "${TMPDIR:-/tmp}/kwhy-ct.XXXX")
 STATE_DIR=$W/state
-CONTAINERD_PID='' DOCKER_PID='' COLLECT_PID='' PODMAN_PID=''
+CONTAINERD_PID='' DOCKER_PID='' COLLECT_PID='' PODMAN_PID='' KUBELET_PID=''
 
 cleanup() {
 	local id
-	[[ -n $DOCKER_PID ]] && for id in $(docker_api GET '/containers/json?all=1' 2>/dev/null | jq -r '.[].Id'); do
-		docker_api DELETE "/containers/$id?force=1" >/dev/null
-	done
-	[[ -n $CONTAINERD_PID ]] && containerd_clean
+	stop_runtimes
 	end "$PODMAN_PID"
+	end "$KUBELET_PID"
 	[[ -d $W/podman ]] && podman_ rm -fat0 >/dev/null 2>&1
 	for id in "$W"/runs/*; do
 		[[ -d $id ]] && "$(cat "$id/runtime")" --root "$W/roots" delete -f "${id##*/}" >/dev/null 2>&1
 	done
-	end "$DOCKER_PID"
-	end "$CONTAINERD_PID"
 	end "$COLLECT_PID"
 	remove_cgroups
 	for id in $(awk -v w="$W" 'index($5, w) == 1 {print $5}' /proc/self/mountinfo | sort -r); do umount "$id"; done
@@ -45,7 +45,8 @@ trap 'exit 130' INT TERM
 has_ticks() { [[ $("$KWHY" query --csv --state "$STATE_DIR" 'SELECT count(*) > 0 FROM v_tick' 2>/dev/null | tail -n 1 | tr -d '\r') == 1 ]]; }
 
 collect_start() {
-	"$KWHY" collect --state "$STATE_DIR" >>"$W/collect.log" 2>&1 &
+	"$KWHY" collect --state "$STATE_DIR" --set probe.block.threshold=100us \
+		--set "metadata.kubelet=http://127.0.0.1:$KUBELET_PORT" >>"$W/collect.log" 2>&1 &
 	COLLECT_PID=$!
 	wait_for 120 has_ticks
 }
@@ -54,7 +55,7 @@ rows() { # SQL
 	"$KWHY" query --json --state "$STATE_DIR" "$1" 2>"$W/query.err"
 }
 
-# Bounds everything that has to come, on a machine that others use too; how long it took is not judged.
+# Bounds everything that has to come, on a machine that others use too.  Only prompt() judges how long it took.
 PATIENCE=120
 
 # check NAME WHERE CONDITION: one container that fits WHERE comes to fulfil the jq condition.
@@ -69,43 +70,66 @@ check() {
 	return 1
 }
 
-# Whether the name of a container was known before its first instruction; the container prints /proc/uptime first.
-known_before() { # id, uptime of the first instruction
-	local known first now up
-	known=$(rows "SELECT min(ts_ns) AS ts_ns FROM v_identity WHERE source IN (4, 5, 6) AND container = (SELECT container FROM v_container WHERE id = '$1')" | jq -r .ts_ns)
-	read -r up _ </proc/uptime
-	now=$(now_ns)
-	first=$(awk -v now="$now" -v up="$up" -v first="$2" 'BEGIN { printf "%.0f", now - (up - first) * 1e9 }')
-	[[ $known =~ ^[0-9]+$ && -n $2 ]] || { echo "# $1: no record of a source, or no first instruction ($known, $2)"; return 1; }
-	echo "# $1: known $(((first - known) / 1000000)) ms before its first instruction"
-	((known <= first + 10000000)) # what /proc/uptime resolves
+# How many ms after a container began to run one of these sources had told of it (negative: before); else why there is no
+# number.  It begins with a file in $W/out that has its name.
+lateness() { # id, name, sources
+	local known='' first until
+	wait_for 20 test -e "$W/out/$2" || { echo "it never ran: $(head -c 200 "$W/err" 2>/dev/null)"; return; }
+	first=$(stat -c %.9Y "$W/out/$2" | tr -d .)
+	for ((until = SECONDS + PATIENCE; SECONDS < until; )); do
+		known=$(rows "SELECT min(ts_ns) AS ts_ns FROM v_identity WHERE source IN ($3) AND container IN
+			(SELECT container FROM v_container WHERE id = '$1')" | jq -r '.ts_ns // empty')
+		[[ -n $known ]] && break
+		sleep 0.3
+	done
+	if [[ -n $known ]]; then echo $(((known - first + 999999) / 1000000)); else echo "sources $3 never told of it"; fi
 }
 
-# run_by_hand VIEW RUNTIME ID MEMORY: prints the uptime of its first instruction.
+# prompt WHAT MAKE SOURCES MS [SOURCES MS]: of a new container (MAKE NAME starts one and prints its id) each of these
+# groups of sources told at most so many ms after its first instruction.  A machine whose CPUs are away proves nothing: up
+# to six containers, then it counts only if the hypervisor left the CPUs alone for one of them.
+prompt() {
+	local what=$1 make=$2 try name id late stolen least=100 i good times
+	local -a ticks limits=("${@:3}")
+	for ((try = 0; try < 6; try++)); do
+		name=prompt-$RANDOM$try good=yes times=
+		read -ra ticks < <(cpu_ticks)
+		id=$("$make" "$name")
+		wait_for 20 test -e "$W/out/$name"
+		sleep 0.2
+		stolen=$(stolen_percent "${ticks[@]}")
+		for ((i = 0; i < ${#limits[@]}; i += 2)); do
+			late=$(lateness "$id" "$name" "${limits[i]}")
+			times+=" ${limits[i]}: $late ms (at most ${limits[i + 1]}),"
+			[[ $late =~ ^-?[0-9]+$ ]] && ((late <= limits[i + 1])) || good=
+		done
+		echo "# $what: told after the first instruction by sources$times $stolen % of the CPUs stolen"
+		if [[ -n $good ]]; then ok "$what"; return; fi
+		((stolen < least)) && least=$stolen
+	done
+	if ((least > STOLEN_PERCENT_MAX)); then skip "$what" "the hypervisor took at least $least % of the CPUs each time"
+	else not_ok "$what" "not in one of six containers"; fi
+}
+
+# run_by_hand NAME: by RUNTIME in VIEW, with MEMORY.
 run_by_hand() {
-	bundle "$W/bundle-$3" "/$TOP/$3" 'cat /proc/uptime; sleep 0.5' "$4"
-	mkdir -p "$W/runs/$3"
-	echo "$2" >"$W/runs/$3/runtime"
-	in_view "$1" "$2" --root "$W/roots" run --bundle "$W/bundle-$3" "$3" 2>"$W/err" </dev/null | cut -d' ' -f1
+	bundle "$W/bundle-$1" "/$TOP/$1" "$(first_act "$1"); sleep 0.5" "$MEMORY"
+	mkdir -p "$W/runs/$1"
+	echo "$RUNTIME" >"$W/runs/$1/runtime"
+	in_view "$VIEW" "$RUNTIME" --root "$W/roots" run --bundle "$W/bundle-$1" "$1" 2>"$W/err" >/dev/null </dev/null
+	echo "$1"
 }
 
 # by_hand VIEW RUNTIME
 by_hand() {
-	local id=$2-$1-$RANDOM limits=67108864 first try
-	[[ $1 == v2 ]] && limits=0 # a hybrid host has no controllers there
-	first=$(run_by_hand "$1" "$2" "$id" "$limits")
-	[[ -n $first ]] || { not_ok "$2 runs in the view $1" "$(head -c 300 "$W/err")"; return; }
+	local VIEW=$1 RUNTIME=$2 MEMORY=67108864 id=$2-$1-$RANDOM
+	[[ $1 == v2 ]] && MEMORY=0 # a hybrid host has no controllers there
+	run_by_hand "$id" >/dev/null
+	[[ -e $W/out/$id ]] || { not_ok "$2 runs in the view $1" "$(head -c 300 "$W/err")"; return; }
 	check "$2, $1: name, runtime, annotations" "id = '$id'" \
-		".name == \"$id\" and .runtime == \"$2\" and .annotations[\"org.example.app\"] == \"demo\" and .kind == \"container\" and .last_ns != null"
-	((limits)) && check "$2, $1: limits" "id = '$id'" '.limits.memory == 67108864 and .limits.pids == 64'
-	# A machine whose CPUs are away for a moment proves nothing: then another container.
-	for ((try = 1; try < 6; try++)); do
-		if known_before "$id" "$first"; then ok "$2, $1: known before its first instruction"; return; fi
-		id=$2-$1-again$try
-		first=$(run_by_hand "$1" "$2" "$id" "$limits")
-		check "$2, $1: another one's name" "id = '$id'" ".name == \"$id\""
-	done
-	not_ok "$2, $1: known before its first instruction" "later in five containers"
+		".name == \"$id\" and .runtime == \"$2\" and .annotations[\"org.example.app\"] == \"demo\" and .kind == \"container\" and .last_ns != null and .root_pid > 0"
+	((MEMORY)) && check "$2, $1: limits" "id = '$id'" '.limits.memory == 67108864 and .limits.pids == 64'
+	prompt "$2, $1: known before its first instruction" run_by_hand 4 0
 }
 
 nested() {
@@ -126,16 +150,14 @@ nested() {
 ctr_demo() {
 	if ! command -v containerd >/dev/null; then skip "containerd" "not installed"; return; fi
 	if ! containerd_start; then skip "containerd" "one runs on this host already, or it does not start: $(tail -n 1 "$W/containerd/log" 2>/dev/null)"; return; fi
-	image localhost/busybox:1 "$W/busybox.img"
-	image localhost/pause:1 "$W/pause.img"
-	ctr images import "$W/busybox.img" >/dev/null 2>&1
-	for name in busybox pause; do ctr -n k8s.io images import "$W/$name.img" >/dev/null 2>&1; done
+	import_images
 	ctr run -d --label app=demo --memory-limit 67108864 localhost/busybox:1 $CTR_ID /bin/sleep 20 2>"$W/err" ||
 		{ not_ok "containerd: ctr run" "$(head -c 300 "$W/err")"; return; }
 	check "containerd by ctr: name, namespace, limits from the bundle" "id = '$CTR_ID'" \
 		".name == \"$CTR_ID\" and .runtime == \"containerd\" and .namespace == \"default\" and .limits.memory == 67108864"
 	check "containerd by ctr: labels and image from its API" "id = '$CTR_ID'" \
 		'.labels.app == "demo" and .image == "localhost/busybox:1" and (.facts.labels[0] == "containerd")'
+	prompt "containerd by ctr: named before its first instruction, labelled at once" run_ctr 4 0 7 50
 }
 
 pod() {
@@ -144,7 +166,7 @@ pod() {
 	uid=$(cat /proc/sys/kernel/random/uuid)
 	sandbox=$("$CRI" pod web-0 shop "$uid" | cri_call RunPodSandbox | "$CRI" answer)
 	[[ -n $sandbox ]] || { not_ok "pod: sandbox starts" "$(tail -n 2 "$W/containerd/log")"; return; }
-	container=$("$CRI" container "$sandbox" nginx shop "$uid" web-0 'sleep 2; exit 7' | cri_call CreateContainer | "$CRI" answer)
+	container=$("$CRI" container "$sandbox" nginx shop "$uid" web-0 'sleep 2; exit 7' "$W/out" limits | cri_call CreateContainer | "$CRI" answer)
 	[[ -n $container ]] || { not_ok "pod: container is made" "$(tail -n 2 "$W/containerd/log")"; return; }
 	"$CRI" id "$container" | cri_call StartContainer >/dev/null
 	check "pod: name, pod, namespace, image, limits" "id = '$container'" \
@@ -155,6 +177,47 @@ pod() {
 	sleep 2
 	check "pod: how its container ended" "id = '$container'" '.exit_code == 7 and .last_ns != null'
 	for call in StopPodSandbox RemovePodSandbox; do "$CRI" id "$sandbox" | cri_call "$call" >/dev/null; done
+	prompt "pod: named before its first instruction, labelled at once" run_pod 4 0 8 50
+	stop_pods
+}
+
+# The recorded list with a real container's id in it, on the port where a read-only kubelet would be.
+kubelet() {
+	local id where
+	[[ -n $CONTAINERD_PID ]] || { skip "kubelet" "needs a containerd of its own"; return; }
+	busybox --list | grep -qx httpd || { skip "kubelet" "busybox has no httpd here"; return; }
+	mkdir "$W/kubelet"
+	busybox httpd -f -p "127.0.0.1:$KUBELET_PORT" -h "$W/kubelet" >/dev/null 2>&1 &
+	KUBELET_PID=$!
+	id=$(run_pod web-cri)
+	where="id = '$id'"
+	sed "s/cefdba1130303f6a126f1a8a0f604ee012e0dfe47eeeadba94aab266a09828df/$id/g" \
+		tests/containers/fixtures/kubelet/pods.json >"$W/pods" && mv "$W/pods" "$W/kubelet/pods"
+	check "kubelet (its recorded list): pod, requests and labels as it has them" "$where" \
+		'.pod == "web-node1" and .requests.memory == 33554432 and .labels.tier == "front" and .facts.pod[0] == "kubelet"'
+	seen "kubelet (its recorded list): what was believed before stands in the history" "SELECT count(*) = 2 AS holds FROM (SELECT DISTINCT source, value FROM v_fact WHERE field = 'pod' AND (source, value) IN (VALUES ('cri', 'web-cri'), ('kubelet', 'web-node1')) AND container IN (SELECT container FROM v_container WHERE $where))" true
+	end "$KUBELET_PID"
+	KUBELET_PID=
+	stop_pods
+	check "kubelet (its recorded list): what it said outlives it" "$where" '.pod == "web-node1" and .last_ns != null'
+}
+
+# What people see of a container that works: its place, state, limits, processes; whatever is in its labels stays data.
+listed() {
+	local id shown='' text until=$((SECONDS + PATIENCE)) found=''
+	id=$(run_docker kwhy-listed 'while :; do :; done')
+	while [[ -z $found ]] && ((SECONDS < until)); do
+		sleep 0.5
+		shown=$("$KWHY" containers --json --at "$(date -Ins -d '-1 second')" --state "$STATE_DIR" 2>"$W/query.err" | jq -c "select(.id == \"$id\")")
+		jq -e '.state == "running" and .limits.cpu == 0.2 and .limits.memory == 67108864 and .usage.memory_limit_bytes == 67108864
+			and (.processes | any(.comm == "sh" and .pid > 0)) and .pressure.span_ns != null and .netns > 0 and .root_pid > 0
+			and .labels.odd == "<b>bold</b>\u001b[31m"' <<<"$shown" >/dev/null 2>&1 && found=yes
+	done
+	if [[ -n $found ]]; then ok "listed at a moment: state, limits in force, use, pressure, processes"
+	else not_ok "listed at a moment: state, limits in force, use, pressure, processes" "$(jq -c '{state, limits, usage, pressure, processes, labels}' <<<"${shown:-{\}}")"; fi
+	text=$("$KWHY" containers --state "$STATE_DIR" 2>&1)
+	if grep -A 3 kwhy-listed <<<"$text" | grep -qE '^ +sh +process' && ! grep -q $'\e' <<<"$text"; then ok "listed as a tree down to processes"
+	else not_ok "listed as a tree down to processes" "$(grep -A 3 kwhy-listed <<<"$text")"; fi
 }
 
 docker_demo() {
@@ -173,6 +236,8 @@ docker_demo() {
 	check "docker: another name, told by its events" "id = '$id'" '.name == "kwhy-renamed"'
 	docker_api POST "/containers/$id/kill" >/dev/null
 	check "docker: how it ended" "id = '$id'" '.exit_code == 137 and .last_ns != null'
+	prompt "docker: named before its first instruction, by its API at once" run_docker 4,6 0 9 50
+	listed
 }
 
 podman_demo() {
@@ -190,6 +255,7 @@ podman_demo() {
 	check "podman: name, image, limits from its storage" "id = '$id'" \
 		'.name == "kwhy-pdemo" and .runtime == "podman" and .limits.memory == 67108864'
 	check "podman: labels from its API" "id = '$id'" '.labels.app == "demo" and .image == "localhost/busybox:1"'
+	prompt "podman: named before its first instruction, by its API at once" run_podman 4,5 0 10 50
 	end "$PODMAN_PID"
 	PODMAN_PID=''
 	rm -f /run/podman/podman.sock
@@ -273,11 +339,8 @@ restart() {
 	local before after
 	[[ -n $CONTAINERD_PID ]] || { skip "names outlive the runtime" "needs a containerd of its own"; return; }
 	before=$(rows "SELECT name, runtime, image, labels FROM v_container WHERE name = '$CTR_ID'")
-	containerd_clean
+	stop_runtimes
 	end "$COLLECT_PID"
-	end "$CONTAINERD_PID"
-	CONTAINERD_PID=
-	rm -f "$CONTAINERD_SOCKET"
 	collect_start
 	sleep 2
 	after=$(rows "SELECT name, runtime, image, labels FROM v_container WHERE name = '$CTR_ID'")
@@ -289,28 +352,80 @@ if ! collect_start; then
 	not_ok "the collector starts" "$(tail -n 3 "$W/collect.log")"
 	exit 1
 fi
-# A host with very many cgroups: bounded memory, every one known; how long the start took is shown.
-many() {
-	local count=10000 root=/sys/fs/cgroup began took cpu rss known
-	[[ -d $root/unified ]] && root=$root/unified
-	mkdir -p "$root/$TOP" && (cd "$root/$TOP" && seq -f 'many%.0f' 1 $count | xargs mkdir)
-	end "$COLLECT_PID"
-	STATE_DIR=$W/many
+# Milliseconds from the start of a collector to the moment that its first tick is of.
+start_takes() {
+	local began
+	STATE_DIR=$W/many.$1
 	began=$(now_ns)
 	collect_start
-	took=$((($(now_ns) - began) / 1000000))
-	# Other work on the machine lengthens the wall time, hardly this: clock ticks of 10 ms, user and system.
-	cpu=$(awk '{print ($14 + $15) * 10}' "/proc/$COLLECT_PID/stat")
+	echo $((($(rows 'SELECT min(ts_ns) AS ts_ns FROM v_tick' | jq -r .ts_ns) - began) / 1000000))
+}
+
+# A host with very many cgroups: a start within two seconds, bounded memory, every one known.
+many() {
+	local count=10000 root=/sys/fs/cgroup took try cpu rss known least=100 stolen
+	local -a ticks
+	[[ -d $root/unified ]] && root=$root/unified
+	mkdir -p "$root/$TOP" && (cd "$root/$TOP" && seq -f 'many%.0f' 1 $count | xargs mkdir)
+	for ((try = 0; try < 5; try++)); do
+		end "$COLLECT_PID"
+		read -ra ticks < <(cpu_ticks)
+		start_takes $try >"$W/took"
+		took=$(cat "$W/took")
+		cpu=$(awk '{print ($14 + $15) * 10}' "/proc/$COLLECT_PID/stat")
+		stolen=$(stolen_percent "${ticks[@]}")
+		echo "# $count cgroups: first tick after $took ms; $cpu ms of CPU time so far; $stolen % of the CPUs stolen"
+		((took < 2000)) && break
+		((stolen < least)) && least=$stolen
+	done
+	if ((took < 2000)); then ok "many: started within 2 s"
+	elif ((least > STOLEN_PERCENT_MAX)); then skip "many: started within 2 s" "the hypervisor took at least $least % of the CPUs each time"
+	else not_ok "many: started within 2 s" "$took ms"; fi
 	sleep 2
 	rss=$(awk '/^VmRSS/ {print $2}' "/proc/$COLLECT_PID/status")
 	known=$(rows "SELECT count(*) AS n FROM v_container WHERE cgroup LIKE '/$TOP/many%'" | jq .n)
-	echo "# $count cgroups: first tick stored after $took ms, for $cpu ms of CPU time; $((rss / 1024)) MiB resident"
+	echo "# $count cgroups: $((rss / 1024)) MiB resident"
 	if [[ $known == "$count" ]]; then ok "many: all are known"; else not_ok "many: all are known" "$known of $count"; fi
 	if ((rss < 204800)); then ok "many: memory stays below 200 MiB"; else not_ok "many: memory stays below 200 MiB" "$rss KiB"; fi
 	end "$COLLECT_PID"
 	STATE_DIR=$W/state
 	remove_cgroups
 	collect_start
+}
+
+# The other runtimes where a host has other hierarchies than this one.
+other_views() {
+	local VIEW name
+	is_hybrid || { skip "other views" "the host has no v1 hierarchies to make them from"; return; }
+	stop_runtimes
+	for VIEW in v1 v2; do
+		local LIMITS=yes limits='.limits.memory == 67108864' VIEW_OF_PODMAN=$VIEW
+		[[ $VIEW == v2 ]] && LIMITS='' limits=true # a hybrid host has no controllers there
+		name=$VIEW-$RANDOM
+		command -v containerd >/dev/null && containerd_start "$VIEW" && { import_images; other_view_containerd; }
+		command -v dockerd >/dev/null && docker_start "$VIEW" && other_view_docker
+		if command -v podman >/dev/null; then
+			podman_start
+			check "podman, $VIEW: name, image, limits" "id = '$(run_podman "podman-$name")'" \
+				".name == \"podman-$name\" and .runtime == \"podman\" and .image == \"localhost/busybox:1\" and $limits"
+			podman_ rm -fat0 >/dev/null 2>&1
+		fi
+		stop_runtimes
+	done
+}
+
+# Of other_views().
+other_view_containerd() {
+	check "containerd by ctr, $VIEW: name, namespace, labels, limits" "id = '$(run_ctr "ctr-$name")'" \
+		".name == \"ctr-$name\" and .runtime == \"containerd\" and .namespace == \"default\" and .labels.app == \"demo\" and $limits"
+	check "pod, $VIEW: name, pod, namespace, labels, limits" "id = '$(run_pod "pod-$name")'" \
+		".name == \"nginx\" and .pod == \"pod-$name\" and .namespace == \"shop\" and .labels.app == \"demo\" and $limits"
+}
+
+other_view_docker() {
+	docker_api POST /images/load -H 'content-type: application/x-tar' --data-binary @"$W/busybox.img" >/dev/null
+	check "docker, $VIEW: name, image, labels, limits" "id = '$(run_docker "docker-$name")'" \
+		".name == \"docker-$name\" and .runtime == \"docker\" and .image == \"localhost/busybox:1\" and .labels.app == \"demo\" and $limits"
 }
 
 views() {
@@ -322,7 +437,7 @@ views() {
 		done
 	done
 }
-for part in "${@:-views nested short_lived ctr_demo pod docker_demo podman_demo restart many}"; do
+for part in "${@:-views nested renamed same_ids objects short_lived ctr_demo pod kubelet docker_demo podman_demo restart other_views many}"; do
 	for one in $part; do "$one"; done
 done
 rows 'SELECT name, max(asked) AS asked, max(answered) AS answered, max(malformed) AS malformed, max(failed) AS failed, max(slowest_ns) / 1000000 AS slowest_ms, max(why) AS why FROM v_source GROUP BY 1' | sed 's/^/# /'

@@ -182,6 +182,40 @@ static void renames_keep_the_number(void **state)
 	assert_ptr_not_equal(cgroup(MADE, 4, 3, "/a", 3), c);
 }
 
+/* Of one that has directories in several hierarchies all are renamed, one by one, or one is. */
+static void a_rename_splits_no_container(void **state)
+{
+	struct container *c = cgroup(SEEN, 4, 2, "/docker/" ID64, 1), *inner = cgroup(SEEN, 4, 9, "/a/in", 1);
+
+	(void)state;
+	cgroup(SEEN, 5, 2, "/docker/" ID64, 1);
+	cgroup(SEEN, 0, 7, "/docker/" ID64, 1);
+	assert_ptr_equal(cgroup(RENAMED, 4, 2, "/docker/mine", 2), c);
+	assert_string_equal(c->path, "/docker/" ID64);
+	assert_ptr_equal(resolve(0, 4, 2, 3), c);
+	assert_ptr_equal(cgroup(RENAMED, 5, 2, "/docker/mine", 2), c);
+	assert_ptr_equal(cgroup(RENAMED, 0, 7, "/docker/mine", 2), c);
+	assert_string_equal(c->path, "/docker/mine");
+	assert_int_equal(c->last_ns, 0);
+	/* What lies inside a renamed one is told by the next walk. */
+	assert_ptr_equal(cgroup(SEEN, 4, 9, "/b/in", 4), inner);
+	assert_string_equal(inner->path, "/b/in");
+}
+
+/* The kernel gave the number to another directory, and its former one's end was not seen. */
+static void a_number_used_again_is_another_container(void **state)
+{
+	struct container *c = cgroup(MADE, 4, 2, "/a", 1), *other = cgroup(MADE, 4, 2, "/b", 9);
+
+	(void)state;
+	assert_ptr_not_equal(other, c);
+	assert_int_equal(c->last_ns, 9);
+	assert_string_equal(c->path, "/a");
+	assert_ptr_equal(resolve(0, 4, 2, 10), other);
+	cgroup(REMOVED, 4, 2, "/b", 11);
+	assert_string_equal(cgroup(MADE, 4, 2, "/c", 12)->path, "/c");
+}
+
 static void numbers_are_stable(void **state)
 {
 	int64_t first, second;
@@ -361,6 +395,8 @@ int main(void)
 		TEST(directories_inside_belong_to_the_container),
 		TEST(parents_are_containers_too),
 		TEST(renames_keep_the_number),
+		TEST(a_rename_splits_no_container),
+		TEST(a_number_used_again_is_another_container),
 		TEST(numbers_are_stable),
 		TEST(the_dead_are_forgotten),
 		TEST(the_dead_keep_what_is_charged_to_them),

@@ -625,6 +625,32 @@ static void kubelets_pods(void **state)
 	json_decref(pods);
 }
 
+/* Static pods, of which the recording is, have none: made up after the Pod API, v1. */
+static void kubelets_ephemeral_containers(void **state)
+{
+	static const char text[] =
+		"{\"items\":[{\"metadata\":{\"name\":\"web-7d4b9c-x2x4z\",\"namespace\":\"shop\",\"uid\":\"u\",\"labels\":"
+		"{\"pod-template-hash\":\"7d4b9c\"},\"ownerReferences\":[{\"kind\":\"ReplicaSet\",\"name\":\"web-7d4b9c\","
+		"\"controller\":true}]},\"spec\":{\"ephemeralContainers\":[{\"name\":\"debugger\",\"image\":\"tools:1\"}]},"
+		"\"status\":{\"qosClass\":\"Guaranteed\",\"ephemeralContainerStatuses\":[{\"name\":\"debugger\","
+		"\"containerID\":\"cri-o://abc\",\"restartCount\":2,\"state\":{\"terminated\":{\"exitCode\":137,\"reason\":"
+		"\"OOMKilled\"}}}]}}]}";
+	json_t *pods = json_loads(text, 0, NULL), *found = json_object();
+
+	(void)state;
+	assert_int_equal(kube_find(pods, "abc", found), 1);
+	assert_string_equal(metadata_text(found, "role"), "ephemeral");
+	assert_string_equal(metadata_text(found, "name"), "debugger");
+	assert_string_equal(metadata_text(found, "image"), "tools:1");
+	assert_string_equal(metadata_text(found, "runtime"), "cri-o");
+	assert_string_equal(metadata_text(found, "owner"), "deployment/web");
+	assert_string_equal(metadata_text(found, "qos"), "guaranteed");
+	assert_string_equal(metadata_text(found, "exit_reason"), "OOMKilled");
+	assert_int_equal(json_integer_value(json_object_get(found, "restarts")), 2);
+	json_decref(found);
+	json_decref(pods);
+}
+
 static void quantities(void **state)
 {
 	(void)state;
@@ -718,6 +744,7 @@ int main(void)
 		TEST(better_sources_correct_worse_ones),
 		TEST(owners),
 		TEST(kubelets_pods),
+		TEST(kubelets_ephemeral_containers),
 		TEST(quantities),
 		TEST(how_it_ended_is_looked_up_at_its_end),
 		TEST(the_dead_are_looked_for_too),
