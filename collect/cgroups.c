@@ -31,7 +31,7 @@ struct cgroup_key {
  * When to look for a cgroup's network namespace: a container's first process comes a moment after the cgroup, and joins
  * its namespace a moment after that.  Those without a process are looked at now and then.
  */
-static const uint64_t look_after_ns[] = { 0, NSEC_PER_SEC, 3 * NSEC_PER_SEC, 30 * NSEC_PER_SEC };
+static const uint64_t look_after_ns[] = { 40 * NSEC_PER_MSEC, NSEC_PER_SEC, 3 * NSEC_PER_SEC, 30 * NSEC_PER_SEC };
 
 #define LOOKS ARRAY_SIZE(look_after_ns)
 #define LAST_LOOK (LOOKS - 1)
@@ -72,6 +72,7 @@ struct cgroups {
 	struct look_queue looks[LOOKS];
 	struct mounts *mounts;
 	struct cgroups_work work;
+	unsigned int early_left; /* looks before the next tick */
 	uint32_t scan;
 	bool scan_incomplete; /* this walk met an error or its bounds: absence proves nothing */
 	bool rescan_soon;
@@ -295,7 +296,7 @@ static struct cgroup_entry *add(struct cgroups *c, unsigned int slot, uint64_t i
 	if (!e)
 		return NULL;
 	/* What was there before us can wait its turn: there may be very many. */
-	queue_append(c, e, c->scanned_ns ? 0 : LAST_LOOK, c->scanned_ns ? now_ns : 0);
+	queue_append(c, e, c->scanned_ns ? 0 : LAST_LOOK, c->scanned_ns ? now_ns + look_after_ns[0] : 0);
 	announce(c, e, KW_CGROUP_SEEN, now_ns);
 	return e;
 }
@@ -400,23 +401,41 @@ int cgroups_scan(struct cgroups *c, uint64_t now_ns)
 	return hashmap_count(c->table);
 }
 
-static void look_at_some(struct cgroups *c, uint64_t now_ns)
+/* At those of one queue that are due, at most so many.  Number that are left to others. */
+static unsigned int look_at_queue(struct cgroups *c, unsigned int look, unsigned int left, uint64_t now_ns)
 {
-	unsigned int left = LOOKS_PER_TICK, next;
+	unsigned int next = MIN(look + 1, LAST_LOOK);
 	struct cgroup_entry *e;
 
+	while (left && (e = c->looks[look].first) && e->look_ns <= now_ns) {
+		left--;
+		c->work.looks++;
+		queue_remove(c, e);
+		if (look_at_netns(c, e))
+			announce(c, e, KW_CGROUP_SEEN, now_ns);
+		look_at_mounts(c, e, now_ns);
+		if (look < LAST_LOOK || !e->netns)
+			queue_append(c, e, next, now_ns + look_after_ns[next]);
+	}
+	return left;
+}
+
+static void look_at_some(struct cgroups *c, uint64_t now_ns)
+{
+	unsigned int left = LOOKS_PER_TICK;
+
 	for (unsigned int look = 0; look < LOOKS; look++)
-		while (left && (e = c->looks[look].first) && e->look_ns <= now_ns) {
-			left--;
-			c->work.looks++;
-			queue_remove(c, e);
-			if (look_at_netns(c, e))
-				announce(c, e, KW_CGROUP_SEEN, now_ns);
-			look_at_mounts(c, e, now_ns);
-			next = MIN(look + 1, LAST_LOOK);
-			if (look < LAST_LOOK || !e->netns)
-				queue_append(c, e, next, now_ns + look_after_ns[next]);
-		}
+		left = look_at_queue(c, look, left, now_ns);
+	c->early_left = LOOKS_PER_TICK;
+}
+
+uint64_t cgroups_look_early(struct cgroups *c, uint64_t now_ns)
+{
+	const struct cgroup_entry *e;
+
+	c->early_left = look_at_queue(c, 0, c->early_left, now_ns);
+	e = c->looks[0].first;
+	return e && c->early_left ? e->look_ns : UINT64_MAX;
 }
 
 void cgroups_tick(struct cgroups *c, uint64_t now_ns, bool polled)
@@ -485,7 +504,7 @@ void cgroups_on_record(struct cgroups *c, const struct kw_event *event, struct k
 	if (!e)
 		return;
 	e->created_ns = payload->created_ns;
-	queue_append(c, e, 0, event->ts_ns);
+	queue_append(c, e, 0, event->ts_ns + look_after_ns[0]);
 	/* Of what lies inside nothing is told, though its path is another now. */
 	c->rescan_soon |= payload->op == KW_CGROUP_RENAMED;
 }

@@ -54,6 +54,11 @@ int cgroups_scan(struct cgroups *c, uint64_t now_ns);
  * every 2 s.
  */
 void cgroups_tick(struct cgroups *c, uint64_t now_ns, bool polled);
+/*
+ * Looks at the youngest between ticks, as a container may be gone before the next one; bounded for each tick.  When to do
+ * that again; UINT64_MAX: not before the next tick.
+ */
+uint64_t cgroups_look_early(struct cgroups *c, uint64_t now_ns);
 
 /* A cgroup record from the ring: completes it (controllers) and updates the table.  Hand it on afterwards. */
 void cgroups_on_record(struct cgroups *c, const struct kw_event *event, struct kw_cgroup *payload);

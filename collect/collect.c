@@ -243,15 +243,27 @@ static bool tick_when_due(struct collect *c)
 	return true;
 }
 
+static void look_early(struct collect *c)
+{
+	uint64_t due_ns = UINT64_MAX;
+
+	if (c->cgroups && !c->off)
+		due_ns = cgroups_look_early(c->cgroups, time_boot_ns());
+	c->early_ns = due_ns == UINT64_MAX ? 0 : due_ns;
+}
+
 /* Sleeps until a program asks for the reader, the next look at the ring, the tick, or the caller's patience ends. */
 static int wait_step(struct collect *c, int64_t left_ns)
 {
-	int64_t to_tick = (int64_t)(c->next_tick_ns - time_boot_ns());
+	uint64_t now = (uint64_t)time_boot_ns();
+	int64_t to_tick = (int64_t)(c->next_tick_ns - now);
 	int64_t step = MIN(left_ns, to_tick);
 	struct epoll_event event;
 
 	if (c->ring)
 		step = MIN(step, POLL_STEP_MS * NSEC_PER_MSEC);
+	if (c->early_ns)
+		step = MIN(step, (int64_t)(c->early_ns - now));
 	if (c->window_end_ns)
 		step = MIN(step, (int64_t)(c->window_end_ns - time_boot_ns()));
 	if (step <= 0)
@@ -275,6 +287,7 @@ int collect_poll(struct collect *c, int timeout_ms)
 
 		ring_take(c, TURN_RECORDS);
 		window_close_when_due(c);
+		look_early(c);
 		if (tick_when_due(c) || c->handed != before)
 			return MIN(c->handed - before, (uint64_t)INT32_MAX);
 		now = time_boot_ns();

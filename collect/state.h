@@ -88,6 +88,7 @@ struct collect {
 	uint64_t next_tick_ns;
 	uint64_t last_tick_ns;
 	uint64_t window_end_ns; /* of probes that are attached for a while now and then; 0: not now */
+	uint64_t early_ns;      /* when a young cgroup is to be looked into before the next tick; 0: none is */
 	unsigned int eager_windows; /* so many more follow, one after each tick */
 	uint64_t last_flip_ns;
 	uint64_t tick_seq;

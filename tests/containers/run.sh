@@ -56,7 +56,7 @@ rows() { # SQL
 }
 
 # Bounds everything that has to come, on a machine that others use too.  Only prompt() judges how long it took.
-PATIENCE=120
+PATIENCE=${PATIENCE:-120}
 
 # check NAME WHERE CONDITION: one container that fits WHERE comes to fulfil the jq condition.
 check() {

@@ -357,6 +357,30 @@ static void namespace_is_told_when_known(void **state)
 	assert_int_equal(f->count, 0);
 }
 
+/* A container may be gone before the next tick: its cgroup is looked into as soon as something may be in it. */
+static void the_young_are_looked_at_between_ticks(void **state)
+{
+	struct fixture *f = *state;
+	struct kw_event e = { .ts_ns = NSEC_PER_SEC };
+	struct kw_cgroup made = record(2, 987654, "/new");
+	uint64_t due_ns;
+
+	cgroups_scan(f->cgroups, 1);
+	cgroups_tick(f->cgroups, 2, false);
+	make(f, "cg/new");
+	write_text(f, "cg/new/cgroup.procs", "77\n");
+	f->count = 0;
+	cgroups_on_record(f->cgroups, &e, &made);
+	due_ns = cgroups_look_early(f->cgroups, NSEC_PER_SEC);
+	assert_in_range(due_ns, NSEC_PER_SEC + 1, NSEC_PER_SEC + 100 * NSEC_PER_MSEC);
+	assert_int_equal(f->count, 0);
+	assert_true(cgroups_look_early(f->cgroups, due_ns) == UINT64_MAX);
+	assert_int_equal(f->count, 1);
+	assert_int_equal(saw(f, "/new")->netns, 4026531999);
+	assert_true(cgroups_look_early(f->cgroups, due_ns + 1) == UINT64_MAX);
+	assert_int_equal(f->count, 1);
+}
+
 static void rescans_sooner_when_polled(void **state)
 {
 	struct fixture *f = *state;
@@ -442,7 +466,7 @@ static void many_cost_little(void **state)
 	make(f, "cg/new");
 	write_text(f, "cg/new/cgroup.procs", "77\n");
 	cgroups_on_record(c, &e, &made);
-	cgroups_tick(c, NSEC_PER_SEC, false);
+	cgroups_tick(c, NSEC_PER_SEC + 50 * NSEC_PER_MSEC, false);
 	cgroups_work(c, &work);
 	assert_int_equal(work.looks, PER_TICK);
 	assert_true(cgroups_find(c, 0, 987654, &info));
@@ -467,6 +491,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_made_it_is_reduced, setup, teardown),
 		cmocka_unit_test_setup_teardown(path_in_a_record_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(namespace_is_told_when_known, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_young_are_looked_at_between_ticks, setup, teardown),
 		cmocka_unit_test_setup_teardown(rescans_sooner_when_polled, setup, teardown),
 		cmocka_unit_test_setup_teardown(long_paths_keep_their_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_cost_little, setup, teardown),
