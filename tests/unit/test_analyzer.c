@@ -371,15 +371,22 @@ static void test_unexplained(void **state)
 {
 	const json_t *report;
 	struct host h;
-	int victim;
+	int victim, others[2];
+	AUTO_FREE char *whole = NULL;
 
 	(void)state;
 	host_new(&h);
 	victim = synth_container(h.s, "web");
+	others[0] = synth_container(h.s, "cron");
+	others[1] = synth_container(h.s, "mail");
 	for (int i = 0; i < 40; i++) {
 		synth_usage(h.s, victim)->cpu_ns = 100 * MS;
-		if (i >= 5 && i < (i < 20 ? 8 : 32) && i != 19)
+		if (i >= 5 && i < (i < 20 ? 8 : 32) && i != 19) {
 			synth_wait(h.s, victim, KW_WAIT_LOCK, 500 * MS, 20 * MS, 30);
+			synth_blame(h.s, KW_RES_LOCK, victim, others[0], KW_SINK_CONTAINER, 40 * MS, 0);
+			synth_blame(h.s, KW_RES_LOCK, victim, others[1], KW_SINK_CONTAINER, 30 * MS, 0);
+			synth_blame(h.s, KW_RES_LOCK, victim, SYNTH_NOBODY, KW_SINK_UNKNOWN, 430 * MS, 0);
+		}
 		synth_tick(h.s);
 	}
 	analyse(&h);
@@ -391,6 +398,10 @@ static void test_unexplained(void **state)
 	assert_string_equal(confidence(report), "inconclusive");
 	assert_int_equal(json_array_size(json_object_get(report, "culprits")), 0);
 	assert_true(json_array_size(json_object_get(json_object_get(report, "confidence"), "capped_by")) > 0);
+	/* What is known of it is said, though it is too little. */
+	whole = json_dumps(report, JSON_COMPACT);
+	assert_non_null(strstr(whole, "of its lock waits, containers are known to have caused"));
+	assert_non_null(strstr(whole, "cron the most with"));
 	host_free(&h);
 }
 
