@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Waits for a CPU that have causes of their own: a quota above, a real-time task, a mask, a full node, a fork storm. */
 #include <errno.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -161,11 +162,31 @@ static int realtime_proof(struct sandbox *sb)
 
 /* ---- more threads than its mask has CPUs, while others idle ---------------------------------------------------------- */
 
+struct affinity_state {
+	struct cpu_state cpu; /* first: shared with draw_requests() and the proofs */
+	int other;
+	int64_t span_ns, idle_ns;
+};
+
+static int64_t idle_so_far_ns(int cpu)
+{
+	AUTO_FCLOSE FILE *f = fopen("/proc/stat", "re");
+	char line[512];
+	int64_t idle;
+	int number;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "cpu%d %*d %*d %*d %" SCNd64, &number, &idle) == 2 && number == cpu)
+			return idle * (1000 * MS / sysconf(_SC_CLK_TCK));
+	return 0;
+}
+
 static int affinity_setup(struct sandbox *sb)
 {
+	struct affinity_state *st = sb->state;
 	struct requests rq = draw_requests(sb, 4, 20, 30);
 	struct pack p = { .threads = sandbox_random(sb, 3, 7), .rq = rq };
-	int other, r = draw_cpus(sb, &p.cpu, &other);
+	int r = draw_cpus(sb, &p.cpu, &st->other);
 
 	facts_int(&sb->params, "threads", p.threads);
 	facts_int(&sb->params, "cpu", p.cpu);
@@ -175,6 +196,35 @@ static int affinity_setup(struct sandbox *sb)
 	if (r == 0)
 		r = sandbox_spawn(sb, sb->victim, pack_body, &p);
 	return r < 0 ? r : busy_container(sb, &sb->bystander);
+}
+
+static int affinity_onset(struct sandbox *sb)
+{
+	struct affinity_state *st = sb->state;
+
+	st->span_ns = clock_ns();
+	st->idle_ns = -idle_so_far_ns(st->other);
+	return 0;
+}
+
+static int affinity_end(struct sandbox *sb)
+{
+	struct affinity_state *st = sb->state;
+
+	st->span_ns = clock_ns() - st->span_ns;
+	st->idle_ns += idle_so_far_ns(st->other);
+	return 0;
+}
+
+/* On a host with work of its own the mask keeps nobody from anything. */
+static int affinity_proof(struct sandbox *sb)
+{
+	struct affinity_state *st = sb->state;
+	int r = requests_proof(sb);
+
+	facts_ns(&sb->proof, "other_cpu_idle_ns", st->idle_ns);
+	facts_ns(&sb->proof, "fault_ns", st->span_ns);
+	return r == 0 && st->idle_ns * 10 < st->span_ns * 6 ? -ENODATA : r;
 }
 
 /* ---- everybody wants the CPUs, nobody more than the next ------------------------------------------------------------- */
@@ -292,7 +342,9 @@ const struct fault fault_cpu_affinity = {
 	.probes = "runq",
 	.needs = "root, two CPUs",
 	.setup = affinity_setup,
-	.proof = requests_proof,
+	.onset = affinity_onset,
+	.end = affinity_end,
+	.proof = affinity_proof,
 };
 
 const struct fault fault_cpu_saturation = {
