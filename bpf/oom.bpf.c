@@ -198,10 +198,10 @@ __noinline int table_next(void)
 	return t->task == t->first || t->rows >= ROWS_MAX;
 }
 
-/* KW_LOOP() callback */
+/* KW_LOOP() callback.  The verifier wants to see that it returns 0 or 1. */
 static long table_step(u32 i, void *data)
 {
-	return table_next();
+	return table_next() ? 1 : 0;
 }
 
 static __noinline int table(struct task_struct *leader, u32 chosen)
