@@ -11,6 +11,8 @@
 
 #include "bpf/net.bpf.h"
 
+#define UNREAD_NS 10000000ULL
+
 KW_RECORD(answer);
 
 struct {
@@ -85,6 +87,29 @@ static __always_inline bool answer_goes_on(struct sock *sk, struct tcp_sock *tp,
 	return before >= sent_us;
 }
 
+static __noinline int unread_count(u64 ns)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct kw_tally_key k = { .name = "rx:unread" };
+	struct kw_tally_sum add = { .count = 1, .ns = ns, .max_ns = ns };
+
+	if (kw_is_off() || kw_is_own(bpf_get_current_pid_tgid() >> 32))
+		return 0;
+	kw_cg_of_task(task, &k.cg);
+	kw_sum_tally(&k, &add);
+	return 0;
+}
+
+/* How long the newest data lay in the socket before somebody read it; jiffies, as a clock would cost more than the rest. */
+static __always_inline void unread_check(struct tcp_sock *tp)
+{
+	u32 came = tp->inet_conn.icsk_ack.lrcvtime;
+	u64 ns = (u64)((u32)bpf_jiffies64() - came) * kw_settings.jiffy_ns;
+
+	if (ns >= UNREAD_NS && came)
+		unread_count(ns);
+}
+
 static __always_inline int answer_handle(struct sock *sk, bool storage)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
@@ -93,6 +118,7 @@ static __always_inline int answer_handle(struct sock *sk, bool storage)
 
 	if (!tp)
 		return 0;
+	unread_check(tp);
 	sent_us = tp->first_tx_mstamp;
 	came_us = tp->tcp_mstamp;
 	waited_us = came_us - sent_us;

@@ -17,6 +17,9 @@ struct kw_irq_now {
 	u64 hard_since, soft_since;
 	u64 hard_ns;    /* hard interrupts on this CPU so far */
 	u64 soft_hard_ns; /* the same when the soft interrupt began */
+	u64 soft_steal;   /* stolen_away() then */
+	u32 soft_gaps, reserved;
+	u64 rx_raised; /* packets wait for the soft interrupt since; 0 none do */
 };
 
 enum kw_vector { KW_VECTOR_NONE, KW_VECTOR_TIMER, KW_VECTOR_IPI };

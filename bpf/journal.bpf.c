@@ -9,6 +9,9 @@
  * one.  Its time is divided among them in that proportion and added to a running integral per cgroup, as the block probe
  * does with disks.  An fsync notes all integrals when it begins; the
  * differences at its end are who had the commits it waited for.
+ *
+ * XFS has no such commits: who changes something reserves space in the log first, and waits when what fills it has not
+ * been written to its place yet.  That wait belongs to those who reserved the space of late.
  */
 #include "bpf/kwhy.bpf.h"
 
@@ -100,6 +103,19 @@ struct {
 	__type(value, struct shares);
 } scratch SEC(".maps");
 
+/* A wait for space in a log. */
+struct log_sleep {
+	u64 since;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct log_sleep);
+} log_sleeps SEC(".maps");
+
+KW_RECORD(logwait);
 KW_RECORD(commit);
 KW_RECORD(fsync);
 
@@ -186,22 +202,33 @@ int BPF_PROG(commit_started, struct journal_s *journal, struct transaction_s *tr
 	return 0;
 }
 
+/* With the lock held: what was committed counts half as much for each second since. */
+static __always_inline void fade(struct journal *j, u64 now)
+{
+	u64 by = (now >> 30) - j->second;
+
+	if (!by)
+		return;
+	j->second = now >> 30;
+	for (u32 i = 0; i < SLOTS; i++)
+		j->slot[i].committing = by < 32 ? j->slot[i].committing >> by : 0;
+}
+
 /* From here on no handle can join it (T_FLUSH): what was dirtied so far is what it commits. */
 SEC("tp_btf/jbd2_commit_flushing")
 int BPF_PROG(commit_flushing, struct journal_s *journal, struct transaction_s *transaction)
 {
 	struct journal *j = journal_of(journal);
-	u64 now, by;
+	u64 now;
 
 	if (!j)
 		return 0;
 	now = bpf_ktime_get_boot_ns();
-	by = (now >> 30) - j->second;
-	j->second = now >> 30;
 	j->locked_ns = now;
 	bpf_spin_lock(&j->lock);
+	fade(j, now);
 	for (u32 i = 0; i < SLOTS; i++) {
-		j->slot[i].committing = (by < 32 ? j->slot[i].committing >> by : 0) + j->slot[i].running;
+		j->slot[i].committing += j->slot[i].running;
 		j->slot[i].running = 0;
 	}
 	bpf_spin_unlock(&j->lock);
@@ -375,8 +402,7 @@ static __noinline int blame_one(const struct kw_party *self, const struct kw_par
 }
 
 /* Divides what the task slept for the journal in the proportion of the commits. */
-static __always_inline void blame(const struct kw_party *self, const struct fsync_state *f, const struct shares *sh,
-				  u64 journal_ns)
+static __always_inline void blame(const struct kw_party *self, u32 dev, const struct shares *sh, u64 journal_ns)
 {
 	u64 known = 0;
 
@@ -386,10 +412,10 @@ static __always_inline void blame(const struct kw_party *self, const struct fsyn
 		u64 ns = sh->all_ns ? journal_ns * sh->of[i].ns / sh->all_ns : 0;
 
 		known += ns;
-		blame_one(self, &sh->of[i].party, f->dev, ns);
+		blame_one(self, &sh->of[i].party, dev, ns);
 	}
 	if (journal_ns > known + WORTH_NS)
-		kw_sum_blame(KW_RES_JOURNAL, &self->cg, NULL, KW_SINK_UNKNOWN, f->dev, journal_ns - known);
+		kw_sum_blame(KW_RES_JOURNAL, &self->cg, NULL, KW_SINK_UNKNOWN, dev, journal_ns - known);
 }
 
 static __always_inline void tell_fsync(const struct kw_party *self, const struct fsync_state *f,
@@ -443,10 +469,133 @@ int BPF_PROG(fsync_done, struct inode *inode, int ret)
 		kw_party_of((struct task_struct *)bpf_get_current_task(), &self);
 		gain(j, f, sh);
 		if (!kw_is_own(self.pid) && journal_ns)
-			blame(&self, f, sh, journal_ns);
+			blame(&self, f->dev, sh, journal_ns);
 		if (!kw_is_own(self.pid) && now - f->begin_ns >= kw_settings.block_threshold_ns)
 			tell_fsync(&self, f, sh, journal_ns, now, ret);
 	}
 	f->begin_ns = 0;
+	return 0;
+}
+
+/* ---- the log of XFS ------------------------------------------------------------------------------------------------- */
+
+#define LOG_UNIT 512
+
+static __always_inline int log_filled(struct xlog *log, struct xlog_ticket *ticket)
+{
+	u64 now = bpf_ktime_get_boot_ns();
+	struct kw_party self;
+	struct journal *j;
+	struct slot *s;
+	u32 units;
+
+	if (kw_is_off())
+		return 0;
+	units = (u32)BPF_CORE_READ(ticket, t_unit_res) / LOG_UNIT;
+	kw_party_of((struct task_struct *)bpf_get_current_task(), &self);
+	j = journal_get(BPF_CORE_READ(log, l_mp, m_super, s_dev), true);
+	if (!j) {
+		kw_count_lost_other(KW_KIND_logwait);
+		return 0;
+	}
+	bpf_spin_lock(&j->lock);
+	fade(j, now);
+	s = slot_get(j, &self, now);
+	s->committing += units;
+	bpf_spin_unlock(&j->lock);
+	return 0;
+}
+
+/* A change begins, */
+SEC("tp_btf/xfs_log_reserve")
+int BPF_PROG(log_reserved, struct xlog *log, struct xlog_ticket *ticket)
+{
+	return log_filled(log, ticket);
+}
+
+/* and one of several parts goes on. */
+SEC("tp_btf/xfs_log_regrant")
+int BPF_PROG(log_regranted, struct xlog *log, struct xlog_ticket *ticket)
+{
+	return log_filled(log, ticket);
+}
+
+SEC("tp_btf/xfs_log_grant_sleep")
+int BPF_PROG(log_full, struct xlog *log, struct xlog_ticket *ticket)
+{
+	struct log_sleep *sleep;
+
+	if (kw_is_off())
+		return 0;
+	sleep = bpf_task_storage_get(&log_sleeps, bpf_get_current_task_btf(), NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (sleep)
+		sleep->since = bpf_ktime_get_boot_ns();
+	else
+		kw_count_lost_other(KW_KIND_logwait);
+	return 0;
+}
+
+/* Divides ns in the proportion of what each reserved. */
+static __always_inline void log_shares(struct journal *j, u64 ns, struct shares *ret)
+{
+	u64 units = 0;
+
+	for (u32 i = 0; i < SLOTS; i++)
+		units += j->slot[i].committing;
+	ret->all_ns = ns;
+	for (u32 i = 0; i < SLOTS; i++) {
+		ret->of[i].party = j->slot[i].party;
+		ret->of[i].ns = units ? ns * j->slot[i].committing / units : 0;
+	}
+}
+
+static __always_inline void tell_logwait(const struct kw_party *self, struct xlog *log, struct xlog_ticket *ticket,
+					 const struct shares *sh, u32 dev, u64 now)
+{
+	struct kw_logwait_record *r = kw_begin(KW_KIND_logwait, &self->cg, sizeof(*r), sizeof(r->p));
+	u32 at;
+
+	if (!r)
+		return;
+	__builtin_memset(&r->p, 0, sizeof(r->p));
+	r->e.ts_ns = now;
+	r->e.duration_ns = sh->all_ns;
+	r->e.subject = *self;
+	r->p.dev = dev;
+	r->p.need_bytes = BPF_CORE_READ(ticket, t_unit_res);
+	r->p.log_bytes = BPF_CORE_READ(log, l_logsize);
+	BPF_CORE_READ_STR_INTO(&r->p.disk, log, l_mp, m_super, s_id);
+	at = largest_share();
+	if (at < SLOTS) {
+		r->e.peer = sh->of[at].party;
+		r->p.peer_ns = sh->of[at].ns;
+		if (kw_cg_same(&r->e.peer.cg, &self->cg))
+			r->e.flags = KW_FLAG_PEER_SELF;
+	}
+	kw_submit(r, false);
+}
+
+/* It runs again; when there still is not enough space it sleeps once more. */
+SEC("tp_btf/xfs_log_grant_wake")
+int BPF_PROG(log_has_space, struct xlog *log, struct xlog_ticket *ticket)
+{
+	struct log_sleep *sleep = bpf_task_storage_get(&log_sleeps, bpf_get_current_task_btf(), NULL, 0);
+	u32 dev = BPF_CORE_READ(log, l_mp, m_super, s_dev), zero = 0;
+	struct shares *sh = bpf_map_lookup_elem(&scratch, &zero);
+	struct journal *j = journal_get(dev, false);
+	u64 now = bpf_ktime_get_boot_ns(), since;
+	struct kw_party self;
+
+	if (!sleep || !sleep->since || !j || !sh)
+		return 0;
+	since = sleep->since;
+	sleep->since = 0;
+	kw_party_of((struct task_struct *)bpf_get_current_task(), &self);
+	if (kw_is_own(self.pid))
+		return 0;
+	log_shares(j, now - since, sh);
+	blame(&self, dev, sh, now - since);
+	if (now - since >= kw_settings.block_threshold_ns)
+		tell_logwait(&self, log, ticket, sh, dev, now);
 	return 0;
 }

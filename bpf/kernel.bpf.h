@@ -539,6 +539,7 @@ struct minmax {
 };
 
 struct tcp_sock {
+	struct inet_connection_sock inet_conn;
 	u32 snd_una;
 	u32 srtt_us;
 	u32 total_retrans;
@@ -765,6 +766,15 @@ struct userfaultfd_ctx {
 
 struct xfs_mount {
 	struct super_block *m_super;
+};
+
+struct xlog {
+	struct xfs_mount *l_mp;
+	int l_logsize;
+};
+
+struct xlog_ticket {
+	int t_unit_res;
 };
 
 struct btrfs_fs_info {

@@ -54,7 +54,8 @@ struct kw_slices {
 	/* The latest timer interrupt, 0: the CPU has idled since; monotonic clock. */
 	u64 tick;
 	u64 tick_steal; /* kw_rq_steal() then */
-	u64 reserved[3];
+	u64 tick_hard;  /* kw_irq_now.hard_ns then */
+	u64 reserved[2];
 	struct kw_slice slot[KW_SLICES];
 };
 
@@ -188,24 +189,21 @@ static __always_inline void kw_slice_begin(struct kw_slices *s, struct task_stru
 }
 
 /*
- * At the end of each timer interrupt.  A CPU that runs a task has one every tick.  One that comes late in a virtual
- * machine (kw_settings.tick_ns is 0 elsewhere) and without steal to account for it was taken away by a hypervisor that
- * does not tell, or interrupts were off: nobody says by whom, so nobody is blamed.
+ * At the end of each timer interrupt: for how long after it was due none came.  A CPU that runs a task has one every tick.
+ * One that comes late in a virtual machine without steal to account for it was taken away by a hypervisor that does not
+ * tell, or interrupts were off: the occupant is not blamed for it here (see bpf/tickgap.bpf.h).
  */
-static __always_inline void kw_slices_tick(void)
+static __always_inline u64 kw_slices_tick(struct kw_slices *s, struct task_struct *task, u64 now, u64 steal)
 {
-	struct task_struct *task = kw_current();
-	struct kw_slices *s = kw_cpu_slices_here();
-	u64 now = bpf_ktime_get_ns(), steal = kw_rq_steal_here();
-	s64 late;
+	s64 late = now - s->tick - (steal - s->tick_steal) - kw_settings.tick_ns;
 
-	if (!s)
-		return;
-	late = now - s->tick - (steal - s->tick_steal) - kw_settings.tick_ns;
-	if (s->tick && late >= (s64)KW_GAP_NS)
+	if (!s->tick || late < 0)
+		late = 0;
+	if (kw_settings.is_virtual && late >= (s64)KW_GAP_NS)
 		s->gaps += late / KW_GAP_UNIT;
 	s->tick = KW_READ(task, pid) ? now : 0;
 	s->tick_steal = steal;
+	return late;
 }
 
 static __always_inline u64 overlap(u64 a0, u64 a1, u64 b0)

@@ -9,6 +9,7 @@
 #include "bpf/runq.bpf.h"
 #include "bpf/stolen.bpf.h"
 #include "bpf/throttle.bpf.h"
+#include "bpf/tickgap.bpf.h"
 #include "bpf/wakeup.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -50,7 +51,7 @@ static __always_inline int switched(bool preempt, struct task_struct *prev, stru
 		return 0;
 	if (kw_settings.offcpu_on)
 		offcpu_switch_out(prev, preempt, prev_state);
-	if (!kw_settings.runq_on && !kw_settings.throttle_on && !kw_settings.nosched_on)
+	if (!kw_settings.runq_on && !kw_settings.throttle_on && !kw_settings.nosched_on && !kw_settings.tickgap_on)
 		return 0;
 	s = kw_cpu_slices_here();
 	if (!s)
@@ -175,6 +176,8 @@ static __always_inline int softirq_is(u32 vector)
 		stolen_soft_begin(irq);
 	else if (kw_settings.irq_on)
 		stolen_soft_end(irq, irq->softirq - 1);
+	if (kw_settings.irq_on && vector == KW_NET_RX + 1)
+		stolen_rx_begin(irq);
 	irq->softirq = vector;
 	return 0;
 }
@@ -217,6 +220,14 @@ int BPF_PROG(softirq_left, unsigned int vector)
 	return softirq_is(0);
 }
 
+SEC("tp_btf/softirq_raise")
+int BPF_PROG(softirq_raised, unsigned int vector)
+{
+	if (kw_settings.irq_on)
+		stolen_raised(vector);
+	return 0;
+}
+
 SEC("tp_btf/local_timer_entry")
 int BPF_PROG(timer_entered, int vector)
 {
@@ -229,7 +240,7 @@ SEC("tp_btf/local_timer_exit")
 int BPF_PROG(timer_left, int vector)
 {
 	if (kw_settings.tick_ns)
-		kw_slices_tick();
+		tickgap_tick(ctx);
 	return vector_is(KW_VECTOR_NONE);
 }
 

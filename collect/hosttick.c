@@ -11,7 +11,7 @@
 #include "base/timeutil.h"
 
 /* x86: the flag that every hypervisor sets for its guests (arch/x86/include/asm/cpufeatures.h). */
-static bool is_virtual(void)
+bool hosttick_is_virtual(void)
 {
 	char first_cpu[8192] = "";
 
@@ -28,12 +28,17 @@ static bool any_nohz_full(void)
 	       isdigit((unsigned char)cpus[0]);
 }
 
-uint64_t hosttick_due_ns(void)
+uint64_t hosttick_jiffy_ns(void)
 {
 	struct timespec tick;
 
-	/* The coarse clock advances once a tick, and says so. */
-	if (!is_virtual() || any_nohz_full() || clock_getres(CLOCK_MONOTONIC_COARSE, &tick) < 0)
+	/* The coarse clock advances once a jiffy, and says so. */
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) < 0)
 		return 0;
 	return tick.tv_sec * NSEC_PER_SEC + tick.tv_nsec;
+}
+
+uint64_t hosttick_due_ns(void)
+{
+	return any_nohz_full() ? 0 : hosttick_jiffy_ns();
 }

@@ -323,10 +323,14 @@ static void fill_settings(const struct objects *o, struct kw_settings *s)
 	s->irq_threshold_ns = threshold(o, "irq", "threshold");
 	s->nosched_threshold_ns = threshold(o, "nosched", "threshold");
 	s->blocked_threshold_ns = threshold(o, "blocked", "threshold");
+	s->jiffy_ns = hosttick_jiffy_ns();
 	s->tick_ns = hosttick_due_ns();
+	s->is_virtual = hosttick_is_virtual();
 	s->cpus = o->cpus;
 	s->irq_on = wanted(o, "irq");
 	s->nosched_on = wanted(o, "nosched");
+	s->tickgap_on = wanted(o, "tickgap");
+	s->tickgap_threshold_ns = threshold(o, "tickgap", "threshold");
 	s->errors_window_ns = config_ns(c, "probe.errors.window");
 	s->answer_threshold_ns = threshold(o, "answer", "threshold");
 	s->qdelay_threshold_ns = threshold(o, "qdelay", "threshold");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "collect/probe.h"
 
-/* Of ext4 and its journal; a kernel without these tracepoints has neither. */
+/* Of ext4 and its journal; a kernel without these tracepoints has neither.  Those of XFS may be missing, too. */
 static const struct attach_choice hooks[] = {
 	{ "handle", "handle_stopped", true, "who fills the journal of a file system" },
 	{ "done", "commit_done", true, "how long journal commits take" },
@@ -10,15 +10,19 @@ static const struct attach_choice hooks[] = {
 	{ "logging", "commit_logging", false, "in which phase a journal commit is slow" },
 	{ "fsync", "fsync_begun", false, "who waited in fsync for whose journal commits" },
 	{ "fsync_exit", "fsync_done", false, "who waited in fsync for whose journal commits" },
+	{ "log", "log_reserved", false, NULL },
+	{ "log_more", "log_regranted", false, NULL },
+	{ "log_full", "log_full", false, NULL },
+	{ "log_space", "log_has_space", false, NULL },
 	{ 0 },
 };
 
-static const uint16_t kinds[] = { KW_KIND_fsync, KW_KIND_commit, 0 };
+static const uint16_t kinds[] = { KW_KIND_fsync, KW_KIND_commit, KW_KIND_logwait, 0 };
 
 const struct probe probe_journal = {
 	.name = "journal",
-	.title = "Journal commits of ext4: how long, for whose changes, and who waited in fsync for them",
-	.cost = "jbd2_handle_stats: 0.4 us each handle that changed something; five hooks a commit, two an fsync",
+	.title = "Journal commits of ext4 and the log of XFS: how long, for whose changes, and who waited for them",
+	.cost = "jbd2_handle_stats, xfs_log_reserve: 0.4 us each change of metadata; five hooks a commit, two an fsync, two a wait",
 	.causes = "fs.journal,fs.sync",
 	.object = "journal",
 	.attach = hooks,

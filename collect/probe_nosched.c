@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
-
 #include "collect/probe.h"
 #include "collect/waitclass.h"
 
@@ -13,24 +11,12 @@ static const struct attach_choice hooks[] = {
 
 static const uint16_t kinds[] = { KW_KIND_nosched, 0 };
 
-/* The stack was taken in the timer interrupt: what was interrupted stands behind the interrupt's entry code. */
-static unsigned int interrupted(const char *const *symbols, unsigned int count)
-{
-	unsigned int first = 0;
-
-	for (unsigned int i = 0; i < count; i++)
-		if (strstr(symbols[i], "sysvec_") || strstr(symbols[i], "el1_interrupt") ||
-		    strstr(symbols[i], "el1h_64_irq"))
-			first = i + 1;
-	return first;
-}
-
 static int refine(const struct kernel *kernel, struct kw_event *event, void *payload, const uint64_t *stack,
 		  const uint64_t *peer_stack)
 {
 	const char *symbols[WAIT_FRAMES_MAX];
 	struct kw_nosched *p = payload;
-	unsigned int n = wait_symbols(kernel, peer_stack, symbols), first = interrupted(symbols, n);
+	unsigned int n = wait_symbols(kernel, peer_stack, symbols), first = wait_interrupted(symbols, n);
 
 	(void)event;
 	(void)stack;

@@ -251,6 +251,37 @@ const char *wait_place(const char *const *symbols, unsigned int count)
 	return "";
 }
 
+static bool enters_interrupt(const char *symbol)
+{
+	return strstr(symbol, "sysvec_") || strstr(symbol, "el1_interrupt") || strstr(symbol, "el1h_64_irq") ||
+	       strstr(symbol, "el0_interrupt") || strstr(symbol, "el0t_64_irq");
+}
+
+unsigned int wait_interrupted(const char *const *symbols, unsigned int count)
+{
+	unsigned int i = 0;
+
+	while (i < count && !enters_interrupt(symbols[i]))
+		i++;
+	if (i == count)
+		return 0;
+	while (i < count && enters_interrupt(symbols[i]))
+		i++;
+	return i;
+}
+
+bool wait_lets_interrupts_on(const char *symbol)
+{
+	static const char *const helpers[] = {
+		"_raw_*_unlock_irq", "_raw_*_unlock_irqrestore", "*_local_irq_enable", "*_irq_enable", "*_irq_restore",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(helpers); i++)
+		if (matches_wide(helpers[i], symbol))
+			return true;
+	return false;
+}
+
 void wait_name(const char *symbol, char *ret, size_t size)
 {
 	snprintf(ret, size, "%.*s", (int)strcspn(symbol, "."), symbol);

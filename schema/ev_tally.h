@@ -5,9 +5,12 @@
  *
  *	fork                  processes and threads started
  *	affinity              waits for a CPU of tasks that may not use all CPUs; part_ns: meanwhile another CPU idled
- *	irq:NAME, softirq:VEC time taken from its running tasks; of the host: also what ksoftirqd did
+ *	irq:NAME, softirq:VEC time taken from its running tasks; of the host: also what ksoftirqd did, and that as ksoftirqd
  *	ipi                   requests of its tasks to other CPUs, but for wakeups
  *	rps                   batches of packets that its tasks handed to other CPUs
+ *	rx:softirq            of the host: times that received packets waited 1 ms (probe.irq.threshold) or more for their soft
+ *	                      interrupt; nobody knows yet whose they are
+ *	rx:unread             times that data lay in a TCP socket for 10 ms or more before its tasks read it
  */
 #ifndef KWHY_SCHEMA_EV_TALLY_H
 #define KWHY_SCHEMA_EV_TALLY_H

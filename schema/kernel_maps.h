@@ -27,6 +27,7 @@ struct kw_settings {
 	__u64 block_threshold_ns;
 	__u64 irq_threshold_ns;
 	__u64 nosched_threshold_ns;
+	__u64 tickgap_threshold_ns;
 	__u64 blocked_threshold_ns;
 	__u64 wakeup_threshold_ns;
 	__u64 profile_period_ns; /* between two samples of a CPU */
@@ -34,7 +35,8 @@ struct kw_settings {
 	__u64 answer_threshold_ns;
 	__u64 qdelay_threshold_ns;
 	__u64 max_map_count; /* vm.max_map_count when the programs were loaded */
-	__u64 tick_ns; /* of CPUs that run something, where one that is missing means that nobody had the CPU; else 0 */
+	__u64 tick_ns; /* period of the timer interrupt of a CPU that runs something; 0: there may be none (nohz_full) */
+	__u64 jiffy_ns; /* the kernel's own coarse unit of time */
 	/* probes that share a hot hook; the others are simply not loaded */
 	__u8 runq_on;
 	__u8 throttle_on;
@@ -46,7 +48,9 @@ struct kw_settings {
 	__u8 blocked_on;
 	__u32 cpus; /* possible ones */
 	__u8 wakeup_on;
-	__u8 reserved[3];
+	__u8 is_virtual; /* a hypervisor may take CPUs away */
+	__u8 tickgap_on;
+	__u8 reserved;
 };
 
 struct kw_book {

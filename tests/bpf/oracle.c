@@ -16,8 +16,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -31,6 +33,8 @@
 #define CONNECTS 40
 #define LATE_NS (250 * NSEC_PER_MSEC)
 #define BIG (256 << 20)
+#define CROWD 700
+#define HELD_NS (25 * NSEC_PER_MSEC)
 
 /* What the doer found out by itself; shared memory. */
 struct deed {
@@ -45,12 +49,24 @@ struct deed {
 struct told {
 	const struct deed *deed;
 	uint64_t rcvbuf, refused;
-	uint64_t answer_ns, lock_ns;
+	uint64_t answer_ns, lock_ns, gap_ns, unread_ns;
 };
 
 static void take_drop(struct told *t, const struct kw_drop *d)
 {
 	t->rcvbuf += d->netns == t->deed->netns && !strcmp(d->class, "rcvbuf");
+}
+
+static void take_gap(struct told *t, const struct kw_event *e, const struct kw_tickgap *gap)
+{
+	if (e->duration_ns + gap->stolen_ns > t->gap_ns)
+		t->gap_ns = e->duration_ns + gap->stolen_ns;
+}
+
+static void take_tally(struct told *t, const struct kw_tally *tally)
+{
+	if (!strcmp(tally->name, "rx:unread") && tally->max_ns > t->unread_ns)
+		t->unread_ns = tally->max_ns;
 }
 
 static int on_event(void *ctx, const struct kw_event *e)
@@ -68,6 +84,10 @@ static int on_event(void *ctx, const struct kw_event *e)
 		t->answer_ns = e->duration_ns;
 	else if (e->kind == KW_KIND_lock && own && e->duration_ns > t->lock_ns)
 		t->lock_ns = e->duration_ns;
+	else if (e->kind == KW_KIND_tickgap && own && ((const struct kw_tickgap *)payload)->irqs_off)
+		take_gap(t, e, payload);
+	else if (e->kind == KW_KIND_tally)
+		take_tally(t, payload);
 	return 0;
 }
 
@@ -196,6 +216,58 @@ static void wait_for_inode(struct deed *deed)
 	waitpid(pid, NULL, 0);
 }
 
+/* One byte is there for a while before it is read. */
+static void leave_unread(struct deed *deed)
+{
+	struct pair p = connected();
+	int64_t came;
+	char c = 'x';
+
+	send(p.client, &c, 1, 0);
+	recv(p.server, &c, 1, MSG_PEEK);
+	came = time_boot_ns();
+	poll(NULL, 0, LATE_NS / NSEC_PER_MSEC);
+	recv(p.server, &c, 1, 0);
+	deed->took_ns = (uint64_t)(time_boot_ns() - came);
+}
+
+/* How long write() takes to wake all who poll the pipe, with interrupts off. */
+static uint64_t knock_ns(int fd)
+{
+	int64_t began = time_boot_ns();
+	uint64_t ns = write(fd, "x", 1) == 1 ? (uint64_t)(time_boot_ns() - began) : 0;
+	char c;
+
+	return read(fd, &c, 1) == 1 ? ns : 0;
+}
+
+/* A crowd around one pipe, made larger until waking it takes long enough. */
+static void hold_interrupts(struct deed *deed)
+{
+	struct rlimit files;
+	struct epoll_event event = { .events = EPOLLIN };
+	char path[32];
+	int fds[CROWD], ends[2];
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", ends[0]);
+	for (int i = 0; i < CROWD; i++)
+		fds[i] = open(path, O_RDWR | O_CLOEXEC); /* files of their own, of the same pipe */
+	for (int n = 0; n < CROWD && deed->took_ns < HELD_NS; n++) {
+		int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+		for (int i = 0; i < CROWD; i++)
+			epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &event);
+		deed->took_ns = knock_ns(fds[0]);
+	}
+	if (deed->took_ns < HELD_NS)
+		deed->took_ns = 0; /* not so in this kernel */
+}
+
 /* ---- against each other ------------------------------------------------------------------------------------------ */
 
 static bool observe(struct deed *deed, struct told *told, void (*fn)(struct deed *deed))
@@ -210,7 +282,8 @@ static bool observe(struct deed *deed, struct told *told, void (*fn)(struct deed
 
 	*deed = (struct deed){ .pid = 0 };
 	*told = (struct told){ .deed = deed };
-	if (config_set(config, "collect.rate", "100000", &error) < 0 || collect_new(&options, &c, &error) < 0)
+	if (config_set(config, "collect.rate", "100000", &error) < 0 ||
+	    config_set(config, "collect.tick", "100ms", &error) < 0 || collect_new(&options, &c, &error) < 0)
 		return false;
 	fflush(stdout);
 	pid = fork();
@@ -287,5 +360,11 @@ int main(void)
 		same_time(&k, "a late answer", told.answer_ns, deed->took_ns);
 	if (observe_time(deed, &told, wait_for_inode, &told.lock_ns))
 		same_time(&k, "a wait for a file's lock", told.lock_ns, deed->took_ns);
+	if (observe_time(deed, &told, leave_unread, &told.unread_ns))
+		same_time(&k, "data that lay unread", told.unread_ns, deed->took_ns);
+	if (observe_time(deed, &told, hold_interrupts, &told.gap_ns) && deed->took_ns)
+		same_time(&k, "interrupts held off", told.gap_ns, deed->took_ns);
+	else
+		skip(&k, "interrupts held off", "waking a crowd does not take long here");
 	return k.failed != 0;
 }

@@ -4,12 +4,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/perf_event.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -174,61 +179,100 @@ static int softirq_setup(struct sandbox *sb)
 	return r < 0 ? r : 0;
 }
 
-/* ---- a file with so many attributes that one look through them holds the CPU ---------------------------------------- */
+/* ---- a profiler that interrupts all too often ------------------------------------------------------------------------ */
 
-#define NAMES_STEP 50000
-#define NAMES_MAX 4000000
+#define CLOCKS_MAX 16
+
+struct profiler {
+	int cpu, clocks, period_us;
+};
+
+/* A clock of perf's that looks at the whole call chain each time: an interrupt of some microseconds. */
+static int clock_new(const struct profiler *p)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.sample_period = (uint64_t)p->period_us * 1000,
+		.sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_CALLCHAIN,
+		.disabled = 1,
+	};
+	int fd = (int)syscall(SYS_perf_event_open, &attr, -1, p->cpu, -1, PERF_FLAG_FD_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static void profiler_body(struct sandbox *sb, void *arg)
+{
+	const struct profiler *p = arg;
+	struct kernel_state *st = sb->state;
+	int fds[CLOCKS_MAX], r = 0;
+
+	for (int i = 0; i < p->clocks && r >= 0; i++)
+		r = fds[i] = clock_new(p);
+	if (r < 0) {
+		atomic_store(&st->error, -r);
+		return;
+	}
+	while (sandbox_phase(sb) < PHASE_FAULT)
+		nap_ns(5 * MS);
+	for (int i = 0; i < p->clocks; i++)
+		ioctl(fds[i], PERF_EVENT_IOC_ENABLE, 0);
+	while (sandbox_phase(sb) == PHASE_FAULT)
+		nap_ns(5 * MS);
+	for (int i = 0; i < p->clocks; i++)
+		ioctl(fds[i], PERF_EVENT_IOC_DISABLE, 0);
+	while (sandbox_phase(sb) < PHASE_STOP)
+		nap_ns(20 * MS);
+}
+
+static int irq_setup(struct sandbox *sb)
+{
+	struct stretched victim = { .rq = draw_requests(sb, 5, 35, 45) };
+	struct profiler profiler = { .clocks = sandbox_random(sb, 10, CLOCKS_MAX), .period_us = sandbox_random(sb, 60, 90) };
+	int other, r = draw_cpus(sb, &victim.cpu, &other);
+
+	profiler.cpu = victim.cpu;
+	facts_int(&sb->params, "clocks", profiler.clocks);
+	facts_int(&sb->params, "period_us", profiler.period_us);
+	snprintf(sb->culprit_what, sizeof(sb->culprit_what), "irq:timer");
+	if (r == 0)
+		r = container_new(sb, &sb->victim);
+	if (r == 0)
+		r = sandbox_spawn(sb, sb->victim, stretched_body, &victim);
+	if (r > 0)
+		r = sandbox_spawn(sb, NULL, profiler_body, &profiler);
+	return r < 0 ? r : busy_container(sb, &sb->bystander);
+}
+
+/* ---- work of the kernel that nothing interrupts -------------------------------------------------------------------- */
+
+/* Makes the kernel hold the CPU it is called on.  How long that took, or negative errno. */
+typedef int64_t (*hold_fn)(int fd);
 
 struct section {
 	int cpu;
 	int64_t length_ns;
+	/* What one call of hold() goes through, so much of it that it takes length_ns.  A descriptor, or negative errno. */
+	int (*prepare)(struct sandbox *sb, int64_t length_ns);
+	hold_fn hold;
 };
-
-/* simple_xattr_list() (fs/xattr.c) walks all of a tmpfs file's attributes under a lock that forbids preemption. */
-static int64_t walk_ns(int fd)
-{
-	int64_t began = clock_ns();
-
-	return flistxattr(fd, NULL, 0) < 0 ? -errno : clock_ns() - began;
-}
-
-/* Until one walk takes long enough. */
-static int make_names(int fd, int64_t length_ns)
-{
-	char name[32];
-
-	for (int i = 1; i <= NAMES_MAX; i++) {
-		int64_t ns = 0;
-
-		snprintf(name, sizeof(name), "trusted.%x", i);
-		if (fsetxattr(fd, name, "", 0, 0) < 0)
-			return -errno;
-		if (i % NAMES_STEP == 0)
-			ns = walk_ns(fd);
-		if (ns < 0 || ns >= length_ns)
-			return ns < 0 ? (int)ns : 0;
-	}
-	return 0;
-}
 
 static void section_body(struct sandbox *sb, void *arg)
 {
 	const struct section *s = arg;
 	struct kernel_state *st = sb->state;
-	char path[96];
-	int fd, r;
+	int fd = s->prepare(sb, s->length_ns);
 
-	snprintf(path, sizeof(path), "%s/attributes", sb->dir);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	r = fd < 0 ? -errno : make_names(fd, s->length_ns);
-	if (r < 0)
-		atomic_store(&st->error, -r);
+	if (fd < 0)
+		atomic_store(&st->error, -fd);
 	atomic_store(&st->ready, 1);
 	stay_on(s->cpu);
 	while (sandbox_phase(sb) < PHASE_FAULT)
 		nap_ns(5 * MS);
-	while (r == 0 && sandbox_phase(sb) == PHASE_FAULT) {
-		int64_t ns = walk_ns(fd);
+	while (fd >= 0 && sandbox_phase(sb) == PHASE_FAULT) {
+		int64_t ns = s->hold(fd);
 
 		atomic_fetch_add(&st->done, 1);
 		if (ns > (int64_t)atomic_load(&st->longest_ns))
@@ -238,11 +282,10 @@ static void section_body(struct sandbox *sb, void *arg)
 		nap_ns(20 * MS);
 }
 
-static int section_setup(struct sandbox *sb)
+static int sections_setup(struct sandbox *sb, struct section section)
 {
 	struct kernel_state *st = sb->state;
 	struct requests rq = draw_requests(sb, 5, 25, 35);
-	struct section section = { .length_ns = sandbox_random(sb, 25, 50) * MS };
 	struct pack victim = { .threads = 0, .rq = rq };
 	int other, r = draw_cpus(sb, &section.cpu, &other);
 
@@ -262,12 +305,133 @@ static int section_setup(struct sandbox *sb)
 	return r < 0 ? r : 0;
 }
 
+/* ---- a file with so many attributes that one look through them holds the CPU ---------------------------------------- */
+
+#define NAMES_STEP 50000
+#define NAMES_MAX 4000000
+
+/* simple_xattr_list() (fs/xattr.c) walks all of a tmpfs file's attributes under a lock that forbids preemption. */
+static int64_t walk_ns(int fd)
+{
+	int64_t began = clock_ns();
+
+	return flistxattr(fd, NULL, 0) < 0 ? -errno : clock_ns() - began;
+}
+
+static int make_names(struct sandbox *sb, int64_t length_ns)
+{
+	char path[96], name[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/attributes", sb->dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	for (int i = 1; fd >= 0 && i <= NAMES_MAX; i++) {
+		int64_t ns = 0;
+
+		snprintf(name, sizeof(name), "trusted.%x", i);
+		if (fsetxattr(fd, name, "", 0, 0) < 0)
+			return -errno;
+		if (i % NAMES_STEP == 0)
+			ns = walk_ns(fd);
+		if (ns < 0)
+			return (int)ns;
+		if (ns >= length_ns)
+			return fd;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+static int section_setup(struct sandbox *sb)
+{
+	return sections_setup(sb, (struct section){ .length_ns = sandbox_random(sb, 25, 50) * MS,
+						    .prepare = make_names,
+						    .hold = walk_ns });
+}
+
+/* ---- a pipe that so many wait for that waking them keeps interrupts off ---------------------------------------------- */
+
+#define OPENINGS 1000
+#define WATCHERS_MAX 700
+
+/*
+ * pipe_write() calls back all who poll the pipe with its queue's lock held and interrupts off (__wake_up_common_lock(),
+ * kernel/sched/wait.c; before 6.7 it let go of the lock after 64 each: 37acade0ce97).
+ */
+static int64_t knock_ns(int fd)
+{
+	int64_t began = clock_ns(), ns;
+	char byte = 0;
+
+	if (write(fd, &byte, 1) != 1)
+		return -errno;
+	ns = clock_ns() - began;
+	return read(fd, &byte, 1) == 1 ? ns : -errno;
+}
+
+static int watch_all(const int *fds)
+{
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	for (int i = 0; epoll >= 0 && i < OPENINGS; i++) {
+		struct epoll_event event = { .events = EPOLLIN };
+
+		if (epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &event) < 0)
+			return -errno;
+	}
+	return epoll < 0 ? -errno : 0;
+}
+
+/* Files of their own: the kernel looks at all who watch a file whenever one more does. */
+static int open_often(struct sandbox *sb, int *fds)
+{
+	struct rlimit files;
+	char path[96];
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	snprintf(path, sizeof(path), "%s/doorbell", sb->dir);
+	if (mkfifo(path, 0600) < 0)
+		return -errno;
+	for (int i = 0; i < OPENINGS; i++) {
+		fds[i] = open(path, O_RDWR | O_CLOEXEC);
+		if (fds[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int make_watchers(struct sandbox *sb, int64_t length_ns)
+{
+	int fds[OPENINGS], r = open_often(sb, fds);
+
+	for (int i = 0; r == 0 && i < WATCHERS_MAX; i++) {
+		int64_t ns;
+
+		r = watch_all(fds);
+		if (r < 0)
+			break;
+		ns = knock_ns(fds[0]);
+		if (ns < 0 || ns >= length_ns)
+			return ns < 0 ? (int)ns : fds[0];
+	}
+	return r < 0 ? r : fds[0];
+}
+
+static int irqs_off_setup(struct sandbox *sb)
+{
+	return sections_setup(sb, (struct section){ .length_ns = sandbox_random(sb, 18, 30) * MS,
+						    .prepare = make_watchers,
+						    .hold = knock_ns });
+}
+
 static int section_proof(struct sandbox *sb)
 {
 	struct kernel_state *st = sb->state;
 
 	if (st->error)
-		return sandbox_fail(sb, -EOPNOTSUPP, "trusted attributes: %s", strerror(st->error));
+		return sandbox_fail(sb, -EOPNOTSUPP, "cannot prepare: %s", strerror(st->error));
 	facts_int(&sb->proof, "sections", (int64_t)st->done);
 	facts_ns(&sb->proof, "longest_ns", (int64_t)st->longest_ns);
 	if (st->longest_ns < 12 * (uint64_t)MS)
@@ -285,6 +449,16 @@ const struct fault fault_cpu_softirq = {
 	.proof = stretched_proof,
 };
 
+const struct fault fault_cpu_irq = {
+	.name = "cpu_irq",
+	.cause = "cpu.irq",
+	.text = "A profiler of the host's has the timer interrupt the CPU where a container computes ten thousands of times a second.",
+	.probes = "irq",
+	.needs = "root, two CPUs, perf events",
+	.setup = irq_setup,
+	.proof = stretched_proof,
+};
+
 const struct fault fault_cpu_kernel_section = {
 	.name = "cpu_kernel_section",
 	.cause = "cpu.kernel_section",
@@ -292,5 +466,15 @@ const struct fault fault_cpu_kernel_section = {
 	.probes = "nosched,runq",
 	.needs = "root, two CPUs",
 	.setup = section_setup,
+	.proof = section_proof,
+};
+
+const struct fault fault_cpu_irqs_off = {
+	.name = "cpu_irqs_off",
+	.cause = "cpu.kernel_section",
+	.text = "Another container has the kernel wake a crowd at once, with interrupts off, on the CPU where a container works.",
+	.probes = "tickgap",
+	.needs = "root, two CPUs, a kernel from 6.7 on",
+	.setup = irqs_off_setup,
 	.proof = section_proof,
 };

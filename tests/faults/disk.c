@@ -158,8 +158,18 @@ int ext4_format(struct sandbox *sb, const char *image, const char *journal, int 
 	return sandbox_exec(sb, -1, argv);
 }
 
-int ext4_mount(struct sandbox *sb, const char *name, const struct loop *loop, const char *options, char *ret_mountpoint,
-	       size_t mountpoint_size)
+int xfs_format(struct sandbox *sb, const char *image, int64_t log_bytes)
+{
+	char log[32];
+	/* Small ones are for tests only, since 5.19. */
+	const char *argv[] = { "mkfs.xfs", "-q", "-f", "-K", "--unsupported", "-d", "agcount=1", "-l", log, image, NULL };
+
+	snprintf(log, sizeof(log), "size=%lldk", (long long)(log_bytes / 1024));
+	return sandbox_exec(sb, -1, argv);
+}
+
+static int mount_as(struct sandbox *sb, const char *type, const char *name, const struct loop *loop, const char *options,
+		    char *ret_mountpoint, size_t mountpoint_size)
 {
 	int r;
 
@@ -167,9 +177,20 @@ int ext4_mount(struct sandbox *sb, const char *name, const struct loop *loop, co
 	if (mkdir(ret_mountpoint, 0755) < 0)
 		return -errno;
 	r = sandbox_undo_mount(sb, ret_mountpoint);
-	if (r == 0 && mount(loop->dev, ret_mountpoint, "ext4", MS_NOSUID | MS_NODEV | MS_NOATIME, options) < 0)
-		r = sandbox_fail(sb, -errno, "cannot mount ext4 from %s", loop->dev);
+	if (r == 0 && mount(loop->dev, ret_mountpoint, type, MS_NOSUID | MS_NODEV | MS_NOATIME, options) < 0)
+		r = sandbox_fail(sb, errno == ENODEV ? -EOPNOTSUPP : -errno, "cannot mount %s from %s", type, loop->dev);
 	return r;
+}
+
+int ext4_mount(struct sandbox *sb, const char *name, const struct loop *loop, const char *options, char *ret_mountpoint,
+	       size_t mountpoint_size)
+{
+	return mount_as(sb, "ext4", name, loop, options, ret_mountpoint, mountpoint_size);
+}
+
+int xfs_mount(struct sandbox *sb, const char *name, const struct loop *loop, char *ret_mountpoint, size_t mountpoint_size)
+{
+	return mount_as(sb, "xfs", name, loop, NULL, ret_mountpoint, mountpoint_size);
 }
 
 int ext4_new(struct sandbox *sb, const char *name, int64_t size, char *ret_mountpoint, size_t mountpoint_size)

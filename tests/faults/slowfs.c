@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "tests/faults/disk.h"
@@ -131,8 +133,22 @@ static void hog_write(struct sandbox *sb, void *arg)
 	hog(sb, arg, HOG_WRITE);
 }
 
-/* An ext4 on a slow disk for all parties, one on a quick disk for the bystander. */
-static int slowfs_setup(struct sandbox *sb, const char *options, int mib_low, int mib_high)
+/* log_bytes: an XFS with such a log; 0: an ext4 with a journal of 64 MiB. */
+static int disk_format(struct sandbox *sb, const char *image, int64_t log_bytes)
+{
+	return log_bytes ? xfs_format(sb, image, log_bytes) : ext4_format(sb, image, "size=64", 0);
+}
+
+static int disk_mount(struct sandbox *sb, const char *name, const struct loop *loop, const char *options, int64_t log_bytes)
+{
+	struct slowfs_state *st = sb->state;
+
+	return log_bytes ? xfs_mount(sb, name, loop, st->mountpoint, sizeof(st->mountpoint)) :
+			   ext4_mount(sb, name, loop, options, st->mountpoint, sizeof(st->mountpoint));
+}
+
+/* A file system on a slow disk for all parties, one on a quick disk for the bystander. */
+static int slowfs_new(struct sandbox *sb, const char *options, int mib_low, int mib_high, int64_t log_bytes)
 {
 	struct slowfs_state *st = sb->state;
 	struct slow_disk disk = { .size = FS_SIZE, .request_ns = sandbox_random(sb, 50, 150) * MS / 1000,
@@ -144,12 +160,12 @@ static int slowfs_setup(struct sandbox *sb, const char *options, int mib_low, in
 	if (r == 0)
 		r = image_new(sb, "slow.img", FS_SIZE, image, sizeof(image));
 	if (r == 0)
-		r = ext4_format(sb, image, "size=64", 0);
+		r = disk_format(sb, image, log_bytes);
 	disk.backing = image;
 	if (r == 0)
 		r = slow_disk_new(sb, &disk, &st->loop);
 	if (r == 0)
-		r = ext4_mount(sb, name, &st->loop, options, st->mountpoint, sizeof(st->mountpoint));
+		r = disk_mount(sb, name, &st->loop, options, log_bytes);
 	if (r == 0)
 		r = ext4_new(sb, "second", 64 << 20, st->other, sizeof(st->other));
 	if (r < 0)
@@ -162,6 +178,11 @@ static int slowfs_setup(struct sandbox *sb, const char *options, int mib_low, in
 	facts_int(&sb->params, "disk_bytes_per_s", disk.bytes_per_sec);
 	facts_int(&sb->params, "period_ms", st->period_ms);
 	return 0;
+}
+
+static int slowfs_setup(struct sandbox *sb, const char *options, int mib_low, int mib_high)
+{
+	return slowfs_new(sb, options, mib_low, mib_high, 0);
 }
 
 static int slowfs_spawn(struct sandbox *sb, body_fn victim, body_fn culprit)
@@ -186,6 +207,89 @@ static int journal_setup(struct sandbox *sb)
 
 	st->hog_bytes = sandbox_random(sb, 4, 6) * MIB;
 	return r < 0 ? r : slowfs_spawn(sb, committer, hog_fsync);
+}
+
+/* ---- a log that is full ----------------------------------------------------------------------------------------------- */
+
+#define LABELLED 2000
+#define LABEL 1500
+
+/* Changes one small thing of its own file now and then. */
+static void mode_changer(struct sandbox *sb, void *arg)
+{
+	struct slowfs_state *st = arg;
+	char path[160];
+	AUTO_CLOSE int fd = -1;
+	enum phase phase;
+
+	snprintf(path, sizeof(path), "%s/mode", st->mountpoint);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	for (mode_t mode = 0600; fd >= 0 && (phase = sandbox_phase(sb)) < PHASE_STOP; mode ^= 0044) {
+		int64_t began = clock_ns();
+
+		if (fchmod(fd, mode) < 0)
+			tally_fail(st->work, phase);
+		else
+			tally_add(st->work, phase, sandbox_phase(sb), clock_ns() - began);
+		burn_cpu(MS / 2);
+		nap_ns(st->period_ms * MS);
+	}
+}
+
+static int make_labelled(const struct slowfs_state *st)
+{
+	char path[160];
+
+	for (int i = 0; i < LABELLED; i++) {
+		AUTO_CLOSE int fd = -1;
+
+		snprintf(path, sizeof(path), "%s/%d", st->mountpoint, i);
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+		if (fd < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Labels one file after the other anew: each time a block of metadata goes into the log, and later to its place. */
+static void labeller(struct sandbox *sb, void *arg)
+{
+	struct slowfs_state *st = arg;
+	char path[160], label[LABEL] = "";
+	unsigned int at = (unsigned int)getpid();
+
+	while (sandbox_phase(sb) < PHASE_STOP) {
+		if (sandbox_phase(sb) != PHASE_FAULT) {
+			nap_ns(5 * MS);
+			continue;
+		}
+		at = at * 1103515245u + 12345u;
+		label[0] = (char)('a' + (at >> 8) % 26);
+		snprintf(path, sizeof(path), "%s/%u", st->mountpoint, (at >> 8) % LABELLED);
+		if (setxattr(path, "user.label", label, sizeof(label), 0) < 0)
+			return;
+		tally_add(st->hog, PHASE_FAULT, PHASE_FAULT, 0);
+	}
+}
+
+static int log_setup(struct sandbox *sb)
+{
+	struct slowfs_state *st = sb->state;
+	int64_t log_bytes = sandbox_random(sb, 10, 14) * MIB;
+	int writers = sandbox_random(sb, 6, 10), r;
+
+	facts_int(&sb->params, "log_bytes", log_bytes);
+	facts_int(&sb->params, "writers", writers);
+	r = sandbox_has_program("mkfs.xfs") ? 0 : sandbox_fail(sb, -EOPNOTSUPP, "mkfs.xfs is not installed");
+	if (r == 0)
+		r = slowfs_new(sb, NULL, 15, 25, log_bytes);
+	if (r == 0)
+		r = make_labelled(st);
+	if (r == 0)
+		r = slowfs_spawn(sb, mode_changer, labeller);
+	for (int i = 1; i < writers && r >= 0; i++)
+		r = sandbox_spawn(sb, sb->culprit, labeller, st);
+	return r < 0 ? r : 0;
 }
 
 static int write_read_file(struct slowfs_state *st)
@@ -248,6 +352,16 @@ const struct fault fault_fs_journal = {
 	.probes = "journal,offcpu",
 	.needs = "root, loop devices, FUSE, ext4, mkfs.ext4",
 	.setup = journal_setup,
+	.proof = slowfs_proof,
+};
+
+const struct fault fault_fs_log_full = {
+	.name = "fs_log_full",
+	.cause = "fs.journal",
+	.text = "A container fills the small log of an XFS with changes, and another one's wait for space in it.",
+	.probes = "journal,offcpu",
+	.needs = "root, loop devices, FUSE, XFS, mkfs.xfs",
+	.setup = log_setup,
 	.proof = slowfs_proof,
 };
 

@@ -65,6 +65,8 @@ static const struct line_case cases[] = {
 	  "disk_medium", "sda", "4656", 0, "", -1, -1 },
 	{ "ata1.00: exception Emask 0x0 SAct 0x4 SErr 0x0 action 0x0", "disk_error", "ata1.00",
 	  "0x0 SAct 0x4 SErr 0x0 action 0x0", 0, "", -1, -1 },
+	{ "ata3: hard resetting link", "disk_timeout", "ata3", "", 0, "", -1, -1 },
+	{ "sd 2:0:0:0: [sda] tag#12 timing out command, waited 180s", "disk_timeout", "sda", "180s", 0, "", -1, -1 },
 	{ "nvme nvme0: I/O 12 QID 3 timeout, aborting", "disk_timeout", "nvme0", "12 QID 3", 0, "", -1, -1 },
 	{ "nvme nvme1: controller is down; will reset: CSTS=0xffffffff, PCI_STATUS=0xffff", "disk_timeout", "nvme1",
 	  "CSTS=0xffffffff, PCI_STATUS=0xffff", 0, "", -1, -1 },

@@ -118,6 +118,52 @@ static void kernel_section(struct synth *s, enum variant v, int second)
 	}
 }
 
+/* Interrupts were off: in a virtual machine nobody is blamed for that time, the late ticks tell; as do others' not. */
+static void interrupts_off(struct synth *s, enum variant v, int second)
+{
+	bool off = v == FAULT;
+
+	(void)second;
+	contention(s, 900, 1700);
+	synth_blame(s, KW_RES_CPU, VICTIM, CULPRIT, KW_SINK_CONTAINER, (off ? 250 : 600) * MS, KW_CPU_FAIR);
+	synth_blame(s, KW_RES_CPU, VICTIM, SYNTH_NOBODY, KW_SINK_UNKNOWN, (off ? 550 : 200) * MS, 0);
+	for (int i = 0; i < 20 && v != MISSING; i++) {
+		struct kw_event *e = synth_event(s, KW_KIND_tickgap, CULPRIT, SYNTH_NOBODY, 45 * (i + 1) * MS, 25 * MS);
+
+		*(struct kw_tickgap *)synth_payload(e) =
+			off ? (struct kw_tickgap){ .irqs_off = 1, .place = "__wake_up_sync_key" }
+			    : (struct kw_tickgap){ .user = 1 };
+		synth_send(s, e);
+	}
+}
+
+/* Who waits for other CPUs in the kernel waits for the hypervisor when that took them away. */
+static void waited_for_cpus(struct synth *s, enum variant v, int second)
+{
+	neighbor(s, FAULT, second);
+	synth_host(s)->steal_ns = v == ALIKE ? 900 * MS : 0;
+	for (int i = 0; i < 20 && v != MISSING; i++) {
+		struct kw_event *e = synth_event(s, KW_KIND_nosched, VICTIM, CULPRIT, 50 * (i + 1) * MS, 30 * MS);
+
+		*(struct kw_nosched *)synth_payload(e) = (struct kw_nosched){ .place = "smp_call_function_many_cond" };
+		synth_send(s, e);
+	}
+}
+
+/* ksoftirqd has the CPU the victim waits for; what interrupts other tasks of the host is not it. */
+static void softirq_daemon(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	if (v == MISSING)
+		return;
+	contention(s, 600, 100);
+	synth_blame(s, KW_RES_CPU, VICTIM, SYNTH_HOST, KW_SINK_CONTAINER, 500 * MS, KW_CPU_FAIR);
+	synth_tally(s, SYNTH_HOST, "softirq:net_rx", 9000, 500 * MS, 0);
+	if (v == FAULT)
+		synth_tally(s, SYNTH_HOST, "ksoftirqd", 9000, 480 * MS, 0);
+	synth_tally(s, CULPRIT, "rps", 40000, 0, 0);
+}
+
 static const struct story stories[] = {
 	{ "cpu.neighbor", neighbor, "runq", "/test/batch", NULL, "warning", "confirmed", "cpu.rt_starvation",
 	  "probable" },
@@ -126,10 +172,16 @@ static const struct story stories[] = {
 	{ "cpu.neighbor", neighbor_stolen, "runq", "/test/batch", NULL, "warning", "confirmed", "cpu.steal", "probable" },
 	{ "cpu.steal", steal, "runq", NULL, "hypervisor", "info", "confirmed", "cpu.neighbor", "probable" },
 	{ "cpu.affinity", affinity, "runq", "/test/web", NULL, "info", "confirmed", "cpu.self", "probable" },
+	{ "cpu.softirq", softirq_daemon, "irq", "/test/batch", "packets", "warning", "confirmed", "unexplained",
+	  NULL },
 	{ "cpu.softirq", softirq, "irq", "/test/batch", "packets", "warning", "confirmed", "cpu.irq", NULL },
 	{ "cpu.irq", irq, "irq", NULL, "irq:virtio9-input", "warning", "confirmed", "cpu.softirq", NULL },
 	{ "cpu.ipi", ipi, "irq", "/test/batch", "asked", "warning", "confirmed", "cpu.softirq", NULL },
 	{ "cpu.kernel_section", kernel_section, "nosched", "/test/batch", "kernel", "warning", "confirmed",
+	  "cpu.neighbor", NULL },
+	{ "cpu.kernel_section", interrupts_off, "nosched", "/test/batch", "kernel", "warning", "confirmed",
+	  "cpu.neighbor", NULL },
+	{ "cpu.kernel_section", waited_for_cpus, "nosched", "/test/batch", "kernel", "warning", "confirmed",
 	  "cpu.neighbor", NULL },
 	{ "cpu.fork_storm", fork_storm, "fork", "/test/batch", "processes", "warning", "confirmed", "cpu.neighbor",
 	  NULL },

@@ -145,6 +145,29 @@ static void fs_journal(struct synth *s, enum variant v, int second)
 		commit_of(s, CULPRIT, 150 * MS);
 }
 
+/* XFS: changes wait for space in the log that another one filled; the look-alike waits for the disk itself. */
+static void fs_log_full(struct synth *s, enum variant v, int second)
+{
+	struct kw_event *e;
+
+	if (v == ALIKE) {
+		io_writeback(s, FAULT, second);
+		return;
+	}
+	synth_wait(s, VICTIM, KW_WAIT_OTHER, 700 * MS, 150 * MS, 6);
+	slept(s, "journal", KW_WAIT_OTHER, 150 * MS);
+	if (v == MISSING)
+		return;
+	synth_blame(s, KW_RES_JOURNAL, VICTIM, CULPRIT, KW_SINK_CONTAINER, 650 * MS, LOOP0);
+	e = synth_event(s, KW_KIND_logwait, VICTIM, CULPRIT, 700 * MS, 150 * MS);
+	*(struct kw_logwait *)synth_payload(e) = (struct kw_logwait){ .dev = LOOP0,
+								      .need_bytes = 180000,
+								      .log_bytes = 10 << 20,
+								      .peer_ns = 140 * MS,
+								      .disk = "loop0" };
+	synth_send(s, e);
+}
+
 static void refused(struct synth *s, int inodes, uint64_t count)
 {
 	struct kw_event *e = synth_event(s, KW_KIND_nospace, VICTIM, CULPRIT, 400 * MS, 0);
@@ -231,6 +254,7 @@ static const struct story stories[] = {
 	{ "io.writeback", io_writeback, "block", "/test/batch", NULL, "warning", "confirmed", "io.neighbor", NULL },
 	{ "fs.sync", fs_sync, "sync", "/test/batch", NULL, "warning", "confirmed", "io.writeback", NULL },
 	{ "fs.journal", fs_journal, "journal", "/test/batch", NULL, "warning", "confirmed", "fs.sync", "confirmed" },
+	{ "fs.journal", fs_log_full, "journal", "/test/batch", NULL, "warning", "confirmed", "io.writeback", NULL },
 	{ "fs.full", fs_full, "nospace", "/test/batch", NULL, "critical", "confirmed", "fs.full.inodes", NULL },
 	{ "fs.full.inodes", fs_inodes, "nospace", "/test/batch", NULL, "critical", "confirmed", "fs.full", NULL },
 	{ "fs.error", fs_error, "fserror", NULL, "filesystem:loop0", "critical", "confirmed", "io.device_error", NULL },

@@ -110,12 +110,36 @@ static void test_name(void **state)
 	assert_string_equal(name, "");
 }
 
+static void test_interrupted(void **state)
+{
+	static const char *const in_kernel[] = { "bpf_trace_run1", "__traceiter_local_timer_exit",
+						 "__sysvec_apic_timer_interrupt", "sysvec_apic_timer_interrupt",
+						 "asm_sysvec_apic_timer_interrupt", "_raw_spin_unlock_irqrestore",
+						 "__wake_up_sync_key", "pipe_write" };
+	static const char *const nested[] = { "sysvec_apic_timer_interrupt", "asm_sysvec_apic_timer_interrupt",
+					      "net_rx_action", "handle_softirqs", "sysvec_call_function_single",
+					      "asm_sysvec_call_function_single", "find_vma" };
+
+	(void)state;
+	assert_int_equal(wait_interrupted(in_kernel, 8), 5);
+	assert_int_equal(wait_interrupted(in_kernel, 5), 5); /* user mode */
+	assert_int_equal(wait_interrupted(in_kernel, 2), 0); /* no interrupt */
+	assert_int_equal(wait_interrupted(nested, 7), 2);    /* the soft interrupt, not whom that one interrupted */
+	assert_true(wait_lets_interrupts_on("_raw_spin_unlock_irqrestore"));
+	assert_true(wait_lets_interrupts_on("_raw_write_unlock_irq"));
+	assert_true(wait_lets_interrupts_on("pv_native_irq_enable"));
+	assert_false(wait_lets_interrupts_on("_raw_spin_unlock"));
+	assert_false(wait_lets_interrupts_on("__wake_up_sync_key"));
+	assert_false(wait_lets_interrupts_on("_raw_spin_lock_irqsave"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_classes),
 		cmocka_unit_test(test_whole_names),
 		cmocka_unit_test(test_name),
+		cmocka_unit_test(test_interrupted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
