@@ -25,6 +25,8 @@ KW_RECORD(irq);
 /* Soft interrupts under their vector, the rest behind them. */
 enum { KW_STOLEN_TIMER = 10, KW_STOLEN_IPI, KW_STOLEN_DEVICE, KW_STOLEN_DAEMON, KW_STOLEN_SLOTS };
 
+#define KW_STOLEN_PLACES 16 /* a power of two: a mask is what every verifier believes */
+
 struct kw_stolen {
 	u64 set; /* of the container that is interrupted: address of the css_set */
 	u64 v2;
@@ -36,7 +38,7 @@ struct kw_stolen {
 	u64 doubted_slot;
 	struct {
 		u64 count, ns, max_ns;
-	} slot[KW_STOLEN_SLOTS];
+	} slot[KW_STOLEN_PLACES];
 };
 
 struct {
@@ -142,10 +144,10 @@ static __noinline int stolen_record(struct task_struct *task, u32 slot, u64 acti
  */
 static __always_inline u64 stolen_correct(struct kw_stolen *s, u64 paused)
 {
-	u64 i = s->doubted_slot, taken = paused < s->doubted_ns ? paused : s->doubted_ns;
+	u64 i = s->doubted_slot & (KW_STOLEN_PLACES - 1), taken = paused < s->doubted_ns ? paused : s->doubted_ns;
 
 	s->doubted_ns = 0;
-	if (!taken || i >= KW_STOLEN_SLOTS)
+	if (!taken)
 		return paused;
 	if (s->slot[i].ns >= taken)
 		s->slot[i].ns -= taken;
@@ -162,6 +164,8 @@ static __always_inline bool stolen_is_daemon(struct task_struct *task, u32 slot)
 
 static __always_inline void stolen_count(struct kw_stolen *s, u32 slot, u64 ns)
 {
+	asm volatile("" : "+r"(slot)); /* the compiler knows, and leaves the mask out; the verifier forgets what is spilled */
+	slot &= KW_STOLEN_PLACES - 1;
 	s->slot[slot].count++;
 	s->slot[slot].ns += ns;
 	if (ns > s->slot[slot].max_ns)
