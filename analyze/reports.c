@@ -362,18 +362,25 @@ static struct query_param int_param(const char *name, int64_t value)
 	return (struct query_param){ .name = name, .type = PARAM_INT, .integer = value };
 }
 
+#define CHOSEN                                                                                                        \
+	" WHERE (:since = 0 OR coalesce(i.end_ns, :since) >= :since) AND (:until = 0 OR i.onset_ns <= :until) AND (:cause"    \
+	" IS NULL OR i.cause = :cause OR i.cause LIKE :cause || '.%') AND (:status IS NULL OR i.status = :status) AND"         \
+	" (:severity IS NULL OR i.severity = :severity) AND (:handling IS NULL OR :handling = " INCIDENT_HANDLING("i.id")      \
+	") AND (:container IS NULL OR i.id IN (SELECT p.id FROM v_party p WHERE p.name = :container)) AND (:before IS NULL OR" \
+	" (i.onset_ns, i.id) < (SELECT b.onset_ns, b.id FROM v_incident b WHERE b.id = :before))"                             \
+	" ORDER BY i.onset_ns DESC, i.id DESC LIMIT :limit"
+
 int64_t reports_each(struct reader *r, const struct incident_filter *filter, int (*fn)(void *ctx, const json_t *report),
 		     void *ctx)
 {
-	static const char query[] =
-		"SELECT r.report FROM v_incident i JOIN v_report r ON r.id = i.id AND r.revision = i.revision WHERE"
-		" (:since = 0 OR coalesce(i.end_ns, :since) >= :since) AND (:until = 0 OR i.onset_ns <= :until) AND"
-		" (:cause IS NULL OR i.cause = :cause OR i.cause LIKE :cause || '.%') AND (:status IS NULL OR i.status"
-		" = :status) AND (:severity IS NULL OR i.severity = :severity) AND (:handling IS NULL OR :handling = "
-		INCIDENT_HANDLING("i.id") ") AND (:container IS NULL OR i.id IN"
-		" (SELECT p.id FROM v_party p WHERE p.name = :container)) AND (:before IS NULL OR (i.onset_ns, i.id) < (SELECT"
-		" b.onset_ns, b.id FROM v_incident b WHERE b.id = :before)) ORDER BY i.onset_ns DESC, i.id DESC LIMIT"
-		" :limit";
+	static const char whole[] =
+		"SELECT r.report FROM v_incident i JOIN v_report r ON r.id = i.id AND r.revision = i.revision" CHOSEN;
+	/* A report has a hundred kilobytes, and lists show its headline. */
+	static const char brief[] =
+		"SELECT json_object('id', i.id, 'revision', i.revision, 'cause', i.cause, 'status', i.status, 'severity',"
+		" i.severity, 'headline', i.headline, 'confidence', json_object('level', i.confidence), 'window', json_object("
+		"'onset_ns', CAST(i.onset_ns AS TEXT), 'detected_ns', CAST(i.detected_ns AS TEXT), 'end_ns', CAST(i.end_ns AS"
+		" TEXT))) FROM v_incident i" CHOSEN;
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
 	const struct query_param params[] = {
 		int_param(":since", filter->since_ns),	   int_param(":until", filter->until_ns),
@@ -384,7 +391,8 @@ int64_t reports_each(struct reader *r, const struct incident_filter *filter, int
 		text_param(":before", filter->before_id),  int_param(":limit", filter->limit ? filter->limit : 1000),
 	};
 	struct each each = { fn, ctx, 0 };
-	int64_t n = reader_query(r, query, params, ARRAY_SIZE(params), NULL, each_row, &each, &error);
+	int64_t n = reader_query(r, filter->brief ? brief : whole, params, ARRAY_SIZE(params), NULL, each_row, &each,
+				 &error);
 
 	return n < 0 ? n : each.count;
 }

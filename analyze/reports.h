@@ -37,6 +37,7 @@ struct incident_filter {
 	const char *acknowledged, *muted; /* ids of incidents, as JSON */
 	int64_t limit;              /* 0: 1000 */
 	const char *before_id;      /* cursor: strictly older than this incident, NULL: from the newest */
+	bool brief; /* of each report only id, revision, cause, status, severity, headline, confidence.level and window */
 };
 /* Calls fn with each report (borrowed), newest onset first.  Returns the count or negative errno. */
 int64_t reports_each(struct reader *r, const struct incident_filter *filter, int (*fn)(void *ctx, const json_t *report),

@@ -61,6 +61,7 @@ int verb_incidents(struct cli *cli)
 		.severity = cli->severity,
 		.container = cli->container,
 		.limit = cli->limit ? cli->limit : 100000,
+		.brief = !cli->json,
 	};
 	AUTO(table) struct table t = { .columns = columns, .column_count = ARRAY_SIZE(columns) };
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;

@@ -49,7 +49,7 @@ static int match_prefix(void *ctx, const json_t *report)
 
 int cli_find_report(struct reader *r, const char *text, json_t **ret_report)
 {
-	const struct incident_filter all = { .limit = 100000 };
+	const struct incident_filter all = { .limit = 100000, .brief = true };
 	struct prefix p = { .text = text };
 	int error = reports_get(r, text, 0, ret_report);
 

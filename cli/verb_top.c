@@ -244,7 +244,7 @@ static int keep_report(void *ctx, const json_t *report)
 /* An exit code; said when it is not CLI_OK. */
 static int read_view(const struct cli *cli, struct reader *r, struct view *ret)
 {
-	const struct incident_filter open = { .status = "open", .limit = 100 };
+	const struct incident_filter open = { .status = "open", .limit = 100, .brief = true };
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
 	struct view v = { .incidents = json_array(), .at_ns = cli->at_ns };
 	int64_t first, n = top_read(r, cli->at_ns, &v.rows, &err);

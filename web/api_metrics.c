@@ -141,7 +141,7 @@ static int count_severity(void *ctx, const json_t *report)
 static void incident_metrics(const struct metrics *m, struct reader *r)
 {
 	static const char *const names[] = { "info", "warning", "critical" };
-	const struct incident_filter filter = { .status = "open" };
+	const struct incident_filter filter = { .status = "open", .brief = true };
 	int64_t counts[3] = { 0 };
 
 	if (reader_select_reports(r) >= 0)

@@ -47,7 +47,7 @@ static int add_incident(void *ctx, const json_t *report)
 
 static json_t *model_of(const struct http_request *req)
 {
-	const struct incident_filter newest = { .limit = INCIDENTS };
+	const struct incident_filter newest = { .limit = INCIDENTS, .brief = true };
 	json_t *incidents = json_array();
 
 	if (reader_select_reports(req->reader) >= 0)

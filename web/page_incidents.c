@@ -26,7 +26,7 @@ static bool is_id(const char *text)
 	return strlen(text) == 26 && strspn(text, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") == 26;
 }
 
-static int read_filter(const struct http_request *req, struct http_response *res, const struct marked *marked,
+static int read_filter(const struct http_request *req, struct http_response *res, const struct marked *marked, bool api,
 		       struct incident_filter *f)
 {
 	*f = (struct incident_filter){
@@ -36,6 +36,7 @@ static int read_filter(const struct http_request *req, struct http_response *res
 		.container = http_param(req, "container"),
 		.before_id = http_param(req, "cursor"),
 		.limit = LIMIT_DEFAULT,
+		.brief = !api && !page_wants_json(req),
 	};
 	if (http_param_time(req, res, "since", &f->since_ns) || http_param_time(req, res, "until", &f->until_ns) ||
 	    http_param_choice(req, res, "status", statuses, &f->status) ||
@@ -57,13 +58,13 @@ static int collect_report(void *ctx, const json_t *report)
 
 /* { items, next }: one row more than asked for is read to know whether there is a next page. */
 static int incidents_model(const struct http_request *req, struct http_response *res, const struct marked *marked,
-			   json_t **ret_model, struct incident_filter *ret_filter)
+			   bool api, json_t **ret_model, struct incident_filter *ret_filter)
 {
 	struct incident_filter filter;
 	json_t *items, *next = json_null();
 	int64_t n, limit;
 
-	if (read_filter(req, res, marked, &filter))
+	if (read_filter(req, res, marked, api, &filter))
 		return -EINVAL;
 	*ret_filter = filter;
 	limit = filter.limit++;
@@ -91,7 +92,7 @@ int api_incidents(const struct http_request *req, struct http_response *res)
 	int r;
 
 	marks_ids(req, &marked);
-	r = incidents_model(req, res, &marked, &model, &filter);
+	r = incidents_model(req, res, &marked, true, &model, &filter);
 	return r ? r : http_json(res, model);
 }
 
@@ -155,7 +156,7 @@ int page_incidents(const struct http_request *req, struct http_response *res)
 	if (!page_wants_json(req) && page_absolute_times(req, res))
 		return 0;
 	marks_ids(req, &marked);
-	r = incidents_model(req, res, &marked, &model, &filter);
+	r = incidents_model(req, res, &marked, false, &model, &filter);
 	if (!r)
 		add_facets(req, &filter, model);
 	if (!r)

@@ -27,7 +27,7 @@ static int collect_report(void *ctx, const json_t *report)
 
 static json_t *incidents(struct reader *r, const char *status, int64_t limit)
 {
-	const struct incident_filter filter = { .status = status, .limit = limit };
+	const struct incident_filter filter = { .status = status, .limit = limit, .brief = true };
 	json_t *items = json_array();
 
 	if (reader_select_reports(r) >= 0)
