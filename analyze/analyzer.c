@@ -30,6 +30,8 @@
 #define CONTRADICTIONS 2    /* in a row, until a symptom is taken from what explains it */
 #define UNEXPLAINED_TICKS 30 /* so long every tick, while nothing explains it */
 #define FROZEN_MAX 10000
+/* A gap between ticks up to this is a collector that did not get to run: what it stored afterwards is of that time. */
+#define GAP_MAX_NS (60 * NSEC_PER_SEC)
 #define EXPIRE_EVERY_NS (3600 * NSEC_PER_SEC)
 
 struct analyzer {
@@ -475,7 +477,7 @@ static int64_t tick_begin(const struct analyzer *a, int64_t ts_ns)
 {
 	int64_t usual_ns = config_ns(a->config, "collect.tick");
 
-	return a->last_ns && ts_ns - a->last_ns <= 10 * usual_ns ? a->last_ns : ts_ns - usual_ns;
+	return a->last_ns && ts_ns - a->last_ns <= MAX(GAP_MAX_NS, 10 * usual_ns) ? a->last_ns : ts_ns - usual_ns;
 }
 
 static int run_batch(struct analyzer *a, int64_t to_ns, int *ret_done)

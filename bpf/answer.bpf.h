@@ -120,6 +120,8 @@ static __always_inline int answer_handle(struct sock *sk, bool storage)
 		return 0;
 	unread_check(tp);
 	sent_us = tp->first_tx_mstamp;
+	if (!sent_us)
+		return 0; /* nothing of ours has been acknowledged yet */
 	came_us = tp->tcp_mstamp;
 	waited_us = came_us - sent_us;
 	late = waited_us * 1000 >= kw_settings.answer_threshold_ns && (s64)waited_us >= 0;
@@ -140,7 +142,7 @@ static __always_inline int answer_end(struct sock *sk, int from, int to)
 	if (from != TCP_ESTABLISHED || (to != TCP_FIN_WAIT1 && to != TCP_CLOSE) || kw_is_off())
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp || !tp->bytes_sent || was_accepted(sk))
+	if (!tp || !tp->bytes_sent || !tp->first_tx_mstamp || was_accepted(sk))
 		return 0;
 	if ((s32)(BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_ack.lrcvtime) - tp->lsndtime) >= 0)
 		return 0;

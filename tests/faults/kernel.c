@@ -320,6 +320,7 @@ static void glutton(struct sandbox *sb, void *arg)
 		if (sandbox_phase(sb) == PHASE_FAULT && !st->killed_by && st->taken < NODE_MAX)
 			p = mem_map(BITE);
 		if (p) {
+			madvise(p, BITE, MADV_HUGEPAGE);
 			mem_touch(p, BITE);
 			atomic_fetch_add(&st->taken, BITE);
 		}
@@ -366,7 +367,7 @@ const struct fault fault_oom_global = {
 	.text = "A container takes all memory of the node, and the kernel ends a process of another one for it.",
 	.probes = "oom,signal,exit",
 	.needs = NEEDS,
-	.fault_ms = 30000,
+	.fault_ms = 60000,
 	.setup = node_setup,
 	.over = node_over,
 	.proof = node_proof,

@@ -218,6 +218,7 @@ one_kernel() { # version, "doctor", "systemd" or ""
 	# and the guest spins at one address or dies of a breakpoint, in code that is not ours.  Where two are needed, one more
 	# try; that it hung twice says nothing of kwhy.
 	[[ $2 == systemd || $cpus == 2 ]] || boot+=(--cpus 1)
+	[[ -n $2 ]] || boot+=(--memory 1280) # all of it has to be taken for oom_global
 	read -ra ticks < <(cpu_ticks)
 	for try in 1 2; do
 		tests/vm/boot.sh --seconds "$seconds" "${boot[@]}" "$folder" "$run" >"$run/boot.log" 2>&1
