@@ -54,5 +54,7 @@ void synth_tally(struct synth *s, int container, const char *name, uint64_t coun
 struct kw_cg synth_cg(int container);
 /* Sends usage, host, coverage and the heartbeat, and moves on by one second. */
 void synth_tick(struct synth *s);
+/* Seconds without a tick: the collector did not get to run.  What is said until the next tick may be as much later. */
+void synth_starve(struct synth *s, int seconds);
 
 #endif

@@ -552,6 +552,40 @@ static void test_surge(void **state)
 	host_free(&h);
 }
 
+/* ---- a collector that did not get to run ------------------------------------------------------------------------- */
+
+static void starved_for(struct host *h, int seconds)
+{
+	int victim, other;
+	struct kw_event *e;
+
+	host_of_two(h, &victim, &other);
+	for (int i = 0; i < 5; i++)
+		neighbor_second(h, victim, other, 0);
+	e = synth_event(h->s, KW_KIND_klog, victim, SYNTH_NOBODY, 2 * SYNTH_SEC, 0);
+	*(struct kw_klog *)synth_payload(e) = (struct kw_klog){ .sign = "softlockup", .class = "kernel", .count = 1,
+								.on_cpu = 1, .function = "spin_for_ever" };
+	synth_send(h->s, e);
+	synth_starve(h->s, seconds);
+	for (int i = 0; i < 5; i++)
+		neighbor_second(h, victim, other, 0);
+	analyse(h);
+}
+
+/* What happened while nothing ran is found afterwards, up to a minute. */
+static void test_starved(void **state)
+{
+	struct host h;
+
+	(void)state;
+	starved_for(&h, 15);
+	assert_non_null(newest(&h, "kernel.softlockup"));
+	host_free(&h);
+	starved_for(&h, 90);
+	assert_null(newest(&h, "kernel.softlockup"));
+	host_free(&h);
+}
+
 static int run_once(struct host *h, json_t *reports, bool finish)
 {
 	const struct analyzer_options options = { .state_dir = h->dir, .config = h->config };
@@ -645,6 +679,7 @@ int main(void)
 		cmocka_unit_test(test_why),
 		cmocka_unit_test(test_surge),
 		cmocka_unit_test(test_taken_over),
+		cmocka_unit_test(test_starved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
