@@ -197,7 +197,6 @@ static void check_symbols(struct doctor *d)
 	kernel_free(k);
 }
 
-/* perf's clock is opened for the CPUs that are there at the start (collect/perfclock.h). */
 static void check_cpus(struct doctor *d)
 {
 	long possible = sysconf(_SC_NPROCESSORS_CONF), online = sysconf(_SC_NPROCESSORS_ONLN);
@@ -205,8 +204,8 @@ static void check_cpus(struct doctor *d)
 	if (online == possible)
 		add(d, DOCTOR_PASS, "CPUs", "", "all %ld are online", online);
 	else
-		add(d, DOCTOR_PASS, "CPUs", "", "%ld of %ld are online; one that comes later is not in CPU profiles (v_profile) "
-		    "until kwhy starts again, everything else sees it", online, possible);
+		add(d, DOCTOR_PASS, "CPUs", "", "%ld of %ld are online; one that comes later is sampled from the next tick on",
+		    online, possible);
 }
 
 static void check_pressure(struct doctor *d)

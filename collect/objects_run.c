@@ -28,6 +28,8 @@
 #define RAISE_SHIFT 2 /* thresholds of a probe over its budget: times four */
 #define FEWER_SHIFT 4 /* and its records: a sixteenth of the rate */
 #define CLOCK_RATE_MAX 1000
+#define SUMS_MIN 4096U
+#define SUMS_PER_CPU 1024
 #define LOAD_AGAIN_MAX_NS (3 * NSEC_PER_SEC) /* the collector sees nothing meanwhile */
 
 struct hook {
@@ -41,7 +43,7 @@ struct hook {
 struct link_slot {
 	const struct bpf_program *program;
 	struct bpf_link *link;
-	struct perfclock *clock; /* the clocks of the other CPUs, for a program that runs at each CPU's; else NULL */
+	struct perfclock *clock; /* instead of the link, of a program that perf's clocks run */
 	unsigned int owner; /* first probe that lists it */
 	bool iterator;
 	bool windowed;
@@ -183,6 +185,17 @@ static const struct map_spec map_specs[SHARED_MAPS] = {
 	[SHARED_OWN_PIDS] = { "kw_own_pids", BPF_MAP_TYPE_HASH, 4, 1, 16, 0 },
 };
 
+/*
+ * A tick walks all buckets of a map, full or empty, so a map has no more than what so many CPUs can fill in a second: a sum
+ * is of something that happened on one of them, and dear enough to be told.
+ */
+static unsigned int map_entries(const struct map_spec *s, unsigned int cpus)
+{
+	bool sums = s->type == BPF_MAP_TYPE_HASH && s->max_entries > SUMS_MIN;
+
+	return sums ? MIN(MAX(cpus * SUMS_PER_CPU, SUMS_MIN), s->max_entries) : s->max_entries;
+}
+
 /* The kernel takes powers of two of at least a page. */
 static unsigned int ring_size(const struct config *config)
 {
@@ -199,7 +212,7 @@ static int make_maps(struct objects *o, struct strbuf *ret_error)
 	for (unsigned int i = 0; i < SHARED_MAPS; i++) {
 		const struct map_spec *s = &map_specs[i];
 		LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = o->plain ? s->flags & ~BPF_F_NO_PREALLOC : s->flags);
-		unsigned int entries = s->max_entries ? s->max_entries : ring_size(o->config);
+		unsigned int entries = s->max_entries ? map_entries(s, o->cpus) : ring_size(o->config);
 
 		o->maps[i] = bpf_map_create(s->type, s->name, s->key_size, s->value_size, entries, &opts);
 		if (o->maps[i] >= 0)
@@ -408,6 +421,11 @@ static bool hook_in(const struct objects *o, const struct hook *h, const struct 
 	return !strcmp(o->runs[h->probe].probe->object, obj->name);
 }
 
+static bool is_attached(const struct link_slot *slot)
+{
+	return slot->link || slot->clock;
+}
+
 static void slot_detach(struct link_slot *slot)
 {
 	bpf_link__destroy(slot->link);
@@ -510,7 +528,7 @@ static int object_open(struct objects *o, struct object_run *obj, const struct b
 static int slot_attach(const struct objects *o, struct link_slot *slot)
 {
 	if (bpf_program__type(slot->program) == BPF_PROG_TYPE_PERF_EVENT)
-		return perfclock_attach(slot->program, clock_rate(o->config), &slot->link, &slot->clock);
+		return perfclock_attach(slot->program, clock_rate(o->config), &slot->clock);
 	slot->link = bpf_program__attach(slot->program);
 	return slot->link ? 0 : -errno;
 }
@@ -695,7 +713,7 @@ static void judge_hook(const struct objects *o, const struct hook *h, struct pro
 	const struct link_slot *slot = find_link(o, h);
 	const struct attach_choice *first = h->choice[0];
 
-	if (slot && (slot->link || slot->windowed)) { /* a windowed one was attached when it was loaded */
+	if (slot && (is_attached(slot) || slot->windowed)) { /* a windowed one was attached when it was loaded */
 		add_attach(run, bpf_program__section_name(slot->program));
 		if (h->current > 0 && h->choice[h->current]->lost)
 			lose(run, h, h->choice[h->current]->lost);
@@ -939,7 +957,7 @@ unsigned int objects_attached(const struct objects *o)
 
 	for (unsigned int i = 0; i < o->object_count; i++)
 		for (unsigned int j = 0; j < o->list[i].link_count; j++)
-			n += o->list[i].links[j].link != NULL;
+			n += is_attached(&o->list[i].links[j]);
 	return n;
 }
 
@@ -976,7 +994,7 @@ void objects_probe_cost(const struct objects *o, unsigned int i, uint64_t *ret_r
 			struct bpf_prog_info info = { 0 };
 			unsigned int len = sizeof(info);
 
-			if (slot->owner != i || (!slot->link && !slot->windowed) ||
+			if (slot->owner != i || (!is_attached(slot) && !slot->windowed) ||
 			    bpf_obj_get_info_by_fd(bpf_program__fd(slot->program), &info, &len) < 0)
 				continue;
 			ns += info.run_time_ns;
@@ -1022,10 +1040,26 @@ void objects_window(struct objects *o, bool open)
 	}
 }
 
+void objects_follow_cpus(struct objects *o)
+{
+	for (unsigned int i = 0; i < o->object_count; i++)
+		for (unsigned int j = 0; j < o->list[i].link_count; j++)
+			if (o->list[i].links[j].clock)
+				perfclock_follow(o->list[i].links[j].clock);
+}
+
+/* Programs write nothing, or one byte when they have seen enough; a walk over very many objects comes in parts. */
+static void run_to_its_end(int fd)
+{
+	char byte;
+
+	while (read(fd, &byte, sizeof(byte)) < 0 && (errno == EAGAIN || errno == EINTR))
+		;
+}
+
 unsigned int objects_run_iterators(struct objects *o)
 {
 	unsigned int ran = 0;
-	char text[4096];
 
 	for (unsigned int i = 0; i < o->object_count; i++) {
 		for (unsigned int j = 0; j < o->list[i].link_count; j++) {
@@ -1037,8 +1071,7 @@ unsigned int objects_run_iterators(struct objects *o)
 			fd = bpf_iter_create(bpf_link__fd(slot->link));
 			if (fd < 0)
 				continue;
-			while (read(fd, text, sizeof(text)) > 0)
-				;
+			run_to_its_end(fd);
 			ran++;
 		}
 	}

@@ -124,6 +124,9 @@ bool setting_lists(const char *setting, const char *name);
  */
 void objects_window(struct objects *o, bool open);
 
+/* CPUs that came since are sampled, too. */
+void objects_follow_cpus(struct objects *o);
+
 /* Runs every attached iterator program once to its end.  Number of those that ran. */
 unsigned int objects_run_iterators(struct objects *o);
 

@@ -512,3 +512,18 @@ int64_t counter_delta(int64_t now, int64_t before)
 		return -1;
 	return now > before ? now - before : 0;
 }
+
+bool cpulist_has(const char *list, unsigned int cpu)
+{
+	while (*list >= '0' && *list <= '9') {
+		char *end;
+		unsigned long first = strtoul(list, &end, 10), last = first;
+
+		if (*end == '-')
+			last = strtoul(end + 1, &end, 10);
+		if (cpu >= first && cpu <= last)
+			return true;
+		list = end + (*end == ',');
+	}
+	return false;
+}

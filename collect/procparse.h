@@ -57,4 +57,7 @@ int kmsg_parse(const char *record, size_t len, struct kw_log *ret, uint64_t *ret
 /* Difference of two readings of a counter: -1 when either is missing, 0 when it went back. */
 int64_t counter_delta(int64_t now, int64_t before);
 
+/* Whether a list as in /sys/devices/system/cpu/online ("0-3,8") names a CPU. */
+bool cpulist_has(const char *list, unsigned int cpu);
+
 #endif

@@ -79,8 +79,10 @@ void tick_run(struct collect *c)
 	struct kw_tick tick = { 0 };
 	uint64_t now_ns, span_ns;
 
-	if (c->objects && !c->off)
+	if (c->objects && !c->off) {
+		objects_follow_cpus(c->objects);
 		objects_run_iterators(c->objects);
+	}
 	/* Everything that ended before now_ns is in the ring or the sums by now, and taken below. */
 	now_ns = time_boot_ns();
 	span_ns = c->last_tick_ns ? now_ns - c->last_tick_ns : 0;

@@ -323,6 +323,21 @@ static void numbers_out_of_range_are_left(void **state)
 	assert_int_equal(u.cpu_system_ns, -1);
 }
 
+static void cpus_of_a_list(void **state)
+{
+	(void)state;
+	assert_true(cpulist_has("0-1\n", 0));
+	assert_true(cpulist_has("0-1\n", 1));
+	assert_false(cpulist_has("0-1\n", 2));
+	assert_true(cpulist_has("0,2-3,128\n", 3));
+	assert_true(cpulist_has("0,2-3,128\n", 128));
+	assert_false(cpulist_has("0,2-3,128\n", 1));
+	assert_false(cpulist_has("0,2-3,128\n", 12));
+	assert_false(cpulist_has("", 0));
+	assert_false(cpulist_has("\n", 0));
+	assert_false(cpulist_has("all", 0));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -344,6 +359,7 @@ int main(void)
 		cmocka_unit_test(kmsg_cuts_long_text),
 		cmocka_unit_test(deltas),
 		cmocka_unit_test(numbers_out_of_range_are_left),
+		cmocka_unit_test(cpus_of_a_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
