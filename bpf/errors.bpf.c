@@ -182,13 +182,13 @@ static long forget(struct bpf_map *map, struct call_key *key, struct call_count 
 	return 0;
 }
 
-/* Once a tick; of the walk over all tasks only the end is wanted. */
 SEC("iter/task")
 int errors_of_tick(struct bpf_iter__task *ctx)
 {
 	struct window *w = window_here();
 
-	if (ctx->task || !w || kw_is_off())
+	kw_iter_stop(ctx->meta);
+	if (!w || kw_is_off())
 		return 0;
 	bpf_for_each_map_elem(&call_counts, tell, NULL, 0);
 	bpf_for_each_map_elem(&call_counts, forget, NULL, 0);

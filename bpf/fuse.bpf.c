@@ -130,7 +130,8 @@ static long look(struct bpf_map *map, u64 *id, struct asked *q, void *data)
 SEC("iter/task")
 int fuse_pending(struct bpf_iter__task *ctx)
 {
-	if (ctx->task && !ctx->meta->seq_num && !kw_is_off())
+	if (!kw_is_off())
 		bpf_for_each_map_elem(&requests, look, NULL, 0);
+	kw_iter_stop(ctx->meta);
 	return 0;
 }

@@ -782,6 +782,7 @@ struct btrfs_fs_info {
 };
 
 struct bpf_iter_meta {
+	struct seq_file *seq;
 	u64 seq_num;
 };
 

@@ -163,6 +163,17 @@ static __always_inline bool kw_is_off(void)
 	return !c || c->off;
 }
 
+/*
+ * For what is to be done once a tick, the first object that an iterator shows will do.  What is written fills the buffer of
+ * the reader, which has room for a byte, and so ends the walk (kernel/bpf/bpf_iter.c, bpf_seq_read()).
+ */
+static __always_inline void kw_iter_stop(struct bpf_iter_meta *meta)
+{
+	char any = '.';
+
+	bpf_seq_write(meta->seq, &any, sizeof(any));
+}
+
 /* Programs missed for a moment how waits ended: what is known of them must not grow old. */
 static __always_inline bool kw_is_forgetting(void)
 {
