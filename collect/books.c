@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Books that balance.  Programs count in kw_books, the collector counts what it took; the two are read at different
- * moments, so the cut is made where both agree: ring empty, kernel books the same before and after.  On a host that
- * never pauses, what is between the two counts belongs to the next tick.  Books that were quiet and still do not add up
+ * moments, so the cut is made where both agree: ring empty, and either they add up or kernel books are the same before
+ * and after.  On a host that never pauses, what is between the two counts belongs to the next tick.  Books that were quiet and still do not add up
  * are reported as they are.
  */
 #include <bpf/bpf.h>
@@ -16,7 +16,7 @@
 
 #define SETTLE_ROUNDS 4
 #define SETTLE_PAUSE_NS 50000
-#define READ_AT_ONCE 32 /* kinds */
+#define READ_AT_ONCE (KW_KINDS_MAX + 1) /* more than there are, so that one call tells the end */
 #define SETTLE_RECORDS 65536 /* per round: a flood must not keep the tick from coming */
 
 static void add_cpus(struct collect *c, unsigned int kind, const struct kw_book *per_cpu)
@@ -110,8 +110,12 @@ void books_settle(struct collect *c)
 		unsigned int taken;
 
 		books_read(c);
-		memcpy(before, c->books.kernel, sizeof(before));
 		taken = ring_take(c, SETTLE_RECORDS);
+		if (taken < SETTLE_RECORDS && ring_empty(c) && balanced(c)) {
+			c->settled = true;
+			return;
+		}
+		memcpy(before, c->books.kernel, sizeof(before));
 		books_read(c);
 		c->settled = taken < SETTLE_RECORDS && ring_empty(c) &&
 			     !memcmp(before, c->books.kernel, sizeof(before));

@@ -170,6 +170,7 @@ void collect_free(struct collect *c)
 	cgroups_free(c->cgroups);
 	stacks_free(c->stacks);
 	fold_free(c->fold);
+	sums_free(c);
 	kernel_free(c->kernel);
 	strbuf_cleanup(&c->bpf_missing);
 	free(c);

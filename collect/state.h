@@ -91,6 +91,7 @@ struct collect {
 	uint64_t early_ns;      /* when a young cgroup is to be looked into before the next tick; 0: none is */
 	unsigned int eager_windows; /* so many more follow, one after each tick */
 	uint64_t last_flip_ns;
+	struct sums_space *sums_space; /* for drains */
 	uint64_t tick_seq;
 	uint64_t handed; /* records handed on since start */
 	uint32_t epoch;
@@ -114,6 +115,7 @@ void ring_record(struct collect *c, const void *data, size_t size);
 /* sums.c: begins a new epoch; emits and deletes the sums of the former ones. */
 void sums_flip(struct collect *c);
 void sums_drain(struct collect *c, uint64_t now_ns);
+void sums_free(struct collect *c);
 
 /* books.c */
 void books_read(struct collect *c);

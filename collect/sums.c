@@ -13,6 +13,8 @@
 #include "collect/state.h"
 
 #define BATCH 512
+#define KEY_MAX 128
+#define VALUE_MAX 128
 
 /* How one map of sums becomes records. */
 struct sums {
@@ -151,6 +153,13 @@ static const struct sums kinds[] = {
 	  offsetof(struct kw_wakeup_key, epoch), KW_WAKEUP_SUMS_MAX, emit_wakeup },
 };
 
+#define FITS(what) \
+	_Static_assert(sizeof(struct kw_##what##_key) <= KEY_MAX && sizeof(struct kw_##what##_sum) <= VALUE_MAX, #what)
+FITS(wait);
+FITS(blame);
+FITS(tally);
+FITS(wakeup);
+
 void sums_flip(struct collect *c)
 {
 	objects_set_epoch(c->objects, ++c->epoch);
@@ -173,38 +182,67 @@ static unsigned int finish(struct collect *c, const struct sums *s, char *keys, 
 	return done;
 }
 
+/* Of one batch, and the keys to be deleted, which are as many as a map had entries at the most so far. */
+struct sums_space {
+	char keys[BATCH * KEY_MAX], values[BATCH * VALUE_MAX];
+	char *done;
+	size_t done_size;
+};
+
+static bool make_room(struct sums_space *space, size_t size)
+{
+	char *more;
+
+	if (size <= space->done_size)
+		return true;
+	more = realloc(space->done, size);
+	if (!more)
+		return false;
+	space->done = more;
+	space->done_size = size;
+	return true;
+}
+
 static void drain(struct collect *c, const struct sums *s, uint64_t now_ns, uint64_t span_ns)
 {
 	int fd = objects_map_fd(c->objects, s->map), r = 0;
-	AUTO_FREE char *keys = malloc(BATCH * s->key_size);
-	AUTO_FREE char *values = malloc(BATCH * s->value_size);
-	AUTO_FREE char *done = malloc((size_t)s->max_entries * s->key_size);
+	struct sums_space *space = c->sums_space;
 	unsigned int done_count = 0;
 	uint32_t token = 0;
 
-	if (!keys || !values || !done)
-		return; /* stays in the map until the next tick */
 	for (bool first = true; r == 0; first = false) {
 		unsigned int count = BATCH, n;
 
-		r = bpf_map_lookup_batch(fd, first ? NULL : &token, &token, keys, values, &count, NULL);
-		if (r < 0 && errno != ENOENT)
+		r = bpf_map_lookup_batch(fd, first ? NULL : &token, &token, space->keys, space->values, &count, NULL);
+		if ((r < 0 && errno != ENOENT) || done_count + count > s->max_entries ||
+		    !make_room(space, (done_count + count) * s->key_size))
 			break;
-		if (done_count + count > s->max_entries)
-			break;
-		n = finish(c, s, keys, values, count, now_ns, span_ns);
-		memcpy(done + done_count * s->key_size, keys, n * s->key_size);
+		n = finish(c, s, space->keys, space->values, count, now_ns, span_ns);
+		if (n)
+			memcpy(space->done + done_count * s->key_size, space->keys, n * s->key_size);
 		done_count += n;
 	}
 	/* Deleted afterwards: deleting inside the walk could move the bucket it continues at. */
 	if (done_count)
-		bpf_map_delete_batch(fd, done, &done_count, NULL);
+		bpf_map_delete_batch(fd, space->done, &done_count, NULL);
+}
+
+void sums_free(struct collect *c)
+{
+	if (c->sums_space)
+		free(c->sums_space->done);
+	free(c->sums_space);
+	c->sums_space = NULL;
 }
 
 void sums_drain(struct collect *c, uint64_t now_ns)
 {
 	uint64_t span_ns = now_ns - c->last_flip_ns;
 
+	if (!c->sums_space)
+		c->sums_space = calloc(1, sizeof(*c->sums_space));
+	if (!c->sums_space)
+		return; /* all stays in the maps until the next tick */
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		drain(c, &kinds[i], now_ns, span_ns);
 	c->last_flip_ns = now_ns;
