@@ -87,6 +87,28 @@ static void a_lost_removal_does_not_join_two_containers(void **state)
 	assert_int_equal(c->last_ns, 50);
 }
 
+/* Events come in the order of the kernel's: each is of whoever had the number then. */
+static void ids_are_used_again(void **state)
+{
+	int64_t former = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < 1000; i++) {
+		char path[32];
+		struct container *c;
+
+		snprintf(path, sizeof(path), "/batch/%u", i);
+		c = cgroup(MADE, 0, 10, path, 1000 * i + 1);
+		assert_string_equal(c->name, path);
+		assert_int_not_equal(c->cid, former);
+		assert_ptr_equal(resolve(10, 0, 0, 1000 * i + 2), c);
+		former = c->cid;
+		if (i % 10) /* now and then the removal is lost */
+			cgroup(REMOVED, 0, 10, path, 1000 * i + 3);
+		assert_ptr_equal(resolve(10, 0, 0, 1000 * i + 4), c);
+	}
+}
+
 static void which_directory_counts(void **state)
 {
 	struct container *docker = cgroup(SEEN, 4, 50, "/docker/" ID64, 1), *deep = cgroup(SEEN, 4, 51, "/a/b/c", 1);
@@ -389,6 +411,7 @@ int main(void)
 		TEST(same_path_is_one_container),
 		TEST(validity_ends_with_the_last_directory),
 		TEST(a_lost_removal_does_not_join_two_containers),
+		TEST(ids_are_used_again),
 		TEST(which_directory_counts),
 		TEST(unknown_ids_are_named_later),
 		TEST(a_provisional_one_joins_its_container),
