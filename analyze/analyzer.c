@@ -535,6 +535,11 @@ int analyzer_run(struct analyzer *a)
 	return r < 0 ? r : done;
 }
 
+int64_t analyzer_newest(const struct analyzer *a)
+{
+	return a->last_ns;
+}
+
 bool analyzer_outdated(const struct analyzer *a)
 {
 	return rules_changed(a->rules);

@@ -31,6 +31,8 @@ void analyzer_free(struct analyzer *a);
 /* Analyses every tick committed since the last call.  Returns the number of ticks, or negative errno (the store
  * vanished; try again later). */
 int analyzer_run(struct analyzer *a);
+/* Wall-clock time of the newest tick analysed; 0: none was. */
+int64_t analyzer_newest(const struct analyzer *a);
 /* Called with each report written (borrowed reference); NULL to unset. */
 void analyzer_on_report(struct analyzer *a, void (*fn)(void *ctx, const json_t *report), void *ctx);
 /* Whether the rules it works with are no longer those of the site's directory: begin anew, as after a restart. */

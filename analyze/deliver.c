@@ -364,12 +364,20 @@ static bool deliver_one(struct deliverer *d, const struct receiver *r)
 	return !alertstore_sent(d->store, id);
 }
 
+static bool any_target(const struct config *config)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(receivers); i++)
+		if (*target_of(config, &receivers[i]))
+			return true;
+	return false;
+}
+
 static void *deliver_all(void *ctx)
 {
 	struct deliverer *d = ctx;
 	struct pollfd stop = { .fd = d->stop, .events = POLLIN };
 
-	while (poll(&stop, 1, POLL_MS) == 0)
+	while (poll(&stop, 1, any_target(d->config) ? POLL_MS : -1) == 0)
 		for (size_t i = 0; i < ARRAY_SIZE(receivers); i++)
 			while (deliver_one(d, &receivers[i]) && poll(&stop, 1, 0) == 0)
 				;

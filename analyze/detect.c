@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyze/views.h"
 #include "base/cleanup.h"
 #include "base/hashmap.h"
 #include "base/timeutil.h"
+#include "schema/kinds.h"
 
 #define CONTAINERS_MAX 65536
 #define EPISODES_MAX 4096
@@ -38,6 +40,12 @@ struct track {
 	struct series *series[SYMPTOMS_MAX]; /* by index of the symptom */
 };
 
+/* What a symptom's query reads, so that it need not be asked of a tick that has nothing of it. */
+struct reads {
+	bool more; /* than these kinds, or more than the tick */
+	bool kinds[KW_KINDS_MAX];
+};
+
 struct detector {
 	struct thresholds thresholds;
 	const struct symptoms *symptoms;
@@ -45,6 +53,7 @@ struct detector {
 	struct episode **episodes;
 	size_t episode_count;
 	char *onset_sql[SYMPTOMS_MAX];
+	struct reads reads[SYMPTOMS_MAX];
 	uint64_t overflow;
 };
 
@@ -61,6 +70,18 @@ static char *onset_query(const struct symptom *symptom)
 	return strbuf_detach(&sql, NULL);
 }
 
+/* ":from - 1000000000": what it finds may have been there before. */
+static bool looks_back(const char *sql)
+{
+	for (const char *p = sql; (p = strchr(p, ':')); p++) {
+		size_t len = !strncmp(p, ":from", 5) ? 5 : !strncmp(p, ":to", 3) ? 3 : 0;
+
+		if (len && p[len + strspn(p + len, " \t\n")] == '-')
+			return true;
+	}
+	return !strstr(sql, ":from");
+}
+
 struct detector *detector_new(const struct thresholds *thresholds, const struct symptoms *symptoms)
 {
 	struct detector *d = calloc(1, sizeof(*d));
@@ -72,8 +93,10 @@ struct detector *detector_new(const struct thresholds *thresholds, const struct 
 	d->symptoms = symptoms;
 	d->tracks = hashmap_new(sizeof(int64_t), CONTAINERS_MAX);
 	d->episodes = calloc(EPISODES_MAX, sizeof(struct episode *));
-	for (size_t i = 0; (symptom = symptom_at(d->symptoms, i)); i++)
+	for (size_t i = 0; (symptom = symptom_at(d->symptoms, i)); i++) {
 		d->onset_sql[i] = onset_query(symptom);
+		d->reads[i].more = !views_kinds(symptom->sql, d->reads[i].kinds) || looks_back(symptom->sql);
+	}
 	if (!d->tracks || !d->episodes) {
 		detector_free(d);
 		return NULL;
@@ -227,6 +250,32 @@ static int read_usage(struct detector *d, struct sql *sql, int64_t from_ns, int6
 	}
 	sql_done(stmt);
 	return 0;
+}
+
+/* Not DISTINCT: SQLite would then make every column of every row. */
+static int read_kinds(struct sql *sql, int64_t from_ns, int64_t to_ns, bool ret_kinds[KW_KINDS_MAX])
+{
+	static const char query[] = "SELECT kind FROM v_event WHERE ts_ns > :from AND ts_ns <= :to";
+	sqlite3_stmt *stmt = sql_get_between(sql, query, from_ns, to_ns);
+
+	if (!stmt)
+		return -EIO;
+	while (sqlite3_step(stmt) == SQLITE_ROW) {
+		const struct kw_kind_info *info = kw_kind_by_name(sql_text(stmt, 0));
+
+		if (info)
+			ret_kinds[info->number] = true;
+	}
+	sql_done(stmt);
+	return 0;
+}
+
+static bool may_have(const struct reads *reads, const bool kinds[KW_KINDS_MAX])
+{
+	for (size_t i = 0; i < KW_KINDS_MAX; i++)
+		if (reads->kinds[i] && kinds[i])
+			return true;
+	return reads->more;
 }
 
 static void take_occurrence(struct track *t, struct series *series, const struct symptom *symptom, sqlite3_stmt *stmt)
@@ -498,6 +547,7 @@ static int by_container(const void *a, const void *b)
 
 int detector_tick(struct detector *d, struct sql *sql, int64_t from_ns, int64_t to_ns)
 {
+	bool kinds[KW_KINDS_MAX] = { false };
 	const struct symptom *symptom;
 	struct track *t;
 	const void *key;
@@ -508,8 +558,11 @@ int detector_tick(struct detector *d, struct sql *sql, int64_t from_ns, int64_t 
 	r = read_waits(d, sql, from_ns, to_ns);
 	if (r == 0)
 		r = read_usage(d, sql, from_ns, to_ns);
+	if (r == 0)
+		r = read_kinds(sql, from_ns, to_ns, kinds);
 	for (size_t i = 0; r == 0 && (symptom = symptom_at(d->symptoms, i)); i++)
-		r = read_occurrences(d, sql, symptom, from_ns, to_ns);
+		if (may_have(&d->reads[i], kinds))
+			r = read_occurrences(d, sql, symptom, from_ns, to_ns);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; (t = hashmap_next(d->tracks, &i, &key));)

@@ -26,6 +26,7 @@
 #define NAME_LEN 23 /* 20 digits and ".db" */
 #define PROGRESS_STEPS 2000
 #define VALUE_MAX (16 << 20)
+#define CACHE_KIB 1024 /* of each file attached */
 
 /* A file of the store.  A file with a newer one beside it does not grow any more. */
 struct shard {
@@ -422,6 +423,11 @@ static int attach(struct reader *r, const char *path, const char *schema)
 	rc = sqlite3_step(stmt);
 	sqlite3_finalize(stmt);
 	if (rc != SQLITE_DONE)
+		return -EIO;
+	/* Of a shard that grows the cache is void with each tick. */
+	strbuf_reset(&uri);
+	strbuf_addf(&uri, "PRAGMA %s.cache_size = -%d", schema, CACHE_KIB);
+	if (execute(r->db, strbuf_str(&uri)))
 		return -EIO;
 	/* The file is first read here. */
 	strbuf_reset(&uri);

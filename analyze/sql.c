@@ -2,6 +2,7 @@
 #include "analyze/sql.h"
 
 #include <ctype.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,19 +12,22 @@
 #include "base/timeutil.h"
 
 #define STATEMENTS_MAX 512
+#define FORGET_EVERY 64  /* times sql_end() was called */
+#define FORGET_AFTER 128 /* of those without use: an incident asks some hundred questions, and then nobody does */
 #define JSON_SAFE_MAX (INT64_C(1) << 53)
 
 struct statement {
 	const char *text;
 	sqlite3_stmt *stmt;
 	uint64_t used;
+	uint64_t ended; /* number of the last round that used it */
 };
 
 struct sql {
 	sqlite3 *db;
 	struct statement *statements;
 	size_t count;
-	uint64_t uses;
+	uint64_t uses, rounds;
 	char error[256];
 };
 
@@ -64,10 +68,30 @@ void sql_begin(struct sql *s)
 		sqlite3_exec(s->db, "BEGIN", NULL, NULL, NULL);
 }
 
+/* A prepared statement over the views of some shards takes some 20 KiB. */
+static void forget_unused(struct sql *s)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->count; i++) {
+		struct statement *slot = &s->statements[i];
+
+		if (s->rounds - slot->ended < FORGET_AFTER || (slot->stmt && sqlite3_stmt_busy(slot->stmt)))
+			s->statements[kept++] = *slot;
+		else
+			sqlite3_finalize(slot->stmt);
+	}
+	if (kept < s->count)
+		malloc_trim(0);
+	s->count = kept;
+}
+
 void sql_end(struct sql *s)
 {
 	if (s->db && !sqlite3_get_autocommit(s->db))
 		sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
+	if (++s->rounds % FORGET_EVERY == 0)
+		forget_unused(s);
 }
 
 /* The one not used for longest makes room: never one that somebody holds. */
@@ -100,6 +124,7 @@ static struct statement *slot_of(struct sql *s, const char *text)
 		*slot = (struct statement){ .text = text };
 	}
 	slot->used = ++s->uses;
+	slot->ended = s->rounds;
 	return slot;
 }
 

@@ -22,7 +22,8 @@ void sql_use(struct sql *s, sqlite3 *db);
 
 /*
  * The statements between the two see the same state of the store, and take its locks once rather than each anew: three
- * system calls for each of its files.  Best short, and without changes to the connection.
+ * system calls for each of its files.  Best short, and without changes to the connection.  What was not used for many of
+ * such rounds is dropped.
  */
 void sql_begin(struct sql *s);
 void sql_end(struct sql *s);

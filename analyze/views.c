@@ -623,6 +623,38 @@ int views_make(struct sqlite3 *db, const struct views *v, const char *text)
 	return -EIO;
 }
 
+/* 0: it is not of one kind. */
+static unsigned int kind_of_view(const char *name, size_t len)
+{
+	const struct kw_kind_info *info;
+
+	for (size_t i = 0; i < ARRAY_SIZE(specials); i++)
+		if (strlen(specials[i].view) == len && !strncasecmp(specials[i].view, name, len))
+			return specials[i].kind;
+	for (size_t i = 0; (info = kw_kind_at(i)); i++)
+		if (strlen(info->name) == len && !strncasecmp(info->name, name, len))
+			return info->number == KW_KIND_stack ? 0 : info->number;
+	return 0;
+}
+
+bool views_kinds(const char *sql, bool kinds[KW_KINDS_MAX])
+{
+	static const char word[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+	bool all = true;
+
+	for (const char *p = sql; *(p += strcspn(p, word)); p += strspn(p, word)) {
+		unsigned int kind;
+
+		if (strncasecmp(p, "v_", 2) != 0)
+			continue;
+		kind = kind_of_view(p + 2, strspn(p + 2, word));
+		all = all && kind;
+		if (kind)
+			kinds[kind] = true;
+	}
+	return all;
+}
+
 int views_drop(struct sqlite3 *db, struct strbuf *made)
 {
 	AUTO(strbuf) struct strbuf sql = STRBUF_INIT;

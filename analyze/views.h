@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/strbuf.h"
+#include "schema/kernel_maps.h"
 
 struct sqlite3;
 
@@ -28,6 +29,11 @@ struct views {
 	struct strbuf *made; /* names, each between spaces */
 };
 int views_make(struct sqlite3 *db, const struct views *views, const char *text);
+/*
+ * Which kinds of events a query reads, as the views that it names tell; those are set in kinds, the others left alone.
+ * False: it reads something else as well.
+ */
+bool views_kinds(const char *sql, bool kinds[KW_KINDS_MAX]);
 /* 0 or -EIO, when one of them is being read. */
 int views_drop(struct sqlite3 *db, struct strbuf *made);
 

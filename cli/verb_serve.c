@@ -28,6 +28,7 @@
 #include "web/tokens.h"
 
 #define ANALYZE_MS 200 /* how often to look for a tick that is due */
+#define COMMIT_MS 50   /* so long after its time a tick usually stands in the store */
 #define RETRY_MS 1000
 #define FIRST_NS (10 * 60 * NSEC_PER_SEC)      /* of a store no server has seen */
 #define RESUME_MAX_NS (60 * 60 * NSEC_PER_SEC) /* after a longer absence older ticks stay unanalysed */
@@ -327,6 +328,15 @@ static void alarm_stop(struct alarm *alarm)
 	alerting_free(alarm->alerting);
 }
 
+/* After a tick: until the next one can be there. */
+static int until_tick_ms(const struct cli *cli, const struct analyzer *a)
+{
+	int64_t tick_ms = config_ns(cli->config, "collect.tick") / NSEC_PER_MSEC;
+	int64_t left_ms = tick_ms + COMMIT_MS - (time_wall_ns() - analyzer_newest(a)) / NSEC_PER_MSEC;
+
+	return (int)MIN(MAX(left_ms, COMMIT_MS), tick_ms);
+}
+
 /* Until a signal asks to stop.  The store may appear late, vanish, and come back. */
 static void serve_until_stopped(const struct cli *cli, struct web *web, struct alarm *alarm, struct gate *gate,
 				int signals)
@@ -334,7 +344,7 @@ static void serve_until_stopped(const struct cli *cli, struct web *web, struct a
 	struct analyzer *a = NULL;
 	bool warned = false, failing = false;
 	int64_t noted_ns = 0;
-	int r, wait, tick_ms = (int)(config_ns(cli->config, "collect.tick") / NSEC_PER_MSEC);
+	int r, wait;
 
 	/* A bundle is as it was: nothing comes that could be analysed. */
 	while (cli->bundle && !signals_wait(signals, RETRY_MS)) {
@@ -358,7 +368,7 @@ static void serve_until_stopped(const struct cli *cli, struct web *web, struct a
 		alarm_run(alarm);
 		gate_reload(gate);
 		web_tell_ticks(web, r);
-		wait = !a || r < 0 ? RETRY_MS : r > 0 ? MAX(tick_ms - ANALYZE_MS, ANALYZE_MS) : ANALYZE_MS;
+		wait = !a || r < 0 ? RETRY_MS : r > 0 ? until_tick_ms(cli, a) : ANALYZE_MS;
 		if (signals_wait(signals, wait))
 			break;
 	}

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "aggregate/aggregate.h"
+#include "analyze/detect.h"
 #include "analyze/engine.h"
 #include "analyze/reader.h"
 #include "analyze/rules.h"
@@ -130,9 +131,71 @@ static void test_cost(void **state)
 	host_free(&h);
 }
 
+static int64_t runs_of(sqlite3 *db)
+{
+	int64_t runs = 0;
+
+	for (sqlite3_stmt *s = sqlite3_next_stmt(db, NULL); s; s = sqlite3_next_stmt(db, s))
+		runs += sqlite3_stmt_status(s, SQLITE_STMTSTATUS_RUN, 0);
+	return runs;
+}
+
+/* Statements run to look at the tick that ends at end_ns. */
+static int64_t look(struct detector *d, struct sql *sql, struct reader *reader, int64_t end_ns)
+{
+	int64_t before = runs_of(reader_db(reader));
+
+	assert_int_equal(detector_tick(d, sql, end_ns - SEC, end_ns), 0);
+	return runs_of(reader_db(reader)) - before;
+}
+
+/* Of a tick in which nothing happened little is asked; of one with an event, what reads that kind as well. */
+static void test_quiet_tick(void **state)
+{
+	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
+	int64_t quiet_ns, busy_ns, quiet, busy;
+	struct thresholds thresholds;
+	struct detector *d;
+	struct reader *reader;
+	struct rules *rules;
+	struct sql *sql = sql_new();
+	struct host h;
+	int victim;
+
+	(void)state;
+	host_new(&h);
+	victim = synth_container(h.s, "web");
+	for (int i = 0; i < 5; i++) {
+		synth_usage(h.s, victim)->cpu_ns = 100 * MS;
+		synth_tick(h.s);
+	}
+	quiet_ns = synth_wall(h.s);
+	synth_send(h.s, synth_event(h.s, KW_KIND_exit, victim, SYNTH_NOBODY, 500 * MS, 0));
+	synth_tick(h.s);
+	busy_ns = synth_wall(h.s);
+	synth_free(h.s);
+	h.s = NULL;
+	thresholds_from_config(h.config, &thresholds);
+	assert_int_equal(rules_load("", &rules, &error), 0);
+	assert_int_equal(reader_open(h.dir, &reader, &error), 0);
+	sql_use(sql, reader_db(reader));
+	d = detector_new(&thresholds, rules_symptoms(rules));
+	quiet = look(d, sql, reader, quiet_ns);
+	busy = look(d, sql, reader, busy_ns);
+	print_message("statements of a quiet tick: %lld, of one with an exit: %lld, symptoms: %zu\n", (long long)quiet,
+		      (long long)busy, rules_symptoms(rules)->count);
+	assert_true(quiet < (int64_t)rules_symptoms(rules)->count / 2);
+	assert_true(busy > quiet);
+	detector_free(d);
+	sql_free(sql);
+	reader_free(reader);
+	rules_free(rules);
+	host_free(&h);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_cost) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_cost), cmocka_unit_test(test_quiet_tick) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
