@@ -197,7 +197,7 @@ static int open_db(const struct shards *s, int64_t name, sqlite3 **ret_db)
 	rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db,
-				  "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = OFF; PRAGMA cache_size = -4096;"
+				  "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = OFF; PRAGMA cache_size = -2048;"
 				  "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF",
 				  NULL, NULL, NULL);
 	if (rc != SQLITE_OK) {

@@ -19,7 +19,7 @@
 #include "base/hashmap.h"
 
 #define STRINGS_MAX 16384
-#define STACKS_MAX 8192
+#define STACKS_MAX 4096 /* more than collect/stacks.c takes for told; some 1 KiB each */
 #define RECENT_SIZE 256	      /* a power of two */
 #define ROWS_PER_COMMIT 16384 /* a flood without ticks does not grow one transaction without end */
 
