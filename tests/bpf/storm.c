@@ -9,6 +9,7 @@
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "base/hashmap.h"
@@ -16,6 +17,8 @@
 
 #define STORM_NS (2 * NSEC_PER_SEC)
 #define ENOUGH 500 /* records, for it to have been a storm */
+#define CGROUPS_ENOUGH 2000
+#define PEOPLED 4 /* each so many-th of a storm of cgroups has a process */
 #define PATIENCE_NS (60 * NSEC_PER_SEC) /* on a machine whose CPUs are away */
 #define MEMORY_GROWTH_MAX_KIB 16384
 #define PATHS_MAX 65536
@@ -23,13 +26,21 @@
 struct watch {
 	struct balance balance;
 	struct kw_tick tick;
-	struct kw_probe exit, drop;
+	struct kw_probe exit, drop, group;
 	uint64_t cgroup[2]; /* of the two processes that storm */
 	pid_t pid[2];
 	uint64_t records[2], wrong;
 	struct hashmap *paths; /* id -> path as announced, of the default hierarchy */
 	uint64_t made, nameless, named;
+	uint64_t announced; /* cgroups of a storm, when they were made */
+	uint16_t port; /* packets to it are of cgroup[0] */
 };
+
+/* What a load tells of itself. */
+static struct told {
+	volatile uint64_t cgroups;
+	volatile uint16_t port;
+} *told;
 
 static int64_t memory_kib(void)
 {
@@ -48,13 +59,14 @@ static void take_cgroup(struct watch *w, const struct kw_cgroup *p)
 	if (p->hierarchy || !w->paths || (p->op != 1 && p->op != 2))
 		return;
 	w->made += p->op == 2;
-	path = strndup(p->path, sizeof(p->path));
+	w->announced += p->op == 2 && strstr(p->path, "/kwst-c");
+	path = strdup(p->path); /* the collector ends it */
 	if (!path || hashmap_put(w->paths, &(uint64_t){ p->id }, path, (void **)&old) < 0)
 		free(path);
 	free(old);
 }
 
-/* Processes of a storm of cgroups die in one whose name ends with what they are called. */
+/* Processes of a storm die in a cgroup whose name is what they are called. */
 static void take_exit(struct watch *w, const struct kw_event *e)
 {
 	uint64_t id = e->subject.cg.v2;
@@ -77,6 +89,19 @@ static void take_exit(struct watch *w, const struct kw_event *e)
 		w->named++;
 }
 
+/* Named after whose socket had no room for it, whoever sent it and whatever it interrupted. */
+static void take_drop(struct watch *w, const struct kw_event *e, const struct kw_drop *p)
+{
+	if (!w->port || p->protocol != IPPROTO_UDP || p->dport != w->port)
+		return;
+	if (e->subject.cg.v2 == w->cgroup[0])
+		w->named++;
+	else if (e->subject.cg.v2 <= 1)
+		w->nameless++;
+	else
+		w->wrong++;
+}
+
 static int on_event(void *ctx, const struct kw_event *e)
 {
 	struct watch *w = ctx;
@@ -90,6 +115,8 @@ static int on_event(void *ctx, const struct kw_event *e)
 			w->exit = *p;
 		else if (!strcmp(p->name, "drop"))
 			w->drop = *p;
+		else if (!strcmp(p->name, "cgroup"))
+			w->group = *p;
 		break;
 	case KW_KIND_tick:
 		memcpy(&w->tick, payload, sizeof(w->tick));
@@ -99,6 +126,9 @@ static int on_event(void *ctx, const struct kw_event *e)
 		break;
 	case KW_KIND_exit:
 		take_exit(w, e);
+		break;
+	case KW_KIND_drop:
+		take_drop(w, e, payload);
 		break;
 	}
 	return 0;
@@ -198,6 +228,7 @@ static void two_cgroups_remove(const struct two_cgroups *t)
 }
 
 static const char *joined; /* cgroup of the process that load_start() makes next */
+static const char *sends_from; /* the one it goes to then */
 
 static void join_then(void (*step)(void))
 {
@@ -287,10 +318,22 @@ out:
 
 /* ---- processes, cgroups, packets ------------------------------------------------------------------------------- */
 
+/* In a cgroup that is called as the processes are. */
 static void fork_and_die(void)
 {
-	pid_t pid = fork();
+	static bool there;
+	char path[400], name[16];
+	pid_t pid;
 
+	if (!there && find_v2(path)) {
+		snprintf(name, sizeof(name), "kwst-f%d", getppid());
+		snprintf(path + strlen(path), sizeof(path) - strlen(path), "/%s", name);
+		mkdir(path, 0755);
+		join_cgroup(path);
+		prctl(PR_SET_NAME, name);
+		there = true;
+	}
+	pid = fork();
 	if (!pid) {
 		kill(getpid(), SIGKILL);
 		_exit(1);
@@ -298,32 +341,34 @@ static void fork_and_die(void)
 	waitpid(pid, NULL, 0);
 }
 
-static void send_nowhere(void)
+/* To a socket of the first cgroup, which nobody reads, from a process of the second. */
+static void send_to_the_deaf(void)
 {
-	static int fd = -1;
-	const struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(9),
-					.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	static int fd = -1, deaf = -1;
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(to);
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (joined)
+			join_cgroup(joined);
+		deaf = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		setsockopt(deaf, SOL_SOCKET, SO_RCVBUF, &(int){ 1 }, sizeof(int));
+		if (bind(deaf, (const struct sockaddr *)&to, sizeof(to)) || getsockname(deaf, (struct sockaddr *)&to, &len))
+			_exit(1);
+		if (sends_from)
+			join_cgroup(sends_from);
 		fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	sendto(fd, "", 1, 0, (const struct sockaddr *)&to, sizeof(to));
+		if (connect(fd, (const struct sockaddr *)&to, sizeof(to)))
+			_exit(1);
+		told->port = ntohs(to.sin_port);
+	}
+	send(fd, "", 1, 0);
 }
 
-/* A cgroup made, a process that is named after it and dies in it, the cgroup removed. */
-static void brief_cgroup(void)
+static void die_in_here(const char *path, const char *name)
 {
-	static unsigned int n;
-	static char mount[256];
-	char name[16], path[300];
-	pid_t pid;
+	pid_t pid = fork();
 
-	if (!*mount && !find_v2(mount))
-		_exit(0);
-	snprintf(name, sizeof(name), "kwst-%u", n++);
-	snprintf(path, sizeof(path), "%s/%s", mount, name);
-	if (mkdir(path, 0755))
-		return;
-	pid = fork();
 	if (!pid) {
 		join_cgroup(path);
 		prctl(PR_SET_NAME, name);
@@ -331,6 +376,24 @@ static void brief_cgroup(void)
 		_exit(1);
 	}
 	waitpid(pid, NULL, 0);
+}
+
+/* A cgroup made, in some a process that is named after it and dies in it, the cgroup removed. */
+static void brief_cgroup(void)
+{
+	static unsigned int n;
+	static char mount[256];
+	char name[16], path[300];
+
+	if (!*mount && !find_v2(mount))
+		_exit(0);
+	snprintf(name, sizeof(name), "kwst-c%u", n++);
+	snprintf(path, sizeof(path), "%s/%s", mount, name);
+	if (mkdir(path, 0755))
+		return;
+	told->cgroups++;
+	if (n % PEOPLED == 0)
+		die_in_here(path, name);
 	rmdir(path);
 }
 
@@ -353,7 +416,34 @@ static void remove_brief(void)
 		closedir(dir);
 }
 
-static void flood(struct checks *k, void (*step)(void), const char *what)
+static bool is_enough(const struct watch *w, void (*step)(void), uint64_t records)
+{
+	return records > ENOUGH && (step != brief_cgroup || told->cgroups > CGROUPS_ENOUGH) && (!w->port || w->named > ENOUGH);
+}
+
+static uint64_t flood_records(const struct watch *w)
+{
+	return w->exit.emitted + w->drop.emitted;
+}
+
+static void flood_judge(struct checks *k, const struct watch *w, void (*step)(void), const char *what)
+{
+	uint64_t lost;
+	char name[96];
+
+	snprintf(name, sizeof(name), "%s: each record is of the cgroup it happened in", what);
+	check(k, w->named > 100 && !w->wrong && !w->nameless, name,
+	      "%" PRIu64 " right, %" PRIu64 " wrong, %" PRIu64 " without a name", w->named, w->wrong, w->nameless);
+	if (step != brief_cgroup)
+		return;
+	lost = w->group.lost_ring + w->group.suppressed + w->group.lost_other;
+	/* It was ended anywhere, also between making one and counting it. */
+	snprintf(name, sizeof(name), "%s: each of them is announced or counted as lost", what);
+	check(k, w->announced + lost >= told->cgroups && w->announced <= told->cgroups + 1, name,
+	      "%" PRIu64 " made, %" PRIu64 " announced, %" PRIu64 " lost", told->cgroups, w->announced, lost);
+}
+
+static void flood(struct checks *k, void (*step)(void), const struct two_cgroups *t, const char *what)
 {
 	const char *const settings[] = { "collect.rate", "1000000", "collect.disabled", all_but("cgroup,exit,drop"),
 						"collect.run_stats", "false", "collect.tick", "200ms", NULL };
@@ -366,37 +456,39 @@ static void flood(struct checks *k, void (*step)(void), const char *what)
 	char name[96];
 
 	memset(&w, 0, sizeof(w));
+	*told = (struct told){ 0 };
 	w.paths = hashmap_new(sizeof(uint64_t), PATHS_MAX);
+	w.cgroup[0] = t->id[0];
 	c = collector_start(settings, on_event, &w, &config);
 	if (!c || !w.paths) {
 		check(k, false, what, "collect_new failed");
 		return;
 	}
 	poll_ticks(c, &w, 2);
-	emitted = w.exit.emitted + w.drop.emitted;
+	emitted = flood_records(&w);
 	made = w.made;
 	begun = time_boot_ns();
+	joined = t->path[0];
+	sends_from = t->path[1];
 	load = load_start(step);
 	poll_for(c, NSEC_PER_SEC / 2);
+	w.port = told->port;
 	memory = memory_kib();
 	poll_for(c, STORM_NS);
-	while (w.exit.emitted + w.drop.emitted - emitted <= ENOUGH && time_boot_ns() - begun < PATIENCE_NS)
+	while (!is_enough(&w, step, flood_records(&w) - emitted) && time_boot_ns() - begun < PATIENCE_NS)
 		poll_for(c, NSEC_PER_SEC / 2);
+	w.port = 0; /* what is on its way to a socket that is closed is nobody's */
 	load_stop(&load);
 	begun = time_boot_ns() - begun;
 	poll_ticks(c, &w, 3);
-	emitted = w.exit.emitted + w.drop.emitted - emitted;
+	emitted = flood_records(&w) - emitted;
 	made = w.made - made;
 	printf("# %s: %.0f records and %.0f cgroups a second\n", what, (double)emitted * 1e9 / (double)begun,
 	       (double)made * 1e9 / (double)begun);
 	snprintf(name, sizeof(name), "%s: happened", what);
-	check(k, emitted > ENOUGH, name, "%" PRIu64 " records", emitted);
+	check(k, is_enough(&w, step, emitted), name, "%" PRIu64 " records, %" PRIu64 " cgroups", emitted, made);
 	balance_check(k, &w.balance, what);
-	if (step == brief_cgroup) {
-		snprintf(name, sizeof(name), "%s: each death is of the cgroup it happened in", what);
-		check(k, w.named > 100 && !w.wrong && !w.nameless, name,
-		      "%" PRIu64 " right, %" PRIu64 " wrong, %" PRIu64 " without a name", w.named, w.wrong, w.nameless);
-	}
+	flood_judge(k, &w, step, what);
 	snprintf(name, sizeof(name), "%s: memory stays bounded", what);
 	check(k, memory_kib() - memory < MEMORY_GROWTH_MAX_KIB, name, "%" PRId64 " KiB more", memory_kib() - memory);
 	collect_free(c);
@@ -416,16 +508,18 @@ int main(int argc, char **argv)
 		skip(&k, "storms", "needs root");
 		return 0;
 	}
-	if (two_cgroups_make(&t)) {
-		million(&k, argv[1], &t, "1000000000", join_and_call, "storm of records");
-		million(&k, argv[1], &t, "200", join_and_call_seldom, "storm of one container");
-	} else {
-		skip(&k, "storm of records", "needs a v2 hierarchy that it may make cgroups in");
+	told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (told == MAP_FAILED || !two_cgroups_make(&t)) {
+		skip(&k, "storms", "need a v2 hierarchy that they may make cgroups in");
+		two_cgroups_remove(&t);
+		return 0;
 	}
-	two_cgroups_remove(&t);
-	flood(&k, fork_and_die, "storm of processes");
-	flood(&k, brief_cgroup, "storm of cgroups");
+	million(&k, argv[1], &t, "1000000000", join_and_call, "storm of records");
+	million(&k, argv[1], &t, "200", join_and_call_seldom, "storm of one container");
+	flood(&k, fork_and_die, &t, "storm of processes");
+	flood(&k, brief_cgroup, &t, "storm of cgroups");
 	remove_brief();
-	flood(&k, send_nowhere, "storm of dropped packets");
+	flood(&k, send_to_the_deaf, &t, "storm of dropped packets");
+	two_cgroups_remove(&t);
 	return k.failed != 0;
 }
