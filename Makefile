@@ -30,7 +30,7 @@ OPTIONAL_PACKAGES := chromium qemu-system-x86 busybox-static cpio kmod debian-ar
 	$(if $(and $(shell command -v node),$(shell command -v npm)),,nodejs npm)
 
 # Observers to compare with, and what the bench reads.
-BENCH_PACKAGES := libbpf-tools bpftrace bpftool jq
+BENCH_PACKAGES := libbpf-tools bpftrace bpftool jq linux-perf
 
 # ---- sources -------------------------------------------------------------------------------------------------------
 

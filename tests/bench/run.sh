@@ -21,7 +21,12 @@ bench_cleanup() {
 }
 
 read -ra loads <<<"${LOADS:-pipe syscalls http idle storm}"
-[[ -n ${LOADS:-} ]] || loads+=("${MAKE:-make} -s -B -j$(nproc) BUILD=$scratch/compile $scratch/compile/libbase.a")
+if [[ -z ${LOADS:-} ]]; then
+	# The same ping-pong by another's program, on the last CPU as ours.
+	if command -v perf >/dev/null; then loads+=("taskset -c $(($(nproc) - 1)) perf bench sched pipe -l 200000")
+	else echo "left out: perf is not installed" >&2; fi
+	loads+=("${MAKE:-make} -s -B -j$(nproc) BUILD=$scratch/compile $scratch/compile/libbase.a")
+fi
 
 # bcc and bpftrace.  The parts of kwhy that each of these has: who waited long for a CPU, and a histogram of such waits.
 against=()
