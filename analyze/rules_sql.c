@@ -60,7 +60,7 @@ static void kind_table(struct strbuf *sql, const struct kw_kind_info *kind)
 	for (size_t i = 0; fixed[i]; i++)
 		if (!strcmp(fixed[i], kind->name))
 			return;
-	snprintf(envelope, sizeof(envelope), "%s", kind->class == KW_CLASS_CONTEXT ? ENVELOPE : sample);
+	snprintf(envelope, sizeof(envelope), "%s", kind->class == KW_CLASS_SAMPLE ? sample : ENVELOPE);
 	strbuf_addf(sql, "CREATE TABLE v_%s(", kind->name);
 	for (char *save, *name = strtok_r(envelope, ", ", &save); name; name = strtok_r(NULL, ", ", &save)) {
 		if (has_field(kind, name))

@@ -212,7 +212,7 @@ static void test_documented_views_exist(void **state)
 	assert_true(count > 10);
 }
 
-/* `name(x)` and `name(x, y)` of the text. */
+/* `name()`, `name(x)` and `name(x, y)` of the text. */
 static void test_functions_exist(void **state)
 {
 	const struct views *v = *state;
@@ -222,11 +222,11 @@ static void test_functions_exist(void **state)
 	for (const char *p = v->doc; (p = strchr(p, '`')); p++) {
 		AUTO(strbuf) struct strbuf got = STRBUF_INIT;
 		size_t len = strcspn(p + 1, "`");
+		const char *args = memchr(p, '(', len), *given = memchr(p, ',', len) ? "1, 0.5" : "1";
 
-		if (sscanf(p, "`%63[a-z_](", name) != 1 || !memchr(p, '(', len))
+		if (sscanf(p, "`%63[a-z_](", name) != 1 || !args)
 			continue;
-		snprintf(sql, sizeof(sql), "SELECT coalesce(%s(1%s), '') || ''", name,
-			 memchr(p, ',', len) ? ", 0.5" : "");
+		snprintf(sql, sizeof(sql), "SELECT coalesce(%s(%s), '') || ''", name, args[1] == ')' ? "" : given);
 		ask(v->r, sql, &got);
 		assert_string_not_equal(strbuf_str(&got), "");
 		count++;
