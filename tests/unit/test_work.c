@@ -131,7 +131,12 @@ static int64_t waits(struct reader *r, json_t **ret, struct strbuf *err)
 
 static int64_t usage(struct reader *r, json_t **ret, struct strbuf *err)
 {
-	return list_usage(r, WINDOW_NS, ret, err);
+	return list_usage(r, 0, WINDOW_NS, ret, err);
+}
+
+static int64_t suffering(struct reader *r, json_t **ret, struct strbuf *err)
+{
+	return list_suffering(r, 0, ret, err);
 }
 
 static int64_t losses(struct reader *r, json_t **ret, struct strbuf *err)
@@ -167,7 +172,7 @@ static void lists_look_at_their_window(void **state)
 		const char *name;
 		int64_t (*read)(struct reader *r, json_t **ret_rows, struct strbuf *ret_error);
 	} lists[] = { { "waits", waits },	{ "usage", usage },	{ "losses", losses }, { "probes", list_probes },
-		      { "suffering", list_suffering }, { "events", newest_events }, { "top", top },
+		      { "suffering", suffering }, { "events", newest_events }, { "top", top },
 		      { "summary of events", summary } };
 	struct pair *p = *state;
 
