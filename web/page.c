@@ -12,6 +12,8 @@
 #include "web/rows.h"
 #include "web/web.h"
 
+#define NS_DIGITS 18 /* of a moment since 1973 */
+
 static const struct {
 	const char *path, *name;
 } sections[] = {
@@ -173,7 +175,14 @@ void page_console_link(struct strbuf *b, const char *sql, const char *text)
 void page_field(struct strbuf *b, const struct http_request *req, const char *name, const char *label, const char *hint)
 {
 	const char *value = http_param(req, name);
+	AUTO(strbuf) struct strbuf moment = STRBUF_INIT;
+	int64_t ns;
 
+	/* Links have moments in nanoseconds, which nobody reads. */
+	if (value && strlen(value) >= NS_DIGITS && !int_parse(value, &ns)) {
+		time_format(&moment, ns);
+		value = strbuf_str(&moment);
+	}
 	strbuf_addf(b, "<label>%s<input name=\"%s\" placeholder=\"%s\" value=\"", label, name, hint);
 	strbuf_add_html(b, value ? value : "");
 	strbuf_addstr(b, "\" autocomplete=\"off\" spellcheck=\"false\"></label>\n");

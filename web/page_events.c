@@ -322,10 +322,12 @@ static void event_facets(struct strbuf *b, const struct http_request *req, const
 
 	strbuf_addstr(b, "<div class=\"facets\" role=\"group\" aria-label=\"Narrow down\"><dl>\n");
 	for (size_t line = 0; line < ARRAY_SIZE(lines); line++) {
-		strbuf_addf(b, "<div><dt>%s</dt><dd><ul>", lines[line].label);
+		AUTO(strbuf) struct strbuf values = STRBUF_INIT;
+
 		json_array_foreach (json_object_get(summary, lines[line].list), i, row)
-			page_facet(b, req, lines[line].facet, row);
-		strbuf_addstr(b, "</ul></dd></div>\n");
+			page_facet(&values, req, lines[line].facet, row);
+		if (values.len)
+			strbuf_addf(b, "<div><dt>%s</dt><dd><ul>%s</ul></dd></div>\n", lines[line].label, strbuf_str(&values));
 	}
 	strbuf_addstr(b, "</dl></div>\n");
 }
