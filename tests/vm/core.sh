@@ -6,13 +6,13 @@
 # Types that a kernel may lack without asking for them one by one: what reads them is asked for first, or is reached
 # only where they are there.
 #	fuse_req fuse_mount fuse_chan fuse_conn: two ways to the connection (kw_fuse_conn), behind tracepoints of 6.10
-#	xfs_mount btrfs_fs_info: in the BTF of modules, which is looked at when they are loaded
+#	xfs_mount xlog xlog_ticket btrfs_fs_info: in the BTF of modules, which is looked at when they are loaded
 #	cfs_rq.throttled_clock_self: asked for as throttled_clock_self_time, which came with it
 #	mm_struct.rss_stat: asked for as struct mm_rss_stat, which went with the former one
 #	file_lock_core: asked for as a type
 #	folio: behind tracepoints that hand one over
 #	request_queue.disk: read where a request has no rq_disk; ucounts.rlimit: behind cred.ucounts
-core_may_lack='fuse_req|fuse_mount|fuse_chan|fuse_conn|xfs_mount|btrfs_fs_info|cfs_rq\.throttled_clock_self|mm_struct\.rss_stat|file_lock_core|folio|request_queue\.disk|ucounts\.rlimit'
+core_may_lack='fuse_req|fuse_mount|fuse_chan|fuse_conn|xfs_mount|xlog|btrfs_fs_info|cfs_rq\.throttled_clock_self|mm_struct\.rss_stat|file_lock_core|folio|request_queue\.disk|ucounts\.rlimit'
 
 # Fields that are read but not there, and that nothing asks for: "OBJECT: FIELD" a line.  Flavours (struct x___y) are for
 # some kernels only by their nature.
