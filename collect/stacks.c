@@ -168,7 +168,7 @@ uint64_t stacks_intern(struct stacks *s, const uint64_t *frames, unsigned int co
 /* files_only: without offsets, and one line for calls within a file. */
 static void user_text(const struct user_frame *frames, unsigned int count, bool files_only, struct strbuf *out)
 {
-	char line[USERMAPS_NAME_MAX + 24];
+	char line[USERMAPS_NAME_MAX + ELFSYMS_NAME_MAX + 32];
 
 	for (unsigned int i = 0; i < count; i++) {
 		int n;
@@ -177,6 +177,9 @@ static void user_text(const struct user_frame *frames, unsigned int count, bool 
 			continue;
 		if (files_only || !frames[i].offset)
 			n = snprintf(line, sizeof(line), "%s\n", frames[i].name);
+		else if (frames[i].function[0])
+			n = snprintf(line, sizeof(line), "%s+0x%llx [%s]\n", frames[i].function,
+				     (unsigned long long)frames[i].into, frames[i].name);
 		else
 			n = snprintf(line, sizeof(line), "%s+0x%llx\n", frames[i].name,
 				     (unsigned long long)frames[i].offset);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -32,6 +33,17 @@ struct process {
 struct request {
 	struct kw_party task;
 	uint64_t ts_ns;
+	uint64_t addresses[KW_STACK_FRAMES_MAX];
+	unsigned int count;
+};
+
+/* Symbols of a file; NULL when it has none, or must not be opened. */
+struct file {
+	uint64_t inode; /* 0: free */
+	unsigned int major, minor;
+	uint64_t used;
+	uint64_t until_ns; /* boot time: then it is to be looked at once more, as its process was gone; UINT64_MAX never */
+	struct elfsyms *symbols;
 };
 
 struct usermaps {
@@ -45,6 +57,7 @@ struct usermaps {
 	uint64_t clock;
 	int64_t left_ns; /* for reading, in this tick */
 	struct process processes[USERMAPS_PROCESSES];
+	struct file files[USERMAPS_FILES];
 	char text[MAPS_MAX]; /* the thread's own */
 };
 
@@ -82,12 +95,12 @@ bool user_region_parse(const char *line, struct user_region *ret)
 
 	if (!perms || strnlen(perms, 5) < 5 || perms[3] != 'x')
 		return false;
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %*s %n", &ret->start, &ret->end, &ret->offset,
-		   &path) < 3 || !path)
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %x:%x %" SCNu64 " %n", &ret->start, &ret->end,
+		   &ret->offset, &ret->major, &ret->minor, &ret->inode, &path) < 6 || !path)
 		return false;
 	take_name(ret, line + path);
 	if (ret->name[0] == '[')
-		ret->offset = 0;
+		ret->offset = ret->inode = 0;
 	return true;
 }
 
@@ -166,6 +179,34 @@ static const struct user_region *region_of(const struct process *p, uint64_t add
 	return NULL;
 }
 
+/* The file of a region, NULL when nobody has looked at it yet. */
+static struct file *file_of(struct usermaps *m, const struct user_region *r)
+{
+	for (unsigned int i = 0; i < USERMAPS_FILES; i++) {
+		struct file *f = &m->files[i];
+
+		if (f->inode && f->inode == r->inode && f->major == r->major && f->minor == r->minor)
+			return f;
+	}
+	return NULL;
+}
+
+static bool must_look(struct usermaps *m, const struct user_region *r, uint64_t ts_ns)
+{
+	const struct file *f = r && r->inode ? file_of(m, r) : NULL;
+
+	return r && r->inode && (!f || ts_ns > f->until_ns);
+}
+
+static bool lacks_file(struct usermaps *m, const struct process *p, uint64_t ts_ns, const uint64_t *addresses,
+		       unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (must_look(m, region_of(p, addresses[i]), ts_ns))
+			return true;
+	return false;
+}
+
 static bool knows_all(const struct process *p, const uint64_t *addresses, unsigned int count)
 {
 	for (unsigned int i = 0; i < count; i++)
@@ -186,6 +227,19 @@ static bool must_load(const struct process *p, const struct kw_party *task, uint
 	return age_ns > AGAIN_NS && (task->start_ns > p->loaded_ns || !knows_all(p, addresses, count));
 }
 
+static void name_function(struct usermaps *m, const struct user_region *r, struct user_frame *frame)
+{
+	struct file *f = r->inode ? file_of(m, r) : NULL;
+	const char *name;
+
+	if (!f)
+		return;
+	f->used = ++m->clock;
+	name = f->symbols ? elfsyms_find(f->symbols, frame->offset, &frame->into) : NULL;
+	if (name)
+		snprintf(frame->function, sizeof(frame->function), "%s", name);
+}
+
 void usermaps_resolve(struct usermaps *m, uint32_t pid, const uint64_t *addresses, unsigned int count,
 		      struct user_frame *ret_frames)
 {
@@ -198,8 +252,10 @@ void usermaps_resolve(struct usermaps *m, uint32_t pid, const uint64_t *addresse
 
 		ret_frames[i] = (struct user_frame){ 0 };
 		snprintf(ret_frames[i].name, sizeof(ret_frames[i].name), "%s", r ? r->name : USERMAPS_UNKNOWN);
-		if (r && r->name[0] != '[')
-			ret_frames[i].offset = addresses[i] - r->start + r->offset;
+		if (!r || r->name[0] == '[')
+			continue;
+		ret_frames[i].offset = addresses[i] - r->start + r->offset;
+		name_function(m, r, &ret_frames[i]);
 	}
 	pthread_mutex_unlock(&m->lock);
 }
@@ -224,8 +280,11 @@ void usermaps_want(struct usermaps *m, const struct kw_party *task, uint64_t ts_
 	if (p->pid == task->pid)
 		p->used = ++m->clock;
 	if (m->left_ns > 0 && m->count < USERMAPS_QUEUE && !is_queued(m, task->pid) &&
-	    must_load(p, task, ts_ns, addresses, count)) {
-		m->queue[(m->head + m->count++) % USERMAPS_QUEUE] = (struct request){ *task, ts_ns };
+	    (must_load(p, task, ts_ns, addresses, count) || lacks_file(m, p, ts_ns, addresses, count))) {
+		struct request *r = &m->queue[(m->head + m->count++) % USERMAPS_QUEUE];
+
+		*r = (struct request){ .task = *task, .ts_ns = ts_ns, .count = MIN(count, KW_STACK_FRAMES_MAX) };
+		memcpy(r->addresses, addresses, r->count * sizeof(*addresses));
 		pthread_cond_signal(&m->work);
 	}
 	pthread_mutex_unlock(&m->lock);
@@ -265,6 +324,102 @@ static void read_process(struct usermaps *m, const struct request *r, struct pro
 		read_regions(m, ret, path);
 }
 
+/* Whether a file system of that device number, as the process sees it mounted, answers without anybody's help. */
+static bool answers(struct usermaps *m, uint32_t pid, const struct user_region *r)
+{
+	static const char *const types[] = { "overlay", "tmpfs", "btrfs", "ramfs", "zfs", "bcachefs" };
+	char path[96], number[32], *line, *type;
+
+	if (r->major)
+		return true; /* a disk's */
+	snprintf(path, sizeof(path), "%s/%u/mountinfo", m->proc_dir, pid);
+	m->text[0] = '\0';
+	file_read(AT_FDCWD, path, m->text, sizeof(m->text));
+	snprintf(number, sizeof(number), " %u:%u ", r->major, r->minor);
+	line = strstr(m->text, number);
+	type = line ? strstr(line, " - ") : NULL;
+	for (size_t i = 0; type && i < ARRAY_SIZE(types); i++) {
+		size_t len = strlen(types[i]);
+
+		if (!strncmp(type + 3, types[i], len) && type[3 + len] == ' ')
+			return true;
+	}
+	return false;
+}
+
+/* Opening a device does something: first it is looked at without that. */
+static void read_regular(int place, struct elfsyms **ret)
+{
+	char path[32];
+	struct stat st;
+	AUTO_CLOSE int fd = -1;
+
+	if (fstat(place, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", place);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		elfsyms_read(fd, ret);
+}
+
+/* False: it could not be looked at, as its process is gone. */
+static bool read_symbols(struct usermaps *m, uint32_t pid, const struct user_region *r, struct elfsyms **ret)
+{
+	char path[128];
+	AUTO_CLOSE int place = -1;
+
+	*ret = NULL;
+	if (!answers(m, pid, r))
+		return true;
+	snprintf(path, sizeof(path), "%s/%u/map_files/%" PRIx64 "-%" PRIx64, m->proc_dir, pid, r->start, r->end);
+	place = open(path, O_PATH | O_CLOEXEC);
+	if (place >= 0)
+		read_regular(place, ret);
+	return place >= 0;
+}
+
+/* With the lock held: the place of that file, or the one to be given up. */
+static struct file *place_of(struct usermaps *m, const struct user_region *r)
+{
+	struct file *f = file_of(m, r);
+
+	if (f)
+		return f;
+	f = &m->files[0];
+	for (unsigned int i = 0; i < USERMAPS_FILES; i++)
+		if (m->files[i].used < f->used)
+			f = &m->files[i];
+	return f;
+}
+
+static void keep_file(struct usermaps *m, const struct user_region *r, uint64_t until_ns, struct elfsyms *symbols)
+{
+	struct file *f = place_of(m, r);
+
+	elfsyms_free(f->symbols);
+	*f = (struct file){ .inode = r->inode, .major = r->major, .minor = r->minor, .used = ++m->clock,
+			    .until_ns = until_ns, .symbols = symbols };
+}
+
+/* With the lock held, but not while it reads: files of the request that nobody has looked at yet. */
+static void read_files(struct usermaps *m, const struct request *request, const struct process *p, int64_t began)
+{
+	for (unsigned int i = 0; i < request->count && cpu_ns() - began < m->left_ns; i++) {
+		const struct user_region *found = region_of(p, request->addresses[i]);
+		struct elfsyms *symbols;
+		struct user_region r;
+		bool looked;
+
+		if (!must_look(m, found, request->ts_ns))
+			continue;
+		r = *found;
+		pthread_mutex_unlock(&m->lock);
+		looked = read_symbols(m, request->task.pid, &r, &symbols);
+		pthread_mutex_lock(&m->lock);
+		keep_file(m, &r, looked ? UINT64_MAX : request->ts_ns + KEPT_NS, symbols);
+	}
+}
+
 /* With the lock held, but not while it reads. */
 static void serve_one(struct usermaps *m)
 {
@@ -280,6 +435,7 @@ static void serve_one(struct usermaps *m)
 		forget(p);
 		*p = fresh;
 		p->used = ++m->clock;
+		read_files(m, &request, p, began);
 		m->left_ns -= cpu_ns() - began;
 	}
 	m->head = (m->head + 1) % USERMAPS_QUEUE;
@@ -297,6 +453,8 @@ static void let_go(struct usermaps *m)
 		return;
 	for (unsigned int i = 0; i < USERMAPS_PROCESSES; i++)
 		forget(&m->processes[i]);
+	for (unsigned int i = 0; i < USERMAPS_FILES; i++)
+		elfsyms_free(m->files[i].symbols);
 	pthread_cond_destroy(&m->work);
 	pthread_cond_destroy(&m->done);
 	pthread_mutex_destroy(&m->lock);

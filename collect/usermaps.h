@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where addresses in user mode belong: file and offset, from /proc/PID/maps.  Files of containers are never opened:
- * one of theirs could be on a file system that does not answer, and what is inside is hostile.  So there are no
- * function names; `addr2line` or `perf` get them from the offset.
+ * Where addresses in user mode belong: file and offset, from /proc/PID/maps, and the function, from the file's own
+ * symbols (collect/elfsyms.h).  The file is the very one that is mapped (/proc/PID/map_files), and it is only opened
+ * where it lies on a disk or in memory of this host: the server of a file system may not answer.  What has no symbols
+ * stays file and offset; `addr2line` gets the rest from there.
  *
  * A thread of its own reads the maps: on kernels before 6.17 that waits for the process's mmap_lock, which can be held
  * for as long as a file server is away.  Then names are missing, and nothing else.  What is read is kept for some
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "collect/elfsyms.h"
 #include "schema/event.h"
 
 #define USERMAPS_PROCESSES 64
@@ -21,11 +23,14 @@
 #define USERMAPS_REGIONS_MAX 512 /* executable ones of a process; what is beyond is unknown */
 #define USERMAPS_TICK_NS 2000000
 #define USERMAPS_NAME_MAX 48
+#define USERMAPS_FILES 16 /* whose symbols are kept, those used last */
 #define USERMAPS_UNKNOWN "[unknown]"
 
 /* A part of a process's memory that can be executed. */
 struct user_region {
 	uint64_t start, end, offset;
+	uint64_t inode; /* 0: no file */
+	unsigned int major, minor;
 	char name[USERMAPS_NAME_MAX]; /* printable, without ';' */
 };
 
@@ -47,6 +52,8 @@ void usermaps_wait(struct usermaps *m, unsigned int ms);
 struct user_frame {
 	char name[USERMAPS_NAME_MAX]; /* last part of the file's path, or "[vdso]", "[anonymous]", "[unknown]" */
 	uint64_t offset;	      /* in the file; 0 without one */
+	char function[ELFSYMS_NAME_MAX]; /* "": not known */
+	uint64_t into;			 /* that function */
 };
 
 /* Names addresses of a process, as far as its maps are known. */

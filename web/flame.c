@@ -89,11 +89,17 @@ static unsigned int child(struct flame *f, unsigned int parent, enum flame_kind 
 	return known ? (unsigned int)known : node_new(f, parent, kind, name, id);
 }
 
-/* A function of the kernel is one box wherever in it the CPU was: "symbol+0x12 [module]" without the offset. */
+/*
+ * A function is one box wherever in it the CPU was: "symbol+0x12 [module]" without the offset.  In user mode what has no
+ * file behind it is none: "file+0x1234".
+ */
 static void frame_name(const char *line, size_t len, enum flame_kind kind, char *ret, size_t size)
 {
-	const char *plus = kind == FLAME_KERNEL ? memchr(line, '+', len) : NULL;
+	const char *plus = memchr(line, '+', len);
 	const char *module = plus ? memchr(plus, '[', (size_t)(line + len - plus)) : NULL;
+
+	if (kind != FLAME_KERNEL && !module)
+		plus = NULL;
 
 	if (module)
 		snprintf(ret, size, "%.*s %.*s", (int)(plus - line), line, (int)(line + len - module), module);

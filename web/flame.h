@@ -36,7 +36,7 @@ void flame_free(struct flame *f);
 
 /*
  * One row: container, reason (NULL: none) and task become boxes; user and kernel are texts of v_stack, innermost frame
- * first, or NULL.  Kernel frames are told by function, user frames by file and offset.
+ * first, or NULL.  Frames are told by function, those of user mode whose function is not known by file and offset.
  */
 struct flame_row {
 	const char *container, *reason, *task, *user, *kernel;

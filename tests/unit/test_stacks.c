@@ -164,12 +164,13 @@ static struct kw_party self(void)
 	return p;
 }
 
-static void user_frames_are_file_and_offset(void **state)
+/* With the functions where this process may open what it has mapped, that is as root. */
+static void user_frames_are_named(void **state)
 {
 	const uint64_t frames[] = { (uintptr_t)self, (uintptr_t)on_event, 16, 17 };
 	const struct kw_party task = self();
 	struct fixture *f = *state;
-	uint64_t hash, offset[2];
+	uint64_t hash, offset[2] = { 0 };
 	int end = 0;
 
 	stacks_want_user(f->stacks, &task, frames, 4, task.start_ns + 1);
@@ -179,10 +180,12 @@ static void user_frames_are_file_and_offset(void **state)
 	assert_int_not_equal(hash, 0);
 	assert_int_equal(f->seen.count, 1);
 	/* What follows the last known frame is where the walk went astray. */
-	assert_int_equal(sscanf(f->seen.p.text, "test_stacks+0x%" SCNx64 "\ntest_stacks+0x%" SCNx64 "\n%n", &offset[0],
-				&offset[1], &end), 2);
-	assert_int_equal(f->seen.p.text[end], '\0');
-	assert_int_equal(offset[0] - offset[1], frames[0] - frames[1]);
+	if (strcmp(f->seen.p.text, "self+0x0 [test_stacks]\non_event+0x0 [test_stacks]\n") != 0) {
+		assert_int_equal(sscanf(f->seen.p.text, "test_stacks+0x%" SCNx64 "\ntest_stacks+0x%" SCNx64 "\n%n",
+					&offset[0], &offset[1], &end), 2);
+		assert_int_equal(f->seen.p.text[end], '\0');
+		assert_int_equal(offset[0] - offset[1], frames[0] - frames[1]);
+	}
 	assert_int_equal(stacks_intern_user(f->stacks, task.pid, frames, 4, task.start_ns + 2), hash);
 	assert_int_equal(f->seen.count, 1);
 	assert_int_equal(stacks_intern_user(f->stacks, task.pid, frames, 0, task.start_ns + 2), 0);
@@ -208,12 +211,12 @@ static void new_user_stacks_are_bounded(void **state)
 	stacks_settle_user(f->stacks);
 	for (uint64_t i = 0; i < STACKS_USER_NEW; i++)
 		stacks_intern_user(f->stacks, task.pid, (const uint64_t[]){ here + i, here }, 2, task.start_ns + 1);
-	assert_non_null(strstr(f->seen.p.text, "test_stacks+0x"));
+	assert_non_null(strstr(f->seen.p.text, "+0x"));
 	stacks_intern_user(f->stacks, task.pid, (const uint64_t[]){ here - 1, here }, 2, task.start_ns + 1);
 	assert_string_equal(f->seen.p.text, "test_stacks\n");
 	stacks_settle_user(f->stacks);
 	stacks_intern_user(f->stacks, task.pid, (const uint64_t[]){ here - 1, here }, 2, task.start_ns + 1);
-	assert_non_null(strstr(f->seen.p.text, "test_stacks+0x"));
+	assert_non_null(strstr(f->seen.p.text, "+0x"));
 }
 
 /* A /proc for this process only, with the real symbols and another list of modules, as if one had been loaded. */
@@ -283,7 +286,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(text_is_cut_at_whole_lines, setup, teardown),
 		cmocka_unit_test_setup_teardown(forgets_the_oldest, setup, teardown),
 		cmocka_unit_test_setup_teardown(keeps_what_is_used, setup, teardown),
-		cmocka_unit_test_setup_teardown(user_frames_are_file_and_offset, setup, teardown),
+		cmocka_unit_test_setup_teardown(user_frames_are_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_process_that_is_gone_is_unknown, setup, teardown),
 		cmocka_unit_test_setup_teardown(new_user_stacks_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_outlive_a_new_reading, setup, teardown),

@@ -2,6 +2,7 @@
 /* Addresses of user mode get file and offset, from a made-up /proc. */
 #include "tests/unit/unit.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,9 +91,11 @@ static void names_files_and_offsets(void **state)
 {
 	const uint64_t addresses[] = { 0x55d0c0001234, 0x7f0000000010, 0x7f0000200800, 0x7f0000300000, 0x7ffd00001000,
 				       0x55d0c0000010, 0x10 };
-	const struct user_frame expected[] = { { "work", 0x1234 }, { "libc.so.6", 0x28010 }, { "[anonymous]", 0 },
-					       { "memfd:jit??[31m", 0 }, { "[vdso]", 0 }, { "[unknown]", 0 },
-					       { "[unknown]", 0 } };
+	static const struct {
+		const char *name;
+		uint64_t offset;
+	} expected[] = { { "work", 0x1234 }, { "libc.so.6", 0x28010 }, { "[anonymous]", 0 }, { "memfd:jit??[31m", 0 },
+			 { "[vdso]", 0 }, { "[unknown]", 0 }, { "[unknown]", 0 } };
 	struct user_frame frames[7];
 	struct fixture *f = *state;
 
@@ -103,6 +106,69 @@ static void names_files_and_offsets(void **state)
 		assert_string_equal(frames[i].name, expected[i].name);
 		assert_int_equal(frames[i].offset, expected[i].offset);
 	}
+}
+
+/* A function of this very program, as its own symbols name it. */
+__attribute__((noinline)) static int somebody_sampled_this(int x)
+{
+	return x * 3;
+}
+
+static void write_own_region(struct fixture *f, const char *dev, uint64_t address)
+{
+	char line[512], path[PATH_MAX + 64], text[640];
+	FILE *maps = fopen("/proc/self/maps", "r");
+	uint64_t start, end, offset;
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps))
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64, &start, &end, &offset) == 3 && address >= start &&
+		    address < end)
+			break;
+	fclose(maps);
+	snprintf(text, sizeof(text), "%" PRIx64 "-%" PRIx64 " r-xp %08" PRIx64 " %s 77   /bin/me\n", start, end, offset, dev);
+	write_process(f, text, 1234560);
+	snprintf(path, sizeof(path), "%s/42/map_files", f->dir);
+	assert_int_equal(dir_make(path, 0755), 0);
+	snprintf(path, sizeof(path), "%s/42/map_files/%" PRIx64 "-%" PRIx64, f->dir, start, end);
+	assert_int_equal(symlink("/proc/self/exe", path), 0);
+}
+
+static void names_functions(void **state)
+{
+	uint64_t address = (uint64_t)(uintptr_t)somebody_sampled_this + 1;
+	struct fixture *f = *state;
+	struct user_frame frame;
+
+	assert_int_equal(somebody_sampled_this(2), 6);
+	write_own_region(f, "08:01", address);
+	frame = one(f, address, START_NS + SEC(1));
+	assert_string_equal(frame.name, "me");
+	assert_string_equal(frame.function, "somebody_sampled_this");
+	assert_int_equal(frame.into, 1);
+}
+
+/* Its server may not answer: such a file is not opened.  One in memory is. */
+static void a_served_file_is_not_opened(void **state)
+{
+	uint64_t address = (uint64_t)(uintptr_t)somebody_sampled_this + 1;
+	struct fixture *f = *state;
+
+	write_own_region(f, "00:31", address);
+	write_text(f->dir, "42/mountinfo",
+		   "30 24 0:49 / /data rw,nosuid shared:8 - fuse.sshfs there:/ rw\n"
+		   "31 24 0:50 / / rw - overlay overlay rw\n");
+	assert_string_equal(one(f, address, START_NS + SEC(1)).function, "");
+}
+
+static void a_file_of_an_overlay_is_opened(void **state)
+{
+	uint64_t address = (uint64_t)(uintptr_t)somebody_sampled_this + 1;
+	struct fixture *f = *state;
+
+	write_own_region(f, "00:32", address);
+	write_text(f->dir, "42/mountinfo", "31 24 0:50 / / rw - overlay overlay rw\n");
+	assert_string_equal(one(f, address, START_NS + SEC(1)).function, "somebody_sampled_this");
 }
 
 /* Who has the number now is not who was sampled. */
@@ -173,6 +239,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(names_files_and_offsets, setup, teardown),
+		cmocka_unit_test_setup_teardown(names_functions, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_served_file_is_not_opened, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_file_of_an_overlay_is_opened, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_number_used_again_is_not_believed, setup, teardown),
 		cmocka_unit_test_setup_teardown(maps_are_kept_and_read_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(reading_is_bounded_by_time, setup, teardown),

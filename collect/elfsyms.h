@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Functions of a program or library by their place in the file, from its own symbols (.symtab, or .dynsym when that was
+ * stripped).  The file is a container's: nothing in it is believed, sizes and counts are bounded.
+ */
+#ifndef KWHY_COLLECT_ELFSYMS_H
+#define KWHY_COLLECT_ELFSYMS_H
+
+#include <stdint.h>
+
+#define ELFSYMS_NAME_MAX 64 /* longer names are cut off there */
+
+struct elfsyms;
+
+/* Reads an open file.  -ENOEXEC: no 64-bit ELF file of this machine's byte order; -ENODATA: without functions. */
+int elfsyms_read(int fd, struct elfsyms **ret);
+void elfsyms_free(struct elfsyms *s);
+
+/* Name of the function at that offset of the file, and how far into it that is; NULL: none. */
+const char *elfsyms_find(const struct elfsyms *s, uint64_t file_offset, uint64_t *ret_into);
+
+#endif
