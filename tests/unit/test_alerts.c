@@ -12,6 +12,7 @@
 #include "analyze/alertrules.h"
 #include "analyze/alertstate.h"
 #include "analyze/alertstore.h"
+#include "analyze/reports.h"
 #include "analyze/silences.h"
 #include "base/cleanup.h"
 #include "base/fileutil.h"
@@ -403,6 +404,75 @@ static void test_outbox_in_order(void **state)
 	fixture_free(&f);
 }
 
+/* Of an incident whose victim is /web; end_ns 0: it goes on. */
+static void put_report(struct work *w, int revision, int64_t onset_ns, int64_t end_ns)
+{
+	AUTO(strbuf) struct strbuf why = STRBUF_INIT;
+	struct reports *reports;
+	char onset[32], end[32];
+	json_t *report;
+
+	snprintf(onset, sizeof(onset), "%lld", (long long)onset_ns);
+	snprintf(end, sizeof(end), "%lld", (long long)end_ns);
+	report = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:{s:s}, s:{s:s, s:s, s:s?}, s:{s:s}, s:[{s:{s:s, s:s}}],"
+			   " s:[{s:{s:s, s:s}}]}", "id", "01KAYQ0000000000000000ABCD", "revision", revision, "cause", "io.neighbor",
+			   "status", end_ns ? "resolved" : "open", "severity", "warning", "headline", "h", "confidence", "level",
+			   "confirmed", "window", "onset_ns", onset, "detected_ns", onset, "end_ns", end_ns ? end : NULL, "resource",
+			   "kind", "block", "victims", "container", "name", "/web", "ref", "c1", "culprits", "container", "name",
+			   "/batch", "ref", "c2");
+	assert_non_null(report);
+	assert_int_equal(reports_open(w->f.dir, &reports, &why), 0);
+	assert_int_equal(reports_put(reports, report), 0);
+	reports_free(reports);
+	json_decref(report);
+}
+
+/* The alertname and status of every delivery that waits, in order. */
+static const char *told(struct work *w, struct strbuf *ret)
+{
+	char *body = NULL;
+	int64_t id;
+	int tries;
+
+	strbuf_reset(ret);
+	while (!alertstore_due(w->store, "file", INT64_MAX, &id, &tries, &body)) {
+		json_t *message = json_loads(body, 0, NULL);
+		const json_t *alert = json_array_get(json_object_get(message, "alerts"), 0);
+
+		strbuf_addf(ret, "%s %s;", json_string_value(json_object_get(json_object_get(alert, "labels"), "alertname")),
+			    json_string_value(json_object_get(message, "status")));
+		json_decref(message);
+		free(body);
+		assert_int_equal(alertstore_sent(w->store, id), 0);
+	}
+	return strbuf_str(ret);
+}
+
+/* An incident speaks for its victims: what else is unusual about them is held back for as long as it goes on. */
+static void test_a_root_cause_holds_back_its_symptoms(void **state)
+{
+	AUTO(strbuf) struct strbuf said = STRBUF_INIT, text = STRBUF_INIT;
+	char held[100];
+	struct work w;
+
+	(void)state;
+	work_open(&w);
+	put_cgroup(&w.f, SEC(1), CG_SEEN, 0, 7, "/web");
+	put_tick(&w.f, SEC(2), 1);
+	put_report(&w, 1, WALL(SEC(9)), 0);
+	for (unsigned int at = 10; at < 20; at++)
+		second(&w, at, 3, &said);
+	assert_string_equal(state_of(&w, held), "firing|incident 01KAYQ0000000000000000ABCD");
+	assert_string_equal(told(&w, &text), "KwhyIncident firing;");
+	/* It ends, the wait does not. */
+	put_report(&w, 2, WALL(SEC(9)), WALL(SEC(19.5)));
+	for (unsigned int at = 20; at < 30; at++)
+		second(&w, at, 3, &said);
+	assert_string_equal(state_of(&w, held), "firing|");
+	assert_string_equal(told(&w, &text), "Waits firing;");
+	work_close(&w);
+}
+
 static const char restless_rules[] =
 	"groups:\n- name: restless\n  interval: 1s\n  rules:\n"
 	"  - alert: Flaps\n    sql: SELECT 1 AS value WHERE :now / 10000000000 % 2 = 0\n"
@@ -529,6 +599,7 @@ int main(void)
 		cmocka_unit_test(test_fires_and_resolves),
 		cmocka_unit_test(test_silence_holds_back),
 		cmocka_unit_test(test_outbox_in_order),
+		cmocka_unit_test(test_a_root_cause_holds_back_its_symptoms),
 		cmocka_unit_test(test_an_hour_of_outage),
 		cmocka_unit_test(test_marks),
 	};
