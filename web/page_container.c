@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One container, and who said what of it when: /containers/{id} and /api/v1/containers/{id}. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/timeutil.h"
 #include "web/html.h"
 #include "web/lists.h"
 #include "web/page.h"
@@ -64,13 +66,14 @@ static json_t *limits_of(const json_t *container)
 
 static void table(struct strbuf *b, const json_t *rows, const char *title, const char *none)
 {
-	strbuf_addstr(b, "<h2>");
+	strbuf_addstr(b, "<section><h2>");
 	strbuf_add_html(b, title);
 	strbuf_addstr(b, "</h2>\n");
 	if (json_array_size(rows))
 		html_rows_table(b, rows, title);
 	else
 		page_empty(b, none);
+	strbuf_addstr(b, "</section>\n");
 }
 
 static void container_facts(struct strbuf *b, const json_t *c)
@@ -95,8 +98,34 @@ static void container_facts(struct strbuf *b, const json_t *c)
 		html_time(b, value_int(c, "last_ns", 0));
 	else
 		strbuf_addstr(b, "still there");
-	strbuf_addstr(b, "</dd></div></dl>\n<p>Events: ");
-	page_container_link(b, container_label(c));
+	strbuf_addstr(b, "</dd></div></dl>\n");
+}
+
+/* Where else it is shown; of one that is gone, at its end. */
+static void elsewhere(struct strbuf *b, const json_t *c)
+{
+	static const struct {
+		const char *path, *from, *to, *text;
+		int64_t span_ns;
+	} pages[] = {
+		{ "/incidents", "since", "until", "Incidents", 0 },
+		{ "/observe", "since", "until", "Charts", 10 * 60 * NSEC_PER_SEC },
+		{ "/events", "since", "until", "Events", 0 },
+		{ "/stacks", "from", "to", "Stacks", 60 * NSEC_PER_SEC },
+		{ "/why", "since", "until", "Diagnose its last minute", 60 * NSEC_PER_SEC },
+	};
+	int64_t gone = value_int(c, "last_ns", 0);
+	AUTO(strbuf) struct strbuf ref = STRBUF_INIT;
+
+	http_url_encode(&ref, value_text(c, "ref"));
+	strbuf_addstr(b, "<p class=\"spans\">");
+	for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
+		strbuf_addf(b, "<a href=\"%s?container=%s", pages[i].path, strbuf_str(&ref));
+		if (gone && pages[i].span_ns)
+			strbuf_addf(b, "&amp;%s=%" PRId64 "&amp;%s=%" PRId64, pages[i].from, gone - pages[i].span_ns, pages[i].to,
+				    gone);
+		strbuf_addf(b, "\">%s</a> ", pages[i].text);
+	}
 	strbuf_addstr(b, "</p>\n");
 }
 
@@ -119,6 +148,7 @@ int page_container(const struct http_request *req, struct http_response *res)
 	strbuf_add_html(b, page.title);
 	strbuf_addstr(b, "</h1>\n");
 	container_facts(b, container);
+	elsewhere(b, container);
 	table(b, facts, "What is known", "Nobody has said anything of it; its cgroup's path is all there is.");
 	table(b, limits, "Limits in force", "None was seen.");
 	table(b, tasks, "Processes that events named", "No event has named one.");

@@ -409,6 +409,18 @@ async function readEvents(page) {
 	expect(await page.locator("tr:target").count() === 1, "the event is not marked among those around it");
 }
 
+// From a container to whatever shows it, and something of it is there.
+async function elsewhere(page) {
+	await checkContrast(page);
+	const links = await page.locator(".spans a").evaluateAll((list) => list.map((a) => [a.textContent, a.href]));
+	expect(links.length === 5, `it has the links ${links}`);
+	for (const [text, href] of links) {
+		const response = await page.request.get(href, { headers: { Accept: "text/html" } });
+		expect(response.status() === 200, `"${text}" answers ${response.status()} at ${href}`);
+		expect(!/No incident matches|No event matches|Nothing (is|was) stored/.test(await response.text()), `nothing of it at ${href}`);
+	}
+}
+
 // The bundle of the incident, taken by keyboard, is a database of SQLite.
 async function download(page) {
 	await checkContrast(page);
@@ -454,7 +466,7 @@ const places = [
 	{ name: "query", path: "query?sql=" + encodeURIComponent("SELECT kind, count(*) AS n FROM v_event GROUP BY kind"), texts: ["kind"], act: checkContrast },
 	{ name: "saved", path: "query", texts: ["Saved queries", "Who throttled whom"], act: savedQueries },
 	{ name: "bundles", path: "bundles", texts: ["Take a window along", "Open one"], act: download },
-	{ name: "container", path: `containers/${victim()}`, texts: [truth.victim], act: checkContrast },
+	{ name: "container", path: `containers/${victim()}`, texts: [truth.victim, "What is known"], act: elsewhere },
 	{ name: "why", path: `why?${new URLSearchParams({ container: victim(), since: report.window.onset_ns, until: report.window.end_ns || report.window.to_ns })}`, texts: ["Evidence"], act: checkContrast },
 	{ name: "agent", path: "agent", texts: ["Probes and their books", "runq", "Settings"], act: checkContrast },
 ];
