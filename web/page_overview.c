@@ -19,6 +19,7 @@
 #define SPAN_NS (60 * NSEC_PER_SEC)
 #define CONTAINERS_MAX 25
 #define INCIDENTS_MAX 5
+#define LOOKED_THROUGH 100
 
 static int collect_report(void *ctx, const json_t *report)
 {
@@ -33,6 +34,27 @@ static json_t *incidents(struct reader *r, const char *status, int64_t limit)
 	if (reader_select_reports(r) >= 0)
 		reports_each(r, &filter, collect_report, items);
 	return items;
+}
+
+static bool hurts_now(const json_t *report)
+{
+	return !strcmp(value_text(report, "status"), "open") && strcmp(value_text(report, "severity"), "info") != 0;
+}
+
+/* The newest, behind those that go on and are more than a note: what a container does to itself must not hide them. */
+static json_t *foremost(struct reader *r)
+{
+	json_t *newest = incidents(r, NULL, LOOKED_THROUGH), *out = json_array(), *report;
+
+	for (int hurting = 1; hurting >= 0; hurting--) {
+		size_t i;
+
+		json_array_foreach (newest, i, report)
+			if (hurts_now(report) == hurting && json_array_size(out) < INCIDENTS_MAX)
+				json_array_append(out, report);
+	}
+	json_decref(newest);
+	return out;
 }
 
 /* One object per container from several lists of rows that name it. */
@@ -171,10 +193,10 @@ static json_t *overview_model(const struct http_request *req)
 	size_t i;
 
 	json_array_foreach (open, i, item)
-		wrong += strcmp(value_text(item, "severity"), "info") != 0;
+		wrong += hurts_now(item);
 	json_decref(open);
 	return json_pack("{s:I, s:o, s:o, s:o, s:o}", "open", (json_int_t)wrong, "incidents",
-			 incidents(req->reader, NULL, INCIDENTS_MAX), "containers", busiest(req->reader), "readiness",
+			 foremost(req->reader), "containers", busiest(req->reader), "readiness",
 			 list_readiness(req->reader, req->now_ns), "hours", hours(req));
 }
 

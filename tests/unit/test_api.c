@@ -34,7 +34,7 @@ struct world {
 	json_t *document;
 };
 
-static void put_incident(const char *dir, const char *id, const char *onset_ns)
+static void put_incident_of(const char *dir, const char *id, const char *onset_ns, const char *severity)
 {
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
 	json_t *object = json_loads(report, 0, NULL);
@@ -42,11 +42,17 @@ static void put_incident(const char *dir, const char *id, const char *onset_ns)
 
 	assert_non_null(object);
 	json_object_set_new(object, "id", json_string(id));
+	json_object_set_new(object, "severity", json_string(severity));
 	json_object_set_new(json_object_get(object, "window"), "onset_ns", json_string(onset_ns));
 	assert_int_equal(reports_open(dir, &reports, &error), 0);
 	assert_int_equal(reports_put(reports, object), 0);
 	reports_free(reports);
 	json_decref(object);
+}
+
+static void put_incident(const char *dir, const char *id, const char *onset_ns)
+{
+	put_incident_of(dir, id, onset_ns, "warning");
 }
 
 /* A failed block request with a stack, whose text is hostile. */
@@ -381,6 +387,24 @@ static void events_are_counted(void **state)
 	assert_true(page_has(*state, "/events", "#t1700000005500000000\" aria-label=\"All within 5 s of it\""));
 }
 
+/* Notes of what containers do to themselves, though newer, stand behind what hurts somebody. */
+static void what_hurts_comes_first(void **state)
+{
+	struct world *w = *state;
+	struct http_request req = { .method = HTTP_GET, .path = "/", .now_ns = WALL(SEC(6)) };
+	struct http_response res = { 0 };
+	const char *first, *second;
+
+	put_incident_of(w->f.dir, "01KAYQ0000000000000000ABCG", "1700000005000000000", "info");
+	routes_dispatch(w->web, &req, &res);
+	first = strstr(strbuf_str(&res.body), "/incidents/" LATER);
+	second = strstr(strbuf_str(&res.body), "/incidents/01KAYQ0000000000000000ABCG");
+	assert_non_null(first);
+	assert_true(second > first);
+	assert_non_null(strstr(strbuf_str(&res.body), "2 incidents open"));
+	http_response_cleanup(&res);
+}
+
 /* All that a browser may fetch beside the pages themselves (tests/web weighs those). */
 static void the_ui_is_small(void **state)
 {
@@ -405,6 +429,7 @@ int main(void)
 		cmocka_unit_test(reports_name_similar_ones),
 		cmocka_unit_test(events_are_counted),
 		cmocka_unit_test(the_ui_is_small),
+		cmocka_unit_test(what_hurts_comes_first), /* the last: it adds an incident */
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
