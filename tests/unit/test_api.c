@@ -401,7 +401,6 @@ static void what_hurts_comes_first(void **state)
 	second = strstr(strbuf_str(&res.body), "/incidents/01KAYQ0000000000000000ABCG");
 	assert_non_null(first);
 	assert_true(second > first);
-	assert_non_null(strstr(strbuf_str(&res.body), "2 incidents open"));
 	http_response_cleanup(&res);
 }
 
