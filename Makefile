@@ -262,8 +262,8 @@ check-faults:
 	@FAULTS_SAMPLE=0 MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh faults
 # Stock Debian kernels under emulation, every fault that a guest can have.
 check-vm:
-	@FAULTS_IN_GUEST='cpu_throttled oom_memcg oom_global reclaim_memcg net_drop_policy fs_frozen freeze_cgroup proc_killed \
-		kernel_softlockup kernel_rcu_stall kernel_workqueue kernel_oops kernel_warning \
+	@FAULTS_IN_GUEST='cpu_throttled oom_memcg oom_global net_drop_policy fs_frozen freeze_cgroup proc_killed \
+		kernel_softlockup kernel_workqueue kernel_oops kernel_warning \
 		alloc_fail hw_memory hw_disk' VM_SECONDS=900 \
 		MAKE='$(MAKE)' BUILD='$(BUILD)' VM_KERNELS='5.10 6.1 6.12 newest 6.12:pair' tests/run-all.sh vm
 .PHONY: check-containers tests-containers

@@ -12,6 +12,7 @@
 #include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -290,7 +291,14 @@ struct node_state {
 };
 
 #define BITE (32 * MIB)
-#define NODE_MAX (4096 * MIB) /* guests have less */
+
+/* From here on the kernel would take pages of programs away and read them again, for minutes, before it gives up. */
+static bool node_is_full(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) == 0 && info.freeram + info.bufferram < info.totalram / 12;
+}
 
 /* Steady, but the first that the kernel would end. */
 static void innocent(struct sandbox *sb, void *arg)
@@ -310,6 +318,7 @@ static void innocent(struct sandbox *sb, void *arg)
 		nap_ns(20 * MS);
 }
 
+/* Takes all there is; then the OOM killer is asked to do at once what it would do in the end. */
 static void glutton(struct sandbox *sb, void *arg)
 {
 	struct node_state *st = arg;
@@ -317,14 +326,16 @@ static void glutton(struct sandbox *sb, void *arg)
 	while (sandbox_phase(sb) < PHASE_STOP) {
 		char *p = NULL;
 
-		if (sandbox_phase(sb) == PHASE_FAULT && !st->killed_by && st->taken < NODE_MAX)
+		if (sandbox_phase(sb) == PHASE_FAULT && !st->killed_by && !node_is_full())
 			p = mem_map(BITE);
+		else if (sandbox_phase(sb) == PHASE_FAULT && !st->killed_by)
+			sandbox_write_file("/proc/sysrq-trigger", "f");
 		if (p) {
 			madvise(p, BITE, MADV_HUGEPAGE);
 			mem_touch(p, BITE);
 			atomic_fetch_add(&st->taken, BITE);
 		}
-		nap_ns(20 * MS);
+		nap_ns(p ? 20 * MS : 1000 * MS);
 	}
 }
 

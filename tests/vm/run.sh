@@ -20,7 +20,7 @@ BUILD=${BUILD:-build}
 versions=("$@")
 # Emulated CPUs are too slow and uneven to say how good a diagnosis is: make check-vm asks for faults, this does not.
 ((${#versions[@]})) || versions=(5.10:doctor 6.1:doctor 6.12:doctor newest:doctor)
-read -ra pair_faults <<<"${FAULTS_ON_TWO_CPUS:-lock_spin}"
+read -ra pair_faults <<<"${FAULTS_ON_TWO_CPUS:-lock_spin kernel_rcu_stall}"
 read -ra systemd_faults <<<"${FAULTS_IN_GUEST:-}"
 
 guest_does() { # "doctor", "systemd" or ""
