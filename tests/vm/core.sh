@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
 #
 # Sourced: what the BPF objects ask of a kernel's types, looked up in its BTF without booting it.  bpftool resolves every
 # CO-RE relocation and says in its debug text which have no target (its exit status does not).

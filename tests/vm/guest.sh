@@ -35,7 +35,7 @@ shopt -s extglob
 spent() { awk -v up="$(cut -d' ' -f1 /proc/uptime)" '{ print $14 + $15, int(up * 100) }' "/proc/$collector/stat" 2>/dev/null; }
 
 # The kernel looks for modules where the initramfs was: what faults need is loaded beforehand.
-modprobe -qa loop ext4 xfs fuse veth tun nf_tables nft_ct sch_tbf sch_htb sd_mod 2>/dev/null
+modprobe -qa loop ext4 xfs fuse veth tun nf_tables nft_ct nft_counter sch_tbf sch_htb sd_mod 2>/dev/null
 modprobe -q scsi_debug dev_size_mb=8 opts=2 2>/dev/null # a disk with one bad sector
 [[ ! -s $out/kwhy_fault.ko ]] || insmod "$out/kwhy_fault.ko"
 
