@@ -166,6 +166,7 @@ podman_start() {
 }
 
 import_images() {
+	local name
 	image localhost/busybox:1 "$W/busybox.img"
 	image localhost/pause:1 "$W/pause.img"
 	ctr images import "$W/busybox.img" >/dev/null 2>&1

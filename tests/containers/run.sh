@@ -215,8 +215,12 @@ listed() {
 	done
 	if [[ -n $found ]]; then ok "listed at a moment: state, limits in force, use, pressure, processes"
 	else not_ok "listed at a moment: state, limits in force, use, pressure, processes" "$(jq -c '{state, limits, usage, pressure, processes, labels}' <<<"${shown:-{\}}")"; fi
-	text=$("$KWHY" containers --state "$STATE_DIR" 2>&1)
-	if grep -A 3 kwhy-listed <<<"$text" | grep -qE '^ +sh +process' && ! grep -q $'\e' <<<"$text"; then ok "listed as a tree down to processes"
+	found=
+	while [[ -z $found ]] && ((SECONDS < until)); do
+		text=$("$KWHY" containers --state "$STATE_DIR" 2>&1)
+		grep -A 3 kwhy-listed <<<"$text" | grep -qE '^ +sh +process' && found=yes
+	done
+	if [[ -n $found ]] && ! grep -q $'\e' <<<"$text"; then ok "listed as a tree down to processes"
 	else not_ok "listed as a tree down to processes" "$(grep -A 3 kwhy-listed <<<"$text")"; fi
 }
 
