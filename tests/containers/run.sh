@@ -356,35 +356,34 @@ if ! collect_start; then
 	not_ok "the collector starts" "$(tail -n 3 "$W/collect.log")"
 	exit 1
 fi
-# Milliseconds from the start of a collector to the moment that its first tick is of.
-start_takes() {
+# Starts a collector with an empty store.  Milliseconds until its first tick is stored, and of CPU time meanwhile.
+start_takes() { # a number
 	local began
+	end "$COLLECT_PID"
 	STATE_DIR=$W/many.$1
 	began=$(now_ns)
 	collect_start
-	echo $((($(rows 'SELECT min(ts_ns) AS ts_ns FROM v_tick' | jq -r .ts_ns) - began) / 1000000))
+	echo $((($(now_ns) - began) / 1000000)) "$(awk '{print ($14 + $15) * 10}' "/proc/$COLLECT_PID/stat")"
 }
 
-# A host with very many cgroups: a start within two seconds, bounded memory, every one known.
+# A host with very many cgroups: what they add to the start, bounded memory, every one known.  Most of a start is the
+# kernel's check of the programs, which does not depend on them; other work on the machine lengthens the wall time, hardly
+# the CPU time.
 many() {
-	local count=10000 root=/sys/fs/cgroup took try cpu rss known least=100 stolen
-	local -a ticks
+	local count=10000 root=/sys/fs/cgroup took cpu before try rss known
 	[[ -d $root/unified ]] && root=$root/unified
-	mkdir -p "$root/$TOP" && (cd "$root/$TOP" && seq -f 'many%.0f' 1 $count | xargs mkdir)
-	for ((try = 0; try < 5; try++)); do
-		end "$COLLECT_PID"
-		read -ra ticks < <(cpu_ticks)
-		start_takes $try >"$W/took"
-		took=$(cat "$W/took")
-		cpu=$(awk '{print ($14 + $15) * 10}' "/proc/$COLLECT_PID/stat")
-		stolen=$(stolen_percent "${ticks[@]}")
-		echo "# $count cgroups: first tick after $took ms; $cpu ms of CPU time so far; $stolen % of the CPUs stolen"
-		((took < 2000)) && break
-		((stolen < least)) && least=$stolen
+	for ((try = 0; try < 3; try++)); do
+		start_takes $try.few >"$W/took"
+		read -r _ before <"$W/took"
+		mkdir -p "$root/$TOP" && make_many "$root/$TOP" $count
+		start_takes $try.many >"$W/took"
+		read -r took cpu <"$W/took"
+		echo "# $count cgroups: first tick stored after $took ms, for $cpu ms of CPU time, $before ms without them"
+		((cpu - before < 1000)) && break
+		((try < 2)) && remove_many "$root/$TOP" $count
 	done
-	if ((took < 2000)); then ok "many: started within 2 s"
-	elif ((least > STOLEN_PERCENT_MAX)); then skip "many: started within 2 s" "the hypervisor took at least $least % of the CPUs each time"
-	else not_ok "many: started within 2 s" "$took ms"; fi
+	if ((cpu - before < 1000)); then ok "many: they add less than a second of CPU time to the start"
+	else not_ok "many: they add less than a second of CPU time to the start" "$cpu ms, $before ms without them"; fi
 	sleep 2
 	rss=$(awk '/^VmRSS/ {print $2}' "/proc/$COLLECT_PID/status")
 	known=$(rows "SELECT count(*) AS n FROM v_container WHERE cgroup LIKE '/$TOP/many%'" | jq .n)
@@ -396,6 +395,9 @@ many() {
 	remove_cgroups
 	collect_start
 }
+
+make_many() { (cd "$1" && seq -f 'many%.0f' 1 "$2" | xargs mkdir); }
+remove_many() { (cd "$1" && seq -f 'many%.0f' 1 "$2" | xargs rmdir); }
 
 # The other runtimes where a host has other hierarchies than this one.
 other_views() {
