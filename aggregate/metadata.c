@@ -35,7 +35,7 @@
 enum queue {
 	Q_NEW, /* it was just made, its runtime told of it, or it ended before it was ever asked about */
 	Q_AGAIN, /* nobody knew it: a few more times, ever more slowly */
-	Q_AGAIN_LAST = Q_AGAIN + 3,
+	Q_AGAIN_LAST = Q_AGAIN + 4,
 	Q_ENDED, /* a last look for how it ended, and one more */
 	Q_ENDED_LAST,
 	Q_FOUND, /* it was there before us */
@@ -48,7 +48,8 @@ static const int64_t delays_ns[QUEUES] = {
 	[Q_AGAIN] = 40 * NSEC_PER_MSEC,
 	[Q_AGAIN + 1] = 250 * NSEC_PER_MSEC,
 	[Q_AGAIN + 2] = NSEC_PER_SEC,
-	[Q_AGAIN_LAST] = 4 * NSEC_PER_SEC,
+	[Q_AGAIN + 3] = 4 * NSEC_PER_SEC,
+	[Q_AGAIN_LAST] = 20 * NSEC_PER_SEC, /* on a slow host a runtime has its state on disk as late as that */
 	[Q_ENDED] = 20 * NSEC_PER_MSEC,
 	[Q_ENDED_LAST] = 400 * NSEC_PER_MSEC,
 	[Q_KNOWN] = 30 * NSEC_PER_SEC,

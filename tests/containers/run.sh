@@ -284,11 +284,11 @@ run_bundles() { # runtime
 
 collector_kib() { awk '/^VmRSS/ {print $2}' "/proc/$COLLECT_PID/status"; }
 
-# all_named WHAT VIEW FATE CONDITION: as many containers of that fate have such an event of their full name as were run.
+# all_named WHAT VIEW FATE CONDITION: as many containers of that fate have such an event of their full name as have run.
 all_named() {
 	local run named until=$((SECONDS + PATIENCE))
-	run=$(find "$W" -maxdepth 1 -name "short-*-$3-*" | wc -l)
-	while named=$(rows "SELECT count(DISTINCT container_name) AS n FROM $2 WHERE container_name LIKE 'short-%-$3-%' AND $4" | jq .n) && [[ $named != "$run" ]] && ((SECONDS < until)); do sleep 1; done
+	run=$(find "$W/out" -name "short-*-$3-*" | wc -l) # a runtime may fail to start one, and ends it itself then
+	while named=$(rows "SELECT count(DISTINCT container_name) AS n FROM $2 WHERE container_name LIKE 'short-%-$3-%' AND coalesce(comm, '') NOT LIKE 'runc:%' AND $4" | jq .n) && [[ $named != "$run" ]] && ((SECONDS < until)); do sleep 1; done
 	if [[ $named == "$run" ]]; then ok "short-lived: $1 of all $run have their container's name"; else not_ok "short-lived: $1" "$named of $run"; fi
 }
 
@@ -305,7 +305,8 @@ short_lived() {
 		for ((i = 0; i < SHORT; i++)); do
 			local fate=${fates[RANDOM % ${#fates[@]}]} memory=0
 			[[ $fate == oom ]] && memory=$((16 << 20))
-			bundle "$W/short-$runtime-$fate-$i" "/$TOP/short-$runtime-$fate-$i" "${fate_command[$fate]}" $memory
+			bundle "$W/short-$runtime-$fate-$i" "/$TOP/short-$runtime-$fate-$i" \
+				"$(first_act "short-$runtime-$fate-$i"); ${fate_command[$fate]}" $memory
 		done
 	done
 	for runtime in runc crun; do
