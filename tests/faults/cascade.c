@@ -54,8 +54,9 @@ static void draw(struct sandbox *sb, struct cascade_state *st)
 	snprintf(st->lock, sizeof(st->lock), "%s/%s", sb->dir, sandbox_word(sb));
 	st->service = (struct service){
 		.port = sandbox_random(sb, 2000, 30000), .backlog = sandbox_random(sb, 3, 8),
-		.request_size = sandbox_random(sb, 50, 1200), .work_ns = MS, .lock = st->lock,
-		.period_ns = sandbox_random(sb, 150, 250) * MS, .timeout_ns = sandbox_random(sb, 250, 450) * MS,
+		/* Longer than the holder pauses: it is back in the queue for the lock before the next request is. */
+		.request_size = sandbox_random(sb, 50, 1200), .work_ns = sandbox_random(sb, 15, 25) * MS, .lock = st->lock,
+		.period_ns = sandbox_random(sb, 300, 500) * MS, .timeout_ns = sandbox_random(sb, 250, 450) * MS,
 		.tally = st->requests, .counts = &st->counts };
 	facts_int(&sb->params, "reads_per_s", st->reads_per_s);
 	facts_int(&sb->params, "backlog", st->service.backlog);
