@@ -5,7 +5,7 @@
  * Kept are the host's own records and those of cgroups that were made while the capture ran: the containers of the
  * fault.  The node is called "host".  Of every other cgroup, what it suffered is left out, and where it was the one
  * somebody waited for it becomes the host, so that no sum changes.  Left out are also packets of the host itself, for
- * their addresses, stacks nobody refers to any more, and what a distribution adds to the kernel's version.
+ * their addresses, but not those met by nobody in a network namespace of the fault; stacks nobody refers to any more, and what a distribution adds to the kernel's version.
  * Nothing else is touched: books, times, pids and payloads are those of the run.  Trimming twice changes nothing.
  */
 #include <errno.h>
@@ -36,6 +36,7 @@ struct trim {
 	struct names made, others;
 	struct hashmap *keys;	/* hierarchy and directory of what is kept */
 	struct hashmap *stacks; /* content hashes referred to */
+	struct hashmap *netns, *host_netns; /* inodes of network namespaces: of what is kept, and the host's own */
 	struct capture_writer *out;
 	unsigned long kept, dropped;
 };
@@ -146,6 +147,36 @@ static bool has_address(const struct kw_event *event, const struct kw_field *f)
 	return memcmp((const char *)record_payload(event) + f->offset, none, sizeof(none)) != 0;
 }
 
+/* 0: the record names none. */
+static uint64_t netns_of(const struct kw_event *event)
+{
+	const struct kw_kind_info *info = kw_kind_by_number(event->kind);
+	uint64_t netns = 0;
+
+	for (const struct kw_field *f = info->fields; f->name; f++)
+		if (!strcmp(f->name, "netns") && (size_t)f->offset + f->size <= event->payload_size && f->size <= sizeof(netns))
+			memcpy(&netns, (const char *)record_payload(event) + f->offset, f->size);
+	return netns;
+}
+
+static int find_netns(struct trim *t, const struct kw_event *event)
+{
+	bool host = is_host(&event->subject.cg);
+	uint64_t netns;
+
+	if (event->kind != KW_KIND_netstat || !cg_kept(t, &event->subject.cg))
+		return 0;
+	netns = netns_of(event);
+	return hashmap_put(host ? t->host_netns : t->netns, &netns, &present, NULL);
+}
+
+static bool in_netns_of_fault(const struct trim *t, const struct kw_event *event)
+{
+	uint64_t netns = netns_of(event);
+
+	return netns && hashmap_get(t->netns, &netns) && !hashmap_get(t->host_netns, &netns);
+}
+
 static bool event_kept(const struct trim *t, const struct kw_event *event)
 {
 	const struct kw_kind_info *info = kw_kind_by_number(event->kind);
@@ -160,7 +191,7 @@ static bool event_kept(const struct trim *t, const struct kw_event *event)
 	for (const struct kw_field *f = info->fields; f->name; f++) {
 		if (f->offset >= event->payload_size)
 			break; /* of an older version */
-		if (f->type == KW_TYPE_ADDR && is_host(&event->subject.cg) && has_address(event, f))
+		if (f->type == KW_TYPE_ADDR && is_host(&event->subject.cg) && has_address(event, f) && !in_netns_of_fault(t, event))
 			return false;
 		if (f->type == KW_TYPE_STR && names_others(t, (const char *)record_payload(event) + f->offset, f->size))
 			return false;
@@ -307,17 +338,23 @@ int main(int argc, char **argv)
 	t.in = argv[1];
 	t.keys = hashmap_new(sizeof(uint64_t), KEYS_MAX);
 	t.stacks = hashmap_new(sizeof(uint64_t), KEYS_MAX);
-	r = t.keys && t.stacks ? 0 : -ENOMEM;
+	t.netns = hashmap_new(sizeof(uint64_t), KEYS_MAX);
+	t.host_netns = hashmap_new(sizeof(uint64_t), KEYS_MAX);
+	r = t.keys && t.stacks && t.netns && t.host_netns ? 0 : -ENOMEM;
 	if (!r)
 		r = each_record(&t, find_made, &header);
 	if (!r)
 		r = each_record(&t, find_keys, &header);
+	if (!r)
+		r = each_record(&t, find_netns, &header);
 	if (!r)
 		r = each_record(&t, find_stacks, &header);
 	if (!r)
 		r = write_all(&t, argv[2]);
 	hashmap_free(t.keys);
 	hashmap_free(t.stacks);
+	hashmap_free(t.netns);
+	hashmap_free(t.host_netns);
 	if (r) {
 		fprintf(stderr, "trim: %s: %s\n", argv[1], strerror(-r));
 		return 1;
