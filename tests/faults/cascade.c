@@ -13,7 +13,7 @@
 
 #define BLOCK 4096
 #define SIZE ((int64_t)32 << 20)
-#define CLIENTS 10
+#define CLIENTS 12
 
 struct cascade_state {
 	struct tally requests[PHASES], holds[PHASES];
@@ -21,7 +21,7 @@ struct cascade_state {
 	struct service_counts counts;
 	struct read_limit limit;
 	char lock[96], dev[32];
-	int pause_ms, reads_per_s;
+	int pause_ms, calm_pause_ms, reads_per_s;
 };
 
 /* Reads a record from the disk under the lock, as somebody who keeps an index file does. */
@@ -43,7 +43,7 @@ static void holder(struct sandbox *sb, void *arg)
 			tally_fail(st->holds, phase);
 		flock(lock, LOCK_UN);
 		tally_add(st->holds, phase, sandbox_phase(sb), clock_ns() - began);
-		nap_ns(st->pause_ms * MS);
+		nap_ns((phase == PHASE_FAULT ? st->pause_ms : st->calm_pause_ms) * MS);
 	}
 }
 
@@ -51,12 +51,13 @@ static void draw(struct sandbox *sb, struct cascade_state *st)
 {
 	st->reads_per_s = sandbox_random(sb, 3, 5);
 	st->pause_ms = sandbox_random(sb, 4, 10);
+	st->calm_pause_ms = sandbox_random(sb, 40, 60);
 	snprintf(st->lock, sizeof(st->lock), "%s/%s", sb->dir, sandbox_word(sb));
 	st->service = (struct service){
 		.port = sandbox_random(sb, 2000, 30000), .backlog = sandbox_random(sb, 3, 8),
 		/* Longer than the holder pauses: it is back in the queue for the lock before the next request is. */
-		.request_size = sandbox_random(sb, 50, 1200), .work_ns = sandbox_random(sb, 15, 25) * MS, .lock = st->lock,
-		.period_ns = sandbox_random(sb, 300, 500) * MS, .timeout_ns = sandbox_random(sb, 250, 450) * MS,
+		.request_size = sandbox_random(sb, 50, 1200), .work_ns = sandbox_random(sb, 12, 18) * MS, .lock = st->lock,
+		.period_ns = sandbox_random(sb, 500, 800) * MS, .timeout_ns = sandbox_random(sb, 250, 450) * MS,
 		.tally = st->requests, .counts = &st->counts };
 	facts_int(&sb->params, "reads_per_s", st->reads_per_s);
 	facts_int(&sb->params, "backlog", st->service.backlog);

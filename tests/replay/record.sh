@@ -16,6 +16,7 @@ BUILD=${BUILD:-build}
 
 here=tests/replay
 trim=$BUILD/tests/replay/trim
+containers='^[a-z]+(-[0-9a-f]{4}|[0-9a-f]{3}\.slice)$' # of the injector's containers and groups of them
 settled_seconds=12 # an incident's hold time, so that it is resolved in the capture
 work=$(mktemp -d "${TMPDIR:-/tmp}/kwhy-record.XXXXXX")
 collector=
@@ -59,7 +60,7 @@ record() { # fault
 	wait "$collector"
 	collector=
 	((status == 0)) || return 1
-	"$trim" "$work/$1.raw" "$work/$1.kwcap" || return 1
+	"$trim" "$work/$1.raw" "$work/$1.kwcap" "$containers" || return 1
 	gzip -9nc "$work/$1.kwcap" >"$here/$1.kwcap.gz" || return 1
 	cp "$log" "$here/$1.truth.json"
 }

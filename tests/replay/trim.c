@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * trim IN OUT: a capture without the machine it was taken on.
+ * trim IN OUT [PATTERN]: a capture without the machine it was taken on.
  *
- * Kept are the host's own records and those of cgroups that were made while the capture ran: the containers of the
- * fault.  The node is called "host".  Of every other cgroup, what it suffered is left out, and where it was the one
+ * Kept are the host's own records and those of cgroups that were made while the capture ran, of those at the top of the
+ * hierarchy whose name matches PATTERN (an extended regular expression): the containers of the fault.  The node is called "host".  Of every other cgroup, what it suffered is left out, and where it was the one
  * somebody waited for it becomes the host, so that no sum changes.  Left out are also packets of the host itself, for
  * their addresses, but not those met by nobody in a network namespace of the fault; stacks nobody refers to any more, and what a distribution adds to the kernel's version.
  * Nothing else is touched: books, times, pids and payloads are those of the run.  Trimming twice changes nothing.
  */
 #include <errno.h>
+#include <regex.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,6 +35,7 @@ struct names {
 struct trim {
 	const char *in;
 	struct names made, others;
+	regex_t *pattern;	/* NULL: any */
 	struct hashmap *keys;	/* hierarchy and directory of what is kept */
 	struct hashmap *stacks; /* content hashes referred to */
 	struct hashmap *netns, *host_netns; /* inodes of network namespaces: of what is kept, and the host's own */
@@ -93,7 +95,9 @@ static int find_made(struct trim *t, const struct kw_event *event)
 		return 0;
 	first_component(cg->path, top);
 	/* Only the top itself: something made below what was there before is not the fault's. */
-	return strcmp(cg->path + (*cg->path == '/'), top) ? 0 : add_name(&t->made, top);
+	if (strcmp(cg->path + (*cg->path == '/'), top) || (t->pattern && regexec(t->pattern, top, 0, NULL, 0)))
+		return 0;
+	return add_name(&t->made, top);
 }
 
 static int find_keys(struct trim *t, const struct kw_event *event)
@@ -329,12 +333,14 @@ int main(int argc, char **argv)
 {
 	static struct trim t;
 	struct capture_header header;
+	regex_t pattern;
 	int r;
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: trim IN.kwcap OUT.kwcap\n");
+	if (argc < 3 || argc > 4 || (argc == 4 && regcomp(&pattern, argv[3], REG_EXTENDED | REG_NOSUB))) {
+		fprintf(stderr, "usage: trim IN.kwcap OUT.kwcap [PATTERN]\n");
 		return 2;
 	}
+	t.pattern = argc == 4 ? &pattern : NULL;
 	t.in = argv[1];
 	t.keys = hashmap_new(sizeof(uint64_t), KEYS_MAX);
 	t.stacks = hashmap_new(sizeof(uint64_t), KEYS_MAX);
@@ -355,6 +361,8 @@ int main(int argc, char **argv)
 	hashmap_free(t.stacks);
 	hashmap_free(t.netns);
 	hashmap_free(t.host_netns);
+	if (t.pattern)
+		regfree(t.pattern);
 	if (r) {
 		fprintf(stderr, "trim: %s: %s\n", argv[1], strerror(-r));
 		return 1;
