@@ -283,17 +283,23 @@ static void strip(struct strbuf *b, const json_t *report)
 /* ---- parties ---- */
 
 /* The name, and below it the cgroup where that says more. */
-static void container_cell(struct strbuf *b, const json_t *container, const char *name)
+static void container_cell(struct strbuf *b, const json_t *container, const char *name, bool links)
 {
-	const char *cgroup = value_text(container, "cgroup");
+	const char *cgroup = value_text(container, "cgroup"), *ref = links ? value_text(container, "ref") : "";
 
-	text(b, "<tr><th scope=\"row\">", name, "");
+	strbuf_addstr(b, "<tr><th scope=\"row\">");
+	if (*ref) {
+		strbuf_addstr(b, "<a href=\"/containers/");
+		http_url_encode(b, ref);
+		strbuf_addstr(b, "\">");
+	}
+	text(b, "", name, *ref ? "</a>" : "");
 	if (*cgroup && strcmp(cgroup, name))
 		text(b, "<br><small class=\"path\">", cgroup, "</small>");
 	strbuf_addstr(b, "</th><td>");
 }
 
-static void victims_table(struct strbuf *b, const json_t *victims)
+static void victims_table(struct strbuf *b, const json_t *victims, bool links)
 {
 	json_t *victim, *impact;
 	size_t i, j;
@@ -306,7 +312,7 @@ static void victims_table(struct strbuf *b, const json_t *victims)
 	json_array_foreach ((json_t *)victims, i, victim) {
 		const json_t *container = json_object_get(victim, "container");
 
-		container_cell(b, container, container_label(container));
+		container_cell(b, container, container_label(container), links);
 		json_array_foreach (json_object_get(victim, "impact"), j, impact) {
 			strbuf_addstr(b, j ? "<br>" : "");
 			impact_text(b, impact);
@@ -318,7 +324,7 @@ static void victims_table(struct strbuf *b, const json_t *victims)
 	strbuf_addstr(b, "</tbody></table></div>\n");
 }
 
-static void culprits_table(struct strbuf *b, const json_t *culprits)
+static void culprits_table(struct strbuf *b, const json_t *culprits, bool links)
 {
 	json_t *culprit;
 	char label[16];
@@ -340,7 +346,7 @@ static void culprits_table(struct strbuf *b, const json_t *culprits)
 			small++;
 			continue;
 		}
-		container_cell(b, json_object_get(culprit, "container"), culprit_name(culprit));
+		container_cell(b, json_object_get(culprit, "container"), culprit_name(culprit), links);
 		snprintf(label, sizeof(label), "%.0f %%", share * 100);
 		if (!isnan(share))
 			html_meter(b, share, label);
@@ -416,10 +422,10 @@ static void chain(struct strbuf *b, const json_t *list)
 	strbuf_addstr(b, "</ol>\n");
 }
 
-static void parties(struct strbuf *b, const json_t *report)
+static void parties(struct strbuf *b, const json_t *report, bool links)
 {
-	victims_table(b, json_object_get(report, "victims"));
-	culprits_table(b, json_object_get(report, "culprits"));
+	victims_table(b, json_object_get(report, "victims"), links);
+	culprits_table(b, json_object_get(report, "culprits"), links);
 	bystanders(b, json_object_get(report, "bystanders"));
 	chain(b, json_object_get(report, "chain"));
 	strbuf_addstr(b, "</section>\n");
@@ -938,7 +944,7 @@ void render_report_article(struct strbuf *b, const json_t *report, const struct 
 	if (links && links->behind_head)
 		strbuf_addstr(b, links->behind_head);
 	strip(b, report);
-	parties(b, report);
+	parties(b, report, links != NULL);
 	budget(b, json_object_get(report, "budget"));
 	if (links)
 		charts_link(b, report);
