@@ -40,9 +40,9 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, KW_KINDS_MAX);
+	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct kw_book);
+	__type(value, struct kw_books);
 } kw_books SEC(".maps");
 
 /* [0]: epoch of the sums, the switch that turns everything off at once, and the governor's word to kw_admit(). */
@@ -268,10 +268,17 @@ static __always_inline bool kw_cg_same(const struct kw_cg *a, const struct kw_cg
 	return a->v2 == b->v2 && a->v1 == b->v1;
 }
 
+static __always_inline struct kw_book *kw_book_of(u32 kind)
+{
+	u32 zero = 0;
+	struct kw_books *books = bpf_map_lookup_elem(&kw_books, &zero);
+
+	return books && kind < KW_KINDS_MAX ? &books->kind[kind] : NULL;
+}
+
 static __always_inline void kw_count_lost_other(u16 kind)
 {
-	u32 key = kind;
-	struct kw_book *book = bpf_map_lookup_elem(&kw_books, &key);
+	struct kw_book *book = kw_book_of(kind);
 
 	if (book)
 		__sync_fetch_and_add(&book->lost_other, 1);
@@ -359,9 +366,8 @@ static __always_inline void *kw_reserve(struct kw_book *book, u16 kind, u64 size
 /* Counts, asks the bucket, reserves and fills the envelope.  NULL: held back or no room, already counted. */
 static __always_inline void *kw_begin(u16 kind, const struct kw_cg *cg, u64 size, u64 payload_size)
 {
-	u32 key = kind;
 	u64 now = bpf_ktime_get_boot_ns();
-	struct kw_book *book = bpf_map_lookup_elem(&kw_books, &key);
+	struct kw_book *book = kw_book_of(kind);
 
 	if (!book)
 		return NULL;
@@ -376,8 +382,7 @@ static __always_inline void *kw_begin(u16 kind, const struct kw_cg *cg, u64 size
 /* The same for what comes at the rate of a clock, and so needs no bucket. */
 static __always_inline void *kw_begin_clocked(u16 kind, u64 size, u64 payload_size)
 {
-	u32 key = kind;
-	struct kw_book *book = bpf_map_lookup_elem(&kw_books, &key);
+	struct kw_book *book = kw_book_of(kind);
 
 	if (!book)
 		return NULL;

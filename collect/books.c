@@ -16,55 +16,33 @@
 
 #define SETTLE_ROUNDS 4
 #define SETTLE_PAUSE_NS 50000
-#define READ_AT_ONCE (KW_KINDS_MAX + 1) /* more than there are, so that one call tells the end */
 #define SETTLE_RECORDS 65536 /* per round: a flood must not keep the tick from coming */
 
-static void add_cpus(struct collect *c, unsigned int kind, const struct kw_book *per_cpu)
+static void add_cpu(struct collect *c, const struct kw_books *of_cpu)
 {
-	struct kw_book *sum = &c->books.kernel[kind];
+	for (unsigned int kind = 0; kind < KW_KINDS_MAX; kind++) {
+		struct kw_book *sum = &c->books.kernel[kind];
 
-	*sum = (struct kw_book){ 0 };
-	for (unsigned int cpu = 0; cpu < objects_cpus(c->objects); cpu++) {
-		sum->emitted += per_cpu[cpu].emitted;
-		sum->suppressed += per_cpu[cpu].suppressed;
-		sum->lost_ring += per_cpu[cpu].lost_ring;
-		sum->lost_other += per_cpu[cpu].lost_other;
+		sum->emitted += of_cpu->kind[kind].emitted;
+		sum->suppressed += of_cpu->kind[kind].suppressed;
+		sum->lost_ring += of_cpu->kind[kind].lost_ring;
+		sum->lost_other += of_cpu->kind[kind].lost_other;
 	}
-}
-
-/* Since Linux 5.13 (f008d732ab18) many at a time.  False: not here. */
-static bool read_many(struct collect *c, struct kw_book *values)
-{
-	unsigned int cpus = objects_cpus(c->objects), count;
-	uint32_t kinds[READ_AT_ONCE], token;
-	int fd = objects_map_fd(c->objects, SHARED_BOOKS), r = 0;
-
-	for (uint32_t *in = NULL; r == 0; in = &token) {
-		count = READ_AT_ONCE;
-		r = bpf_map_lookup_batch(fd, in, &token, kinds, values, &count, NULL);
-		if (r < 0 && errno != ENOENT)
-			return false;
-		for (unsigned int i = 0; i < count; i++)
-			if (kinds[i] < KW_KINDS_MAX)
-				add_cpus(c, kinds[i], values + (size_t)i * cpus);
-	}
-	return true;
 }
 
 void books_read(struct collect *c)
 {
-	AUTO_FREE struct kw_book *values = NULL;
-	int fd;
+	AUTO_FREE struct kw_books *cpus = NULL;
+	uint32_t zero = 0;
 
 	if (!c->objects)
 		return;
-	fd = objects_map_fd(c->objects, SHARED_BOOKS);
-	values = calloc((size_t)objects_cpus(c->objects) * READ_AT_ONCE, sizeof(*values));
-	if (!values || read_many(c, values))
+	cpus = calloc(objects_cpus(c->objects), sizeof(*cpus));
+	if (!cpus || bpf_map_lookup_elem(objects_map_fd(c->objects, SHARED_BOOKS), &zero, cpus) < 0)
 		return;
-	for (uint32_t kind = 0; kind < KW_KINDS_MAX; kind++)
-		if (kw_kind_by_number(kind) && bpf_map_lookup_elem(fd, &kind, values) == 0)
-			add_cpus(c, kind, values);
+	memset(c->books.kernel, 0, sizeof(c->books.kernel));
+	for (unsigned int cpu = 0; cpu < objects_cpus(c->objects); cpu++)
+		add_cpu(c, &cpus[cpu]);
 }
 
 /* Nothing reserved or waiting.  poll(2) asks the map itself (ringbuf_map_poll), whoever was woken or not. */

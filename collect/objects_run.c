@@ -168,7 +168,7 @@ struct map_spec {
 /* As in bpf/kwhy.bpf.h; a definition that differs there is refused when the object is opened. */
 static const struct map_spec map_specs[SHARED_MAPS] = {
 	[SHARED_EVENTS] = { "kw_events", BPF_MAP_TYPE_RINGBUF, 0, 0, 0, 0 },
-	[SHARED_BOOKS] = { "kw_books", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct kw_book), KW_KINDS_MAX, 0 },
+	[SHARED_BOOKS] = { "kw_books", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct kw_books), 1, 0 },
 	[SHARED_CONTROL] = { "kw_control", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct kw_control), 1, 0 },
 	[SHARED_WAIT_SUMS] = { "kw_wait_sums", BPF_MAP_TYPE_HASH, sizeof(struct kw_wait_key),
 			       sizeof(struct kw_wait_sum), KW_WAIT_SUMS_MAX, BPF_F_NO_PREALLOC },

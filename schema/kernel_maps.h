@@ -60,6 +60,11 @@ struct kw_book {
 	__u64 lost_other;
 };
 
+/* Those of one CPU, as one value: the collector reads them all each tick. */
+struct kw_books {
+	struct kw_book kind[KW_KINDS_MAX];
+};
+
 struct kw_control {
 	__u32 epoch;  /* the collector adds one at each tick, then drains the sums of the former */
 	__u32 off;    /* 1: every program returns at once */

@@ -57,13 +57,14 @@ static void find(struct plain *p)
 
 static uint64_t emitted(const struct objects *o, uint32_t kind)
 {
-	static struct kw_book books[CPUS_MAX];
+	static struct kw_books books[CPUS_MAX];
+	uint32_t zero = 0;
 	uint64_t sum = 0;
 
-	if (objects_cpus(o) > CPUS_MAX || bpf_map_lookup_elem(objects_map_fd(o, SHARED_BOOKS), &kind, books) < 0)
+	if (objects_cpus(o) > CPUS_MAX || bpf_map_lookup_elem(objects_map_fd(o, SHARED_BOOKS), &zero, books) < 0)
 		return 0;
 	for (unsigned int i = 0; i < objects_cpus(o); i++)
-		sum += books[i].emitted;
+		sum += books[i].kind[kind].emitted;
 	return sum;
 }
 
