@@ -164,8 +164,8 @@ static __always_inline bool kw_is_off(void)
 }
 
 /*
- * For what is to be done once a tick, the first object that an iterator shows will do.  What is written fills the buffer of
- * the reader, which has room for a byte, and so ends the walk (kernel/bpf/bpf_iter.c, bpf_seq_read()).
+ * For what is to be done once a tick, the first object that an iterator shows will do.  What is written fills the
+ * buffer of the reader, which has room for a byte, and so ends the walk (kernel/bpf/bpf_iter.c, bpf_seq_read()).
  */
 static __always_inline void kw_iter_stop(struct bpf_iter_meta *meta)
 {

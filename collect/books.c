@@ -2,8 +2,8 @@
 /*
  * Books that balance.  Programs count in kw_books, the collector counts what it took; the two are read at different
  * moments, so the cut is made where both agree: ring empty, and either they add up or kernel books are the same before
- * and after.  On a host that never pauses, what is between the two counts belongs to the next tick.  Books that were quiet and still do not add up
- * are reported as they are.
+ * and after.  On a host that never pauses, what is between the two counts belongs to the next tick.  Books that were
+ * quiet and still do not add up are reported as they are.
  */
 #include <bpf/bpf.h>
 #include <errno.h>

@@ -186,8 +186,8 @@ static const struct map_spec map_specs[SHARED_MAPS] = {
 };
 
 /*
- * A tick walks all buckets of a map, full or empty, so a map has no more than what so many CPUs can fill in a second: a sum
- * is of something that happened on one of them, and dear enough to be told.
+ * A tick walks all buckets of a map, full or empty, so a map has no more than what so many CPUs can fill in a second:
+ * a sum is of something that happened on one of them, and dear enough to be told.
  */
 static unsigned int map_entries(const struct map_spec *s, unsigned int cpus)
 {
