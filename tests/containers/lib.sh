@@ -160,7 +160,7 @@ exec_podman() {
 podman_() { (exec_podman "$@"); }
 
 podman_start() {
-	printf '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n[engine]\nruntime = "runc"\n' \
+	printf '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\npids_limit = 0\n[engine]\nruntime = "runc"\n' \
 		>"$W/podman.conf"
 	podman_ import "$W/busybox.tar" localhost/busybox:1 >/dev/null 2>&1
 }
@@ -177,7 +177,9 @@ import_images() {
 # where the host has controllers for them.
 
 run_ctr() {
-	ctr run -d --label app=demo ${LIMITS:+--memory-limit 67108864} \
+	local limits=(--memory-limit 67108864)
+	[[ -n $LIMITS ]] || limits=(--cpu-shares 0)
+	ctr run -d --label app=demo "${limits[@]}" \
 		--mount "type=bind,src=$W/out,dst=/out,options=rbind:rw" localhost/busybox:1 "$1" \
 		/bin/sh -c "$(first_act "$1"); exec sleep 60" >/dev/null 2>"$W/err" </dev/null && echo "$1"
 }

@@ -425,6 +425,7 @@ other_views() {
 other_view_containerd() {
 	check "containerd by ctr, $VIEW: name, namespace, labels, limits" "id = '$(run_ctr "ctr-$name")'" \
 		".name == \"ctr-$name\" and .runtime == \"containerd\" and .namespace == \"default\" and .labels.app == \"demo\" and $limits"
+	if [[ -z $LIMITS ]]; then skip "pod, $VIEW" "containerd gives each pod CPU shares, and a hybrid host's v2 tree has no controllers"; return; fi
 	check "pod, $VIEW: name, pod, namespace, labels, limits" "id = '$(run_pod "pod-$name")'" \
 		".name == \"nginx\" and .pod == \"pod-$name\" and .namespace == \"shop\" and .labels.app == \"demo\" and $limits"
 }
