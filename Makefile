@@ -264,7 +264,7 @@ check-faults:
 check-vm:
 	@FAULTS_IN_GUEST='cpu_throttled oom_memcg oom_global net_drop_policy fs_frozen freeze_cgroup proc_killed \
 		kernel_softlockup kernel_workqueue kernel_oops kernel_warning \
-		alloc_fail hw_memory hw_disk' VM_SECONDS=900 \
+		alloc_fail hw_memory hw_disk' VM_SECONDS=1500 \
 		MAKE='$(MAKE)' BUILD='$(BUILD)' VM_KERNELS='5.10 6.1 6.12 newest 6.12:pair' tests/run-all.sh vm
 .PHONY: check-containers tests-containers
 # Five hundred short-lived containers; make test runs some dozens.

@@ -179,7 +179,7 @@ tier() {
 		;;
 	vm)
 		read -ra kernels <<<"${VM_KERNELS:-}"
-		build vm all tests-faults && run vm $((${#kernels[@]} ? 7200 : 1800)) tests/vm/run.sh "${kernels[@]}"
+		build vm all tests-faults && run vm $((${#kernels[@]} ? 7200 : 2700)) tests/vm/run.sh "${kernels[@]}"
 		;;
 	web) build web all tests-faults && run_script web 900 tests/web/run.sh ;;
 	containers) build containers all tests-containers && run_script containers 900 tests/containers/run.sh ;;

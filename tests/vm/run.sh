@@ -188,7 +188,7 @@ diagnose() { # name, folder
 }
 
 one_kernel() { # version, "doctor", "systemd" or ""
-	local folder run name fault status why try stolen guest=tests/vm/guest.sh seconds=${VM_SECONDS:-300}
+	local folder run name fault status why try stolen guest=tests/vm/guest.sh seconds=${VM_SECONDS:-600}
 	local -a boot=() ticks
 	if ! folder=$(vm_kernel "$1" 2>"$VM_CACHE/why"); then
 		why=$(tail -n 1 "$VM_CACHE/why")
