@@ -51,7 +51,7 @@ static void draw(struct sandbox *sb, struct cascade_state *st)
 {
 	st->reads_per_s = sandbox_random(sb, 3, 5);
 	st->pause_ms = sandbox_random(sb, 4, 10);
-	st->calm_pause_ms = sandbox_random(sb, 40, 60);
+	st->calm_pause_ms = sandbox_random(sb, 100, 140);
 	snprintf(st->lock, sizeof(st->lock), "%s/%s", sb->dir, sandbox_word(sb));
 	st->service = (struct service){
 		.port = sandbox_random(sb, 2000, 30000), .backlog = sandbox_random(sb, 3, 8),
