@@ -83,9 +83,20 @@ int BPF_PROG(sched_switched, bool preempt, struct task_struct *prev, struct task
 }
 #endif
 
+/*
+ * rcu_read_unlock() of a preemptible kernel may ask for a switch itself (rcu_read_unlock_special()), and so come by this
+ * tracepoint.  Since tracepoints rest on SRCU-fast, BPF takes rcu_read_lock() before it sees that it is there already:
+ * such a kernel (7.3) recursed until its stack was full.  There this program must not be attached, so it reads an
+ * argument that is none, which the verifier refuses.
+ */
+extern const void rcu_read_unlock_special __ksym __weak;
+extern const void init_srcu_struct_fast __ksym __weak;
+
 SEC("tp_btf/sched_set_need_resched_tp")
 int BPF_PROG(sched_wanted, struct task_struct *curr, int cpu, int tif)
 {
+	if (&rcu_read_unlock_special && &init_srcu_struct_fast)
+		return ctx[7];
 	if (kw_settings.nosched_on && !kw_is_off())
 		nosched_wanted(curr, cpu);
 	return 0;
