@@ -15,9 +15,9 @@ waits_by_reason cpu_neighbor
 longest_waits cpu_neighbor
 where_it_waited lock_inode
 wait_stacks lock_inode
-hot_stacks cascade
-hot_functions cascade
-who_woke_whom cascade
+hot_stacks fault_handler
+hot_functions fault_handler
+who_woke_whom fault_handler
 lock_holders lock_inode
 user_lock_holders lock_futex
 slow_peers ipc_peer_slow
