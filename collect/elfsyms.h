@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Functions of a program or library by their place in the file, from its own symbols (.symtab, or .dynsym when that was
- * stripped).  The file is a container's: nothing in it is believed, sizes and counts are bounded.
+ * stripped).  The file is a container's: nothing in it is believed, sizes and counts are bounded.  Not libelf: it takes
+ * in whole sections of whatever size the file says, or maps the file, and then dies of SIGBUS when its owner truncates
+ * it; libbpf's objects, which are ours, are read with it.
  */
 #ifndef KWHY_COLLECT_ELFSYMS_H
 #define KWHY_COLLECT_ELFSYMS_H

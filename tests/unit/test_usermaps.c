@@ -118,7 +118,7 @@ static void write_own_region(struct fixture *f, const char *dev, uint64_t addres
 {
 	char line[512], path[PATH_MAX + 64], text[640];
 	FILE *maps = fopen("/proc/self/maps", "r");
-	uint64_t start, end, offset;
+	uint64_t start = 0, end = 0, offset = 0;
 
 	assert_non_null(maps);
 	while (fgets(line, sizeof(line), maps))
@@ -126,6 +126,7 @@ static void write_own_region(struct fixture *f, const char *dev, uint64_t addres
 		    address < end)
 			break;
 	fclose(maps);
+	assert_true(address >= start && address < end);
 	snprintf(text, sizeof(text), "%" PRIx64 "-%" PRIx64 " r-xp %08" PRIx64 " %s 77   /bin/me\n", start, end, offset, dev);
 	write_process(f, text, 1234560);
 	snprintf(path, sizeof(path), "%s/42/map_files", f->dir);
