@@ -189,12 +189,15 @@ static uint64_t file_offset(const char *address)
 	return found;
 }
 
-/* Beside a host full of other new stacks only the file is named (STACKS_USER_NEW). */
+/*
+ * By its function once the symbols of the file are read, by its place in the file before that; beside a host full of other
+ * new stacks only the file is named (STACKS_USER_NEW).
+ */
 static bool in_spin_here(const char *user)
 {
 	uint64_t begin = file_offset(__start_spin_code), at;
 
-	if (!strncmp(user, "profile\n", 8))
+	if (!strncmp(user, "profile\n", 8) || !strncmp(user, "spin_here+0x", 12))
 		return true;
 	return sscanf(user, "profile+0x%" SCNx64, &at) == 1 && at >= begin &&
 	       at < begin + (__stop_spin_code - __start_spin_code);
