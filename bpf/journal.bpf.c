@@ -134,28 +134,53 @@ static __always_inline struct journal *journal_get(u32 dev, bool create)
 	return bpf_map_lookup_elem(&journals, &dev);
 }
 
-/* With the lock held: the slot of a cgroup; takes the one that was idle longest when it has none. */
-static __always_inline struct slot *slot_get(struct journal *j, const struct kw_party *party, u64 now)
+/* For whom a slot is looked for, and which: its own, or the one that was idle longest. */
+struct slot_search {
+	const struct journal *j;
+	struct kw_cg cg;
+	u64 oldest;
+	u32 at;
+};
+
+/* bpf_loop() callback. */
+static int slot_look(u32 i, void *data)
 {
-	u32 best = OVERFLOW;
-	u64 oldest = ~0ULL;
+	struct slot_search *c = data;
+	const struct slot *s = &c->j->slot[i & OVERFLOW];
 
-	for (u32 i = 0; i < OVERFLOW; i++) {
-		struct slot *s = &j->slot[i];
-
-		if (s->used_ns && kw_cg_same(&s->party.cg, &party->cg)) {
-			s->used_ns = now;
-			return s;
-		}
-		if (!s->running && !s->committing && s->used_ns < oldest) {
-			oldest = s->used_ns;
-			best = i;
-		}
+	if (s->used_ns && kw_cg_same(&s->party.cg, &c->cg)) {
+		c->at = i;
+		return 1;
 	}
-	/* Its integrals go on: differences taken by others stay right, the name on them may be the new one. */
-	j->slot[best & OVERFLOW].party = *party;
-	j->slot[best & OVERFLOW].used_ns = now;
-	return &j->slot[best & OVERFLOW];
+	if (!s->running && !s->committing && s->used_ns < c->oldest) {
+		c->oldest = s->used_ns;
+		c->at = i;
+	}
+	return 0;
+}
+
+/* Without the lock, under which there are no calls, and the verifier would go through each way of each step. */
+static __always_inline u32 slot_find(const struct journal *j, const struct kw_party *party)
+{
+	struct slot_search c = { .j = j, .cg = party->cg, .oldest = ~0ULL, .at = OVERFLOW };
+
+	bpf_loop(OVERFLOW, slot_look, &c, 0);
+	return c.at;
+}
+
+/* With the lock held: the slot that was found, unless another cgroup has taken it meanwhile. */
+static __always_inline struct slot *slot_get(struct journal *j, u32 at, const struct kw_party *party, u64 now)
+{
+	struct slot *s = &j->slot[at & OVERFLOW];
+
+	if (!s->used_ns || !kw_cg_same(&s->party.cg, &party->cg)) {
+		if (s->running || s->committing)
+			s = &j->slot[OVERFLOW];
+		/* Its integrals go on: differences taken by others stay right, the name on them may be the new one. */
+		s->party = *party;
+	}
+	s->used_ns = now;
+	return s;
 }
 
 SEC("tp_btf/jbd2_handle_stats")
@@ -166,6 +191,7 @@ int BPF_PROG(handle_stopped, dev_t dev, unsigned int tid, unsigned int type, uns
 	struct journal *j;
 	struct slot *s;
 	u64 now;
+	u32 at;
 
 	if (dirtied_blocks <= 0 || kw_is_off())
 		return 0;
@@ -176,8 +202,9 @@ int BPF_PROG(handle_stopped, dev_t dev, unsigned int tid, unsigned int type, uns
 		kw_count_lost_other(KW_KIND_commit);
 		return 0;
 	}
+	at = slot_find(j, &self);
 	bpf_spin_lock(&j->lock);
-	s = slot_get(j, &self, now);
+	s = slot_get(j, at, &self, now);
 	s->running += dirtied_blocks;
 	bpf_spin_unlock(&j->lock);
 	return 0;
@@ -487,7 +514,7 @@ static __always_inline int log_filled(struct xlog *log, struct xlog_ticket *tick
 	struct kw_party self;
 	struct journal *j;
 	struct slot *s;
-	u32 units;
+	u32 units, at;
 
 	if (kw_is_off())
 		return 0;
@@ -498,9 +525,10 @@ static __always_inline int log_filled(struct xlog *log, struct xlog_ticket *tick
 		kw_count_lost_other(KW_KIND_logwait);
 		return 0;
 	}
+	at = slot_find(j, &self);
 	bpf_spin_lock(&j->lock);
 	fade(j, now);
-	s = slot_get(j, &self, now);
+	s = slot_get(j, at, &self, now);
 	s->committing += units;
 	bpf_spin_unlock(&j->lock);
 	return 0;

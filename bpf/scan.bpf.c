@@ -264,26 +264,37 @@ static __always_inline void found_handler(struct task_struct *task, struct file 
 		found(task, mm);
 }
 
+struct open_files {
+	struct task_struct *task;
+	struct file **files;
+};
+
+/* KW_LOOP() callback: one descriptor. */
+static int scan_file(u32 i, void *data)
+{
+	struct open_files *c = data;
+	struct file *file = NULL;
+
+	bpf_probe_read_kernel(&file, sizeof(file), &c->files[i]);
+	if (!file)
+		return 0;
+	found(c->task, (u64)file);
+	if (BPF_CORE_READ(file, f_mode) & FMODE_READ)
+		found(c->task, (u64)BPF_CORE_READ(file, private_data));
+	if (bpf_core_type_exists(struct userfaultfd_ctx))
+		found_handler(c->task, file);
+	return 0;
+}
+
 /* Whether this process has open what somebody waits at: a locked file, the other end of a pipe or socket. */
 static __noinline int scan_files(struct task_struct *task)
 {
 	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files = BPF_CORE_READ(table, fd), *file;
-	u32 i, count = BPF_CORE_READ(table, max_fds);
+	struct open_files c = { .task = task, .files = BPF_CORE_READ(table, fd) };
+	u32 count = BPF_CORE_READ(table, max_fds);
 
-	if (!files)
-		return 0;
-	for (i = 0; i < KW_READER_FDS && i < count; i++) {
-		file = NULL;
-		bpf_probe_read_kernel(&file, sizeof(file), &files[i]);
-		if (!file)
-			continue;
-		found(task, (u64)file);
-		if (BPF_CORE_READ(file, f_mode) & FMODE_READ)
-			found(task, (u64)BPF_CORE_READ(file, private_data));
-		if (bpf_core_type_exists(struct userfaultfd_ctx))
-			found_handler(task, file);
-	}
+	if (c.files)
+		KW_LOOP(count < KW_READER_FDS ? count : KW_READER_FDS, scan_file, &c);
 	return 0;
 }
 
