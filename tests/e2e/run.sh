@@ -28,7 +28,8 @@ trap 'exit 130' INT TERM
 
 # The reports whose window overlaps [from, to], newest revision of each, as one JSON array, without their bulky parts.
 reports_between() { # from_ns, to_ns
-	"$KWHY" incidents --json --state "$STATE_DIR" |
+	# Not all there ever were: reading those would itself take the CPU from the next victim.
+	"$KWHY" incidents --json --since "@$(($1 / 1000000000 - 120))" --state "$STATE_DIR" |
 		jq -s --argjson from "$1" --argjson to "$2" \
 			'[.[] | select((.window.onset_ns | tonumber) <= $to and ((.window.end_ns // "9e18") | tonumber) >= $from)
 				| {cause, headline, confidence, severity, window, victims, culprits} | del(.victims[].tasks, .culprits[].tasks)]'

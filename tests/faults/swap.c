@@ -57,7 +57,10 @@ static int swap_new(struct sandbox *sb, struct swap_state *st)
 	return r < 0 ? sandbox_fail(sb, r, "cannot swap to %s", st->disk) : 0;
 }
 
-/* Goes over its memory at random, a page at a time; what the pages hold does not compress well. */
+/*
+ * Goes over its memory at random, a page at a time; what the pages hold does not compress well.  Where all pages are used
+ * again before they can be reclaimed the kernel gives up and kills, so there is time between the pieces of work.
+ */
 static void worker(struct sandbox *sb, void *arg)
 {
 	struct swap_state *st = arg;
@@ -68,14 +71,14 @@ static void worker(struct sandbox *sb, void *arg)
 	while (p && (phase = sandbox_phase(sb)) < PHASE_STOP) {
 		int64_t size = phase == PHASE_FAULT ? st->fault_size : st->calm_size, began = clock_ns();
 
-		for (int i = 0; i < 200; i++) {
+		for (int i = 0; i < 60; i++) {
 			uint64_t *page = (uint64_t *)(p + (mem_step(&seed) % (uint64_t)(size / PAGE)) * PAGE);
 
 			for (int j = 0; j < 64; j++)
 				page[j] = mem_step(&seed);
 		}
 		tally_add(st->rounds, phase, sandbox_phase(sb), clock_ns() - began);
-		nap_ns(MS);
+		nap_ns(3 * MS);
 	}
 }
 
