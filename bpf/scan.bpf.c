@@ -264,37 +264,53 @@ static __always_inline void found_handler(struct task_struct *task, struct file 
 		found(task, mm);
 }
 
+static __always_inline void scan_file(struct task_struct *task, struct file **at)
+{
+	struct file *file = NULL;
+
+	bpf_probe_read_kernel(&file, sizeof(file), at);
+	if (!file)
+		return;
+	found(task, (u64)file);
+	if (BPF_CORE_READ(file, f_mode) & FMODE_READ)
+		found(task, (u64)BPF_CORE_READ(file, private_data));
+	if (bpf_core_type_exists(struct userfaultfd_ctx))
+		found_handler(task, file);
+}
+
+#ifndef KW_PLAIN
 struct open_files {
 	struct task_struct *task;
 	struct file **files;
 };
 
-/* KW_LOOP() callback: one descriptor. */
-static int scan_file(u32 i, void *data)
+/* bpf_loop() callback: one descriptor. */
+static int scan_file_step(u32 i, void *data)
 {
 	struct open_files *c = data;
-	struct file *file = NULL;
 
-	bpf_probe_read_kernel(&file, sizeof(file), &c->files[i]);
-	if (!file)
-		return 0;
-	found(c->task, (u64)file);
-	if (BPF_CORE_READ(file, f_mode) & FMODE_READ)
-		found(c->task, (u64)BPF_CORE_READ(file, private_data));
-	if (bpf_core_type_exists(struct userfaultfd_ctx))
-		found_handler(c->task, file);
+	scan_file(c->task, &c->files[i]);
 	return 0;
 }
+#endif
 
 /* Whether this process has open what somebody waits at: a locked file, the other end of a pipe or socket. */
 static __noinline int scan_files(struct task_struct *task)
 {
 	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct open_files c = { .task = task, .files = BPF_CORE_READ(table, fd) };
+	struct file **files = BPF_CORE_READ(table, fd);
 	u32 count = BPF_CORE_READ(table, max_fds);
 
-	if (c.files)
-		KW_LOOP(count < KW_READER_FDS ? count : KW_READER_FDS, scan_file, &c);
+	if (!files)
+		return 0;
+#ifdef KW_PLAIN /* here a context of the loop costs the verifier more than it has steps */
+	for (u32 i = 0; i < KW_READER_FDS && i < count; i++)
+		scan_file(task, &files[i]);
+#else
+	struct open_files c = { .task = task, .files = files };
+
+	bpf_loop(count < KW_READER_FDS ? count : KW_READER_FDS, scan_file_step, &c, 0);
+#endif
 	return 0;
 }
 
