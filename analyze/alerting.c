@@ -25,7 +25,7 @@
 #define SQL_TIME_NS (2 * NSEC_PER_SEC)
 #define SQL_BYTES (4 << 20)
 #define LOOK_BACK_NS (3600 * NSEC_PER_SEC) /* of the views a rule sees */
-#define RESOLVED_KEPT_NS (24 * 3600 * NSEC_PER_SEC)
+#define EXPIRE_EVERY_NS (3600 * NSEC_PER_SEC)
 /* Alertmanager takes an alert that is not sent again for resolved (--resolve-timeout, 5min); Prometheus sends each
  * minute with an end four intervals ahead. */
 #define RESEND_NS (60 * NSEC_PER_SEC)
@@ -58,6 +58,7 @@ struct alerting {
 	struct entry *entries;
 	size_t count, cap;
 	int64_t due_ns[ALERT_RULES_MAX]; /* by rule */
+	int64_t expire_ns; /* past alerts are looked through next */
 	struct series_list *series;
 	uint64_t dropped;
 	json_t *victims; /* container name: id of the open incident it suffers from */
@@ -460,48 +461,26 @@ static int store_all(struct alerting *a, int64_t now_ns)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < a->count;) {
+	for (size_t i = 0; !r && i < a->count;) {
 		struct entry *e = &a->entries[i];
 		bool gone = e->alert.life.state == ALERT_INACTIVE ||
 			    (e->alert.life.state == ALERT_RESOLVED &&
-			     now_ns - e->alert.life.ended_ns > RESOLVED_KEPT_NS);
+			     now_ns - e->alert.life.ended_ns > ALERTS_RECENT_NS);
 
 		if (gone)
-			r = r ? r : alertstore_forget(a->store, e->alert.fingerprint);
+			r = alertstore_forget(a->store, e->alert.fingerprint);
 		else if (e->touched)
-			r = r ? r : alertstore_put(a->store, &e->alert);
+			r = alertstore_put(a->store, &e->alert);
+		if (r == -E2BIG) /* the others are kept all the same */
+			r = 0;
 		e->changed = false;
 		if (gone)
 			remove_entry(a, i);
 		else
 			i++;
 	}
-	return r == -E2BIG ? 0 : r;
+	return r;
 }
-
-/* State and deliveries in one transaction: what was decided is told, and what was not stored was not decided. */
-static int conclude(struct alerting *a, int64_t now_ns)
-{
-	json_t *silences = NULL;
-	int r = alertstore_begin(a->store);
-
-	if (r)
-		return r;
-	r = alertstore_silences(a->store, now_ns, &silences);
-	for (size_t i = 0; !r && i < a->count; i++)
-		hold(a, &a->entries[i], silences, now_ns);
-	for (size_t i = 0; !r && i < a->count; i++)
-		if (to_be_told(&a->entries[i]))
-			r = tell_group(a, i, now_ns);
-	if (!r)
-		r = tell_again(a, now_ns);
-	if (!r)
-		r = store_all(a, now_ns);
-	json_decref(silences);
-	return alertstore_commit(a->store) ? -EIO : r;
-}
-
-/* ---- running ---------------------------------------------------------------------------------------------- */
 
 static int take_stored(void *ctx, struct alert *alert)
 {
@@ -514,6 +493,60 @@ static int take_stored(void *ctx, struct alert *alert)
 	*alert = (struct alert){ 0 };
 	return 0;
 }
+
+static int load(struct alerting *a)
+{
+	int r;
+
+	while (a->count)
+		remove_entry(a, a->count - 1);
+	r = alertstore_each(a->store, take_stored, a);
+	return MIN(r, 0);
+}
+
+static int decide(struct alerting *a, int64_t now_ns)
+{
+	json_t *silences = NULL;
+	int r = alertstore_silences(a->store, now_ns, &silences);
+
+	for (size_t i = 0; !r && i < a->count; i++)
+		hold(a, &a->entries[i], silences, now_ns);
+	for (size_t i = 0; !r && i < a->count; i++)
+		if (to_be_told(&a->entries[i]))
+			r = tell_group(a, i, now_ns);
+	if (!r)
+		r = tell_again(a, now_ns);
+	if (!r)
+		r = store_all(a, now_ns);
+	if (!r && now_ns >= a->expire_ns) {
+		a->expire_ns = now_ns + EXPIRE_EVERY_NS;
+		r = alertstore_expire(a->store, now_ns - config_ns(a->config, "analyze.keep"));
+	}
+	json_decref(silences);
+	return r;
+}
+
+/*
+ * State and deliveries in one transaction: what was decided is told, and what could not be stored was not decided: it
+ * is forgotten, to be decided anew by the next evaluation.
+ */
+static int conclude(struct alerting *a, int64_t now_ns)
+{
+	int r = alertstore_begin(a->store);
+
+	if (!r) {
+		r = decide(a, now_ns);
+		if (r)
+			alertstore_rollback(a->store);
+		else
+			r = alertstore_commit(a->store);
+	}
+	if (r)
+		load(a);
+	return r;
+}
+
+/* ---- running ---------------------------------------------------------------------------------------------- */
 
 static int new_empty(const char *state_dir, struct alerting **ret)
 {
@@ -545,8 +578,8 @@ int alerting_new(const struct alerting_options *options, struct alerting **ret_a
 	if (!r)
 		r = alertstore_open(a->state_dir, true, &a->store, ret_messages);
 	if (!r)
-		r = alertstore_each(a->store, take_stored, a);
-	if (r < 0) {
+		r = load(a);
+	if (r) {
 		alerting_free(a);
 		return r;
 	}

@@ -51,3 +51,17 @@ bool alert_life_step(struct alert_life *life, bool active, int64_t for_ns, int64
 	life->ended_ns = now_ns;
 	return true;
 }
+
+bool alert_life_as_of(struct alert_life *life, int64_t then_ns)
+{
+	if (life->ended_ns > then_ns) {
+		life->ended_ns = 0;
+		life->state = ALERT_FIRING;
+	}
+	if (life->fired_ns > then_ns) {
+		life->fired_ns = 0;
+		life->state = ALERT_PENDING;
+	}
+	life->seen_ns = life->seen_ns < then_ns ? life->seen_ns : then_ns;
+	return life->active_ns <= then_ns;
+}

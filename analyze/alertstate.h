@@ -25,6 +25,9 @@ struct alert_life {
  */
 bool alert_life_step(struct alert_life *life, bool active, int64_t for_ns, int64_t keep_ns, int64_t now_ns);
 
+/* What it was at then_ns, as far as this life tells; false: not yet active. */
+bool alert_life_as_of(struct alert_life *life, int64_t then_ns);
+
 const char *alert_state_name(enum alert_state state); /* "inactive", "pending", "firing", "resolved" */
 enum alert_state alert_state_parse(const char *name); /* ALERT_INACTIVE for what is none */
 

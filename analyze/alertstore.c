@@ -13,13 +13,13 @@
 #include "base/embed.h"
 #include "base/fileutil.h"
 
-#define ALERTS_VERSION 2
+#define ALERTS_VERSION 3
 #define MARKS_VERSION 2 /* the first that has them */
+#define PAST_VERSION 3
 
 enum statement {
 	PUT_ALERT,
 	FORGET_ALERT,
-	EXPIRE_ALERTS,
 	COUNT_ALERTS,
 	ALL_ALERTS,
 	PUT_SILENCE,
@@ -38,6 +38,9 @@ enum statement {
 	UNMUTE,
 	MARKS,
 	NEWEST_MARKS,
+	KEEP_ALERT,
+	EXPIRE_ALERTS,
+	ALERTS_BETWEEN,
 	STATEMENTS
 };
 
@@ -45,7 +48,6 @@ static const char *const statements[STATEMENTS] = {
 	[PUT_ALERT] = "INSERT OR REPLACE INTO alert VALUES (:fingerprint, :rule, :labels, :annotations, :value, :state,"
 		      " :active, nullif(:fired, 0), :seen, nullif(:ended, 0), nullif(:sent, 0), :held_by)",
 	[FORGET_ALERT] = "DELETE FROM alert WHERE fingerprint = :fingerprint",
-	[EXPIRE_ALERTS] = "DELETE FROM alert WHERE state = 'resolved' AND ended_ns < :before",
 	[COUNT_ALERTS] = "SELECT count(*) FROM alert WHERE fingerprint <> :fingerprint",
 	[ALL_ALERTS] = "SELECT fingerprint, rule, labels, annotations, value, state, active_ns, fired_ns, seen_ns, ended_ns,"
 		       " sent_ns, held_by FROM alert ORDER BY coalesce(ended_ns, 9e18) DESC, active_ns DESC, fingerprint",
@@ -73,6 +75,18 @@ static const char *const statements[STATEMENTS] = {
 	[MARKS] = "SELECT incident, what, author, comment, at_ns, until_ns FROM mark WHERE incident = :incident ORDER BY id",
 	[NEWEST_MARKS] = "SELECT incident, what, author, comment, at_ns, until_ns FROM mark WHERE id IN (SELECT max(id) FROM"
 			 " mark GROUP BY incident)",
+	[KEEP_ALERT] = "INSERT OR REPLACE INTO past_alert SELECT fingerprint, active_ns, rule, labels, annotations, value,"
+		       " fired_ns, seen_ns, ended_ns, sent_ns, held_by FROM alert WHERE fingerprint = :fingerprint",
+	[EXPIRE_ALERTS] = "DELETE FROM past_alert WHERE ended_ns < max(:before, coalesce((SELECT ended_ns FROM past_alert"
+			  " ORDER BY ended_ns DESC LIMIT 1 OFFSET :max), 0) + 1)",
+	[ALERTS_BETWEEN] =
+		"SELECT fingerprint, rule, labels, annotations, value, state, active_ns, fired_ns, seen_ns, ended_ns, sent_ns,"
+		" held_by FROM (SELECT fingerprint, rule, labels, annotations, value, state, active_ns, fired_ns, seen_ns,"
+		" ended_ns, sent_ns, held_by FROM alert WHERE active_ns <= :to AND coalesce(ended_ns, :from) >= :from"
+		" UNION ALL SELECT fingerprint, rule, labels, annotations, value, 'resolved', active_ns, fired_ns, seen_ns,"
+		" ended_ns, sent_ns, held_by FROM past_alert p WHERE active_ns <= :to AND ended_ns >= :from AND NOT EXISTS"
+		" (SELECT 1 FROM alert a WHERE a.fingerprint = p.fingerprint AND a.active_ns = p.active_ns))"
+		" ORDER BY iif(ended_ns <= :to, ended_ns, 9e18) DESC, active_ns DESC, fingerprint LIMIT :limit",
 };
 
 struct alertstore {
@@ -141,7 +155,7 @@ static int open_db(struct alertstore *s, const char *path, bool write, struct st
 {
 	int flags = write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
 	size_t known;
-	int r = 0;
+	int r = 0, version;
 
 	if (!write && access(path, F_OK)) {
 		strbuf_addf(ret_error, "no alerts are kept in %s: no server has run there", path);
@@ -162,7 +176,8 @@ static int open_db(struct alertstore *s, const char *path, bool write, struct st
 		r = migrate(s, ret_error);
 	}
 	/* Of an older file, only what lists things that it has. */
-	known = version_of(s->db) < MARKS_VERSION ? PUT_MARK : STATEMENTS;
+	version = version_of(s->db);
+	known = version < MARKS_VERSION ? PUT_MARK : version < PAST_VERSION ? KEEP_ALERT : STATEMENTS;
 	for (size_t i = 0; !r && i < known; i++)
 		if (sqlite3_prepare_v3(s->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &s->stmts[i], NULL) !=
 		    SQLITE_OK) {
@@ -258,6 +273,7 @@ static void bind_json(sqlite3_stmt *stmt, const char *name, const json_t *value)
 int alertstore_put(struct alertstore *s, const struct alert *a)
 {
 	sqlite3_stmt *stmt = s->stmts[PUT_ALERT];
+	int r;
 
 	sql_bind_text(s->stmts[COUNT_ALERTS], ":fingerprint", a->fingerprint);
 	if (count_of(s, COUNT_ALERTS) >= ALERTS_MAX)
@@ -274,7 +290,11 @@ int alertstore_put(struct alertstore *s, const struct alert *a)
 	sql_bind_int(stmt, ":ended", a->life.ended_ns);
 	sql_bind_int(stmt, ":sent", a->sent_ns);
 	sql_bind_text(stmt, ":held_by", a->held_by);
-	return run(s, PUT_ALERT);
+	r = run(s, PUT_ALERT);
+	if (r || a->life.state != ALERT_RESOLVED)
+		return r;
+	sql_bind_text(s->stmts[KEEP_ALERT], ":fingerprint", a->fingerprint);
+	return run(s, KEEP_ALERT);
 }
 
 int alertstore_forget(struct alertstore *s, const char *fingerprint)
@@ -286,6 +306,7 @@ int alertstore_forget(struct alertstore *s, const char *fingerprint)
 int alertstore_expire(struct alertstore *s, int64_t before_ns)
 {
 	sql_bind_int(s->stmts[EXPIRE_ALERTS], ":before", before_ns);
+	sql_bind_int(s->stmts[EXPIRE_ALERTS], ":max", PAST_ALERTS_MAX);
 	return run(s, EXPIRE_ALERTS);
 }
 
@@ -305,21 +326,41 @@ static void read_alert(sqlite3_stmt *row, struct alert *a)
 	snprintf(a->held_by, sizeof(a->held_by), "%s", sql_text(row, 11));
 }
 
-int alertstore_each(struct alertstore *s, int (*fn)(void *ctx, struct alert *a), void *ctx)
+/* Calls fn with each row, in the state it had then; what began only later is left out. */
+static int each_alert(sqlite3_stmt *stmt, int64_t then_ns, int (*fn)(void *ctx, struct alert *a), void *ctx)
 {
-	sqlite3_stmt *stmt = s->stmts[ALL_ALERTS];
 	int n = 0, r = 0;
 
 	while (!r && sqlite3_step(stmt) == SQLITE_ROW) {
 		struct alert a = { 0 };
 
 		read_alert(stmt, &a);
-		r = a.rule && json_is_object(a.labels) && json_is_object(a.annotations) ? fn(ctx, &a) : -EUCLEAN;
+		if (alert_life_as_of(&a.life, then_ns)) {
+			r = a.rule && json_is_object(a.labels) && json_is_object(a.annotations) ? fn(ctx, &a) : -EUCLEAN;
+			n++;
+		}
 		alert_cleanup(&a);
-		n++;
 	}
 	sqlite3_reset(stmt);
 	return r ? r : n;
+}
+
+int alertstore_each(struct alertstore *s, int (*fn)(void *ctx, struct alert *a), void *ctx)
+{
+	return each_alert(s->stmts[ALL_ALERTS], INT64_MAX, fn, ctx);
+}
+
+int alertstore_between(struct alertstore *s, int64_t from_ns, int64_t to_ns, int (*fn)(void *ctx, struct alert *a),
+		       void *ctx)
+{
+	sqlite3_stmt *stmt = s->stmts[ALERTS_BETWEEN];
+
+	if (!stmt) /* a file from before past alerts were kept */
+		return each_alert(s->stmts[ALL_ALERTS], to_ns, fn, ctx);
+	sql_bind_int(stmt, ":from", from_ns);
+	sql_bind_int(stmt, ":to", to_ns);
+	sql_bind_int(stmt, ":limit", ALERTS_MAX);
+	return each_alert(stmt, to_ns, fn, ctx);
 }
 
 /* ---- silences --------------------------------------------------------------------------------------------- */

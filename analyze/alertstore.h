@@ -12,9 +12,12 @@
 
 #include "analyze/alertstate.h"
 #include "base/strbuf.h"
+#include "base/timeutil.h"
 
 #define ALERTS_MAX 10000          /* kept at a time; more are counted and dropped */
+#define ALERTS_RECENT_NS (24 * 3600 * NSEC_PER_SEC) /* a resolved one is listed beside the others for so long */
 #define SILENCES_MAX 1000
+#define PAST_ALERTS_MAX 100000    /* resolved ones; the oldest go first */
 #define MARKS_MAX 10000           /* the oldest go first */
 #define OUTBOX_MAX 100000         /* deliveries waiting; the oldest go first when it is full, counted */
 #define ALERT_FINGERPRINT_LEN 64
@@ -47,12 +50,19 @@ int alertstore_begin(struct alertstore *s);
 int alertstore_commit(struct alertstore *s);
 void alertstore_rollback(struct alertstore *s);
 
+/* A resolved alert is also kept among the past ones, where neither its next life nor alertstore_forget() changes it. */
 int alertstore_put(struct alertstore *s, const struct alert *a);
 int alertstore_forget(struct alertstore *s, const char *fingerprint);
-/* Forgets alerts that were resolved before then. */
+/* Forgets past alerts that were resolved before then, and those beyond PAST_ALERTS_MAX. */
 int alertstore_expire(struct alertstore *s, int64_t before_ns);
 /* Newest first; fn may take what it needs out of the alert, the rest is freed behind it.  Count or negative errno. */
 int alertstore_each(struct alertstore *s, int (*fn)(void *ctx, struct alert *a), void *ctx);
+/*
+ * The same for alerts that were pending, firing or resolved within [from_ns, to_ns], each in the state it had at to_ns;
+ * ALERTS_MAX of them at most.  What was pending and never fired leaves no trace; held_by is the last there was.
+ */
+int alertstore_between(struct alertstore *s, int64_t from_ns, int64_t to_ns, int (*fn)(void *ctx, struct alert *a),
+		       void *ctx);
 
 /* A silence is the JSON object of the API: id, matchers [{name, op, value}], author, comment, starts_ns, ends_ns. */
 int alertstore_put_silence(struct alertstore *s, const json_t *silence, int64_t now_ns); /* -E2BIG too many */

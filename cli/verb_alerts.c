@@ -41,7 +41,9 @@ static int list(const struct cli *cli, struct alertstore *store)
 	};
 	AUTO(table) struct table t = { .columns = columns, .column_count = ARRAY_SIZE(columns) };
 	struct output out = { &t, cli->json };
-	int n = alertstore_each(store, add_alert, &out);
+	int64_t until_ns = cli->until_ns ? cli->until_ns : cli->at_ns ? cli->at_ns : cli->now_ns;
+	int64_t since_ns = cli->since_ns ? cli->since_ns : until_ns - ALERTS_RECENT_NS;
+	int n = alertstore_between(store, since_ns, until_ns, add_alert, &out);
 
 	if (n < 0) {
 		log_error("cannot read the alerts: %s", strerror(-n));
@@ -50,7 +52,7 @@ static int list(const struct cli *cli, struct alertstore *store)
 	if (t.cell_count)
 		table_print(&t);
 	else if (!cli->json)
-		log_info("no alert is pending or firing");
+		log_info("no alert was pending, firing or resolved then");
 	return CLI_OK;
 }
 

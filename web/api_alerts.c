@@ -34,21 +34,34 @@ static int add_alert(void *ctx, struct alert *a)
 	return json_array_append_new(l->items, alert_row(a)) ? -ENOMEM : 0;
 }
 
+int alert_span(const struct http_request *req, struct http_response *res, int64_t *ret_since_ns, int64_t *ret_until_ns)
+{
+	int64_t at_ns = req->now_ns, since_ns = 0, until_ns = 0;
+
+	if (http_param_time(req, res, "at", &at_ns) || http_param_time(req, res, "since", &since_ns) ||
+	    http_param_time(req, res, "until", &until_ns))
+		return -EINVAL;
+	*ret_until_ns = until_ns ? until_ns : at_ns;
+	*ret_since_ns = since_ns ? since_ns : *ret_until_ns - ALERTS_RECENT_NS;
+	return 0;
+}
+
 int api_alerts(const struct http_request *req, struct http_response *res)
 {
 	static const char *const states[] = { "pending", "firing", "resolved", NULL };
 	struct listing l = { 0 };
 	struct alertstore *store;
 	json_t *outbox = NULL;
+	int64_t since_ns, until_ns;
 	int r;
 
-	if (http_param_choice(req, res, "state", states, &l.state))
+	if (http_param_choice(req, res, "state", states, &l.state) || alert_span(req, res, &since_ns, &until_ns))
 		return -EINVAL;
 	r = open_store(req, res, false, &store);
 	if (r)
 		return r;
 	l.items = json_array();
-	r = alertstore_each(store, add_alert, &l);
+	r = alertstore_between(store, since_ns, until_ns, add_alert, &l);
 	if (r >= 0)
 		r = alertstore_outbox(store, &outbox);
 	alertstore_free(store);

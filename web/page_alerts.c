@@ -25,10 +25,16 @@ static int read_model(const struct http_request *req, struct http_response *res,
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
 	json_t *alerts = json_array(), *silences = NULL, *outbox = NULL;
 	struct alertstore *store;
-	int r = alertstore_open(web_options(req->web)->state_dir, false, &store, &err);
+	int64_t since_ns, until_ns;
+	int r = alert_span(req, res, &since_ns, &until_ns);
 
+	if (r) {
+		json_decref(alerts);
+		return r;
+	}
+	r = alertstore_open(web_options(req->web)->state_dir, false, &store, &err);
 	if (!r) {
-		r = alertstore_each(store, add_alert, alerts);
+		r = alertstore_between(store, since_ns, until_ns, add_alert, alerts);
 		if (r >= 0)
 			r = alertstore_silences(store, req->now_ns, &silences);
 		if (!r)
@@ -84,7 +90,7 @@ static void alerts_table(struct strbuf *b, const json_t *alerts)
 	size_t i;
 
 	if (!json_array_size(alerts)) {
-		page_empty(b, "No alert is pending or firing, and none was within the day.");
+		page_empty(b, "No alert was pending or firing then, and none was resolved within the day before.");
 		return;
 	}
 	strbuf_addstr(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Alerts\"><table><thead><tr>"
@@ -225,7 +231,7 @@ static int post(const struct http_request *req, struct http_response *res)
 
 int page_alerts(const struct http_request *req, struct http_response *res)
 {
-	const struct page page = { .title = "Alerts", .section = "/alerts", .refresh = 5 };
+	const struct page page = { .title = "Alerts", .section = "/alerts", .refresh = http_param(req, "at") ? 0 : 5 };
 	struct strbuf *b = &res->body;
 	json_t *model = NULL;
 	int r = req->method == HTTP_POST ? post(req, res) : read_model(req, res, &model);
@@ -235,7 +241,10 @@ int page_alerts(const struct http_request *req, struct http_response *res)
 	if (r || page_wants_json(req))
 		return r ? r : http_json(res, model);
 	page_begin(res, &page);
-	strbuf_addstr(b, "<h1>Alerts</h1>\n");
+	strbuf_addstr(b, "<h1>Alerts</h1>\n<form class=\"filter\" method=\"get\" role=\"search\" aria-label=\"Moment\">\n");
+	page_field(b, req, "at", "At", "now, -1h, 10:01");
+	page_field(b, req, "since", "Since", "a day before");
+	strbuf_addstr(b, "<p class=\"actions\"><button>Show</button> <a href=\"/alerts\">Now</a></p></form>\n");
 	alerts_table(b, json_object_get(model, "alerts"));
 	strbuf_addstr(b, "<h2>Silences</h2>\n");
 	silences_table(b, json_object_get(model, "silences"));

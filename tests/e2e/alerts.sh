@@ -86,6 +86,10 @@ if [[ -n $since && $since == "$again" ]]; then ok "state survives"; else not_ok 
 printf 'groups:\n- name: bad\n  rules:\n  - alert: Bad\n' >"$rules/bad.yaml"
 write_rule NULL
 check "it resolves" wait_for 15 state_is resolved ""
+check "the verb knows what it was before" bash -c '"$1" alerts --at "@$3" --state "$2" --json | jq -es "any(.[]; .alert == \"Always\" and .state == \"firing\")"' \
+	_ "$KWHY" "$STATE_DIR" "$((since / 1000000000 + 2))"
+check "so do the API and the page" bash -c 'curl -fsS "$1/api/v1/alerts?state=firing&at=$2" "$1/alerts?at=$2&format=json" |
+	jq -es "all(.[]; any((.items // .alerts)[]; .alert == \"Always\" and .state == \"firing\"))"' _ "$URL" "$((since + 2000000000))"
 check "the file is told the end" wait_for 10 told_to file resolved
 check "the broken rule is named" grep -q 'bad.yaml:4' "$UP_LOG"
 lines=$(jq -s '[.[] | .alerts[] | select(.labels.alertname == "Always" and .status == "resolved")] | length' "$told/file")

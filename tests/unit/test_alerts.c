@@ -3,6 +3,7 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -345,6 +346,82 @@ static void test_fires_and_resolves(void **state)
 	work_close(&w);
 }
 
+/* The state it had at that second, "" when it was not there. */
+static const char *state_at(struct work *w, unsigned int at, char ret[100])
+{
+	int64_t then_ns = WALL(SEC(at));
+
+	*ret = 0;
+	assert_true(alertstore_between(w->store, then_ns - S(2), then_ns, keep_state, ret) >= 0);
+	return ret;
+}
+
+static int count_one(void *ctx, struct alert *a)
+{
+	(void)a;
+	++*(int *)ctx;
+	return 0;
+}
+
+static void test_alerts_as_they_were(void **state)
+{
+	AUTO(strbuf) struct strbuf said = STRBUF_INIT;
+	char text[100];
+	struct work w;
+	int lives = 0;
+
+	(void)state;
+	work_open(&w);
+	put_cgroup(&w.f, SEC(1), CG_SEEN, 0, 7, "/web");
+	for (unsigned int at = 11; at <= 40; at++)
+		second(&w, at, at < 15 || (at >= 30 && at < 35) ? 3 : 0, &said);
+	assert_string_equal(state_at(&w, 10, text), "");
+	assert_string_equal(state_at(&w, 11, text), "pending|");
+	assert_string_equal(state_at(&w, 13, text), "firing|");
+	assert_string_equal(state_at(&w, 16, text), "resolved|");
+	/* Its second life has not overwritten the first, and none began in between. */
+	assert_string_equal(state_at(&w, 25, text), "");
+	assert_string_equal(state_at(&w, 30, text), "pending|");
+	assert_string_equal(state_at(&w, 33, text), "firing|");
+	assert_string_equal(state_at(&w, 36, text), "resolved|");
+	assert_int_equal(alertstore_between(w.store, WALL(SEC(11)), WALL(SEC(40)), count_one, &lives), 2);
+	assert_int_equal(lives, 2);
+	assert_int_equal(alertstore_expire(w.store, WALL(SEC(20))), 0);
+	assert_string_equal(state_at(&w, 13, text), "");
+	assert_string_equal(state_at(&w, 33, text), "firing|");
+	work_close(&w);
+}
+
+/* What could not be stored was not decided: a delivery that found no room comes as soon as there is some. */
+static void test_a_store_that_takes_nothing(void **state)
+{
+	AUTO(strbuf) struct strbuf said = STRBUF_INIT;
+	char text[100], status[32], path[PATH_MAX + 32];
+	struct work w;
+	sqlite3 *db;
+
+	(void)state;
+	work_open(&w);
+	put_cgroup(&w.f, SEC(1), CG_SEEN, 0, 7, "/web");
+	second(&w, 11, 3, &said);
+	second(&w, 12, 3, &said);
+	snprintf(path, sizeof(path), "%s/reports/alerts.db", w.f.dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "CREATE TRIGGER full BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, 'full'); END",
+				      NULL, NULL, NULL), SQLITE_OK);
+	put_wait(&w.f, SEC(13) - 1000, 7, 1, SEC(3));
+	put_tick(&w.f, SEC(13), 13);
+	assert_true(alerting_run(w.alerting, WALL(SEC(13)), &said) < 0);
+	assert_string_equal(state_of(&w, text), "pending|");
+	assert_string_equal(delivered(&w, status), "");
+	assert_int_equal(sqlite3_exec(db, "DROP TRIGGER full", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	second(&w, 14, 3, &said);
+	assert_string_equal(state_of(&w, text), "firing|");
+	assert_string_equal(delivered(&w, status), "firing");
+	work_close(&w);
+}
+
 static void test_silence_holds_back(void **state)
 {
 	AUTO(strbuf) struct strbuf said = STRBUF_INIT;
@@ -597,6 +674,8 @@ int main(void)
 		cmocka_unit_test(test_silences),
 		cmocka_unit_test(test_hmac),
 		cmocka_unit_test(test_fires_and_resolves),
+		cmocka_unit_test(test_alerts_as_they_were),
+		cmocka_unit_test(test_a_store_that_takes_nothing),
 		cmocka_unit_test(test_silence_holds_back),
 		cmocka_unit_test(test_outbox_in_order),
 		cmocka_unit_test(test_a_root_cause_holds_back_its_symptoms),
