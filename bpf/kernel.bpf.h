@@ -170,6 +170,7 @@ struct sched_entity {
 };
 
 struct thread_info {
+	unsigned long flags;
 	u32 cpu;
 };
 

@@ -25,21 +25,26 @@ struct {
 } kw_nosched_stacks SEC(".maps");
 
 /*
- * The scheduler wants curr, the task that runs on that CPU, to leave it.  It says so once until schedule() is reached
- * (__resched_curr(), kernel/sched/core.c), which may let the same task go on without a switch: the latest counts.
+ * The scheduler wants curr, the task that runs on that CPU, to leave it, and sets that bit of its thread_info.flags.  It
+ * says so once until schedule() is reached (__resched_curr(), kernel/sched/core.c): the latest counts.
  */
-static __always_inline void nosched_wanted(struct task_struct *curr, int cpu)
+static __always_inline void nosched_wanted(struct task_struct *curr, int cpu, int tif)
 {
 	struct kw_slices *s;
 
 	if (!curr->pid)
 		return; /* idle */
 	s = kw_cpu_slices_on(cpu);
-	if (s)
-		s->resched_since = kw_rq_clock(curr);
+	if (!s)
+		return;
+	s->resched_since = kw_rq_clock(curr);
+	s->resched_flag = 1UL << (tif & 31);
 }
 
-/* At each timer tick: where is the task that should have left for a while? */
+/*
+ * At each timer tick: where is the task that should have left for a while?  schedule() may have been reached and have
+ * let the same task go on, which no tracepoint shows; the bit is gone then.
+ */
 static __always_inline void nosched_tick(void *ctx)
 {
 	struct kw_slices *s = kw_cpu_slices_here();
@@ -47,7 +52,13 @@ static __always_inline void nosched_tick(void *ctx)
 	u64 since = s ? s->resched_since : 0;
 	u32 zero = 0;
 
-	if (!since || (s64)(kw_rq_clock_here() - since) < (s64)(kw_settings.nosched_threshold_ns / 2))
+	if (!since)
+		return;
+	if (!(BPF_CORE_READ(kw_current(), thread_info.flags) & s->resched_flag)) {
+		s->resched_since = 0;
+		return;
+	}
+	if ((s64)(kw_rq_clock_here() - since) < (s64)(kw_settings.nosched_threshold_ns / 2))
 		return;
 	k = bpf_map_lookup_elem(&kw_nosched_stacks, &zero);
 	if (!k || k->since == since)
@@ -67,7 +78,8 @@ static __noinline int nosched_over(struct kw_slices *s, struct task_struct *prev
 	struct kw_slice *slot;
 	u64 lost;
 
-	if (!k || !s)
+	/* Without a tick that found the request pending it may long have been answered. */
+	if (!k || !s || k->since != since)
 		return 0;
 	/* Perhaps the hypervisor held the CPU, not the task. */
 	slot = &s->slot[s->head % KW_SLICES];
@@ -84,7 +96,7 @@ static __noinline int nosched_over(struct kw_slices *s, struct task_struct *prev
 	kw_party_of(prev, &r->e.peer);
 	if (kw_cg_same(&r->e.peer.cg, &self.cg))
 		r->e.flags |= KW_FLAG_PEER_SELF;
-	if (k->since == since && k->frames) {
+	if (k->frames) {
 		__builtin_memcpy(r->peer_stack, k->stack, sizeof(r->peer_stack));
 		r->e.peer_frames = k->frames;
 	}

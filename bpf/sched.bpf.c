@@ -98,7 +98,7 @@ int BPF_PROG(sched_wanted, struct task_struct *curr, int cpu, int tif)
 	if (&rcu_read_unlock_special && &init_srcu_struct_fast)
 		return ctx[7];
 	if (kw_settings.nosched_on && !kw_is_off())
-		nosched_wanted(curr, cpu);
+		nosched_wanted(curr, cpu, tif);
 	return 0;
 }
 

@@ -5,7 +5,7 @@
 static const struct attach_choice hooks[] = {
 	{ "switch", "sched_switched", true, "kernel sections that hold the CPU" },
 	{ "wanted", "sched_wanted", true, "kernel sections that hold the CPU" },
-	{ "timer", "timer_entered", false, "where in the kernel a long section is" },
+	{ "timer", "timer_entered", true, "kernel sections that hold the CPU" },
 	{ 0 },
 };
 
