@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/timeutil.h"
 #include "collect/collect.h"
@@ -34,6 +35,7 @@
 #define LATE_NS (250 * NSEC_PER_MSEC)
 #define BIG (256 << 20)
 #define CROWD 700
+#define ROUNDS 20
 #define HELD_NS (25 * NSEC_PER_MSEC)
 
 /* What the doer found out by itself; shared memory. */
@@ -48,7 +50,7 @@ struct deed {
 /* What the collector told of it. */
 struct told {
 	const struct deed *deed;
-	uint64_t rcvbuf, refused;
+	uint64_t rcvbuf, refused, sections;
 	uint64_t answer_ns, lock_ns, gap_ns, unread_ns;
 };
 
@@ -86,6 +88,8 @@ static int on_event(void *ctx, const struct kw_event *e)
 		t->lock_ns = e->duration_ns;
 	else if (e->kind == KW_KIND_tickgap && own && ((const struct kw_tickgap *)payload)->irqs_off)
 		take_gap(t, e, payload);
+	else if (e->kind == KW_KIND_nosched)
+		t->sections += e->peer.pid == t->deed->pid;
 	else if (e->kind == KW_KIND_tally)
 		take_tally(t, payload);
 	return 0;
@@ -268,6 +272,27 @@ static void hold_interrupts(struct deed *deed)
 		deed->took_ns = 0; /* not so in this kernel */
 }
 
+/*
+ * Asks the scheduler for a switch that it answers by letting the same task go on (a task that leaves the real-time class
+ * does: switched_to_fair(), kernel/sched/fair.c), runs its own code for long, and sleeps.
+ */
+static void run_own_code(struct deed *deed)
+{
+	const struct sched_param realtime = { .sched_priority = 1 }, usual = { 0 };
+	const struct timespec nap = { .tv_nsec = 2 * NSEC_PER_MSEC };
+
+	for (int i = 0; i < ROUNDS; i++) {
+		int64_t until;
+
+		if (sched_setscheduler(0, SCHED_FIFO, &realtime) || sched_setscheduler(0, SCHED_OTHER, &usual))
+			return;
+		for (until = time_boot_ns() + 40 * NSEC_PER_MSEC; time_boot_ns() < until;)
+			;
+		nanosleep(&nap, NULL);
+		deed->count++;
+	}
+}
+
 /* ---- against each other ------------------------------------------------------------------------------------------ */
 
 static bool observe(struct deed *deed, struct told *told, void (*fn)(struct deed *deed))
@@ -362,6 +387,11 @@ int main(void)
 		same_time(&k, "a wait for a file's lock", told.lock_ns, deed->took_ns);
 	if (observe_time(deed, &told, leave_unread, &told.unread_ns))
 		same_time(&k, "data that lay unread", told.unread_ns, deed->took_ns);
+	if (observe(deed, &told, run_own_code) && deed->count == ROUNDS)
+		check(&k, told.sections <= ROUNDS / 4, "own code is no kernel section", "%" PRIu64 " of %d rounds recorded as one",
+		      told.sections, ROUNDS);
+	else
+		skip(&k, "own code is no kernel section", "no real-time class here");
 	if (observe_time(deed, &told, hold_interrupts, &told.gap_ns) && deed->took_ns)
 		same_time(&k, "interrupts held off", told.gap_ns, deed->took_ns);
 	else
