@@ -15,6 +15,10 @@
 #define PAST_NS (300 * NSEC_PER_SEC)
 /* Symptoms are looked for tick by tick in the newest part of a long window. */
 #define DETECT_MAX_NS (3600 * NSEC_PER_SEC)
+/* The tick after the window's end is looked for so far. */
+#define TICK_MAX_NS (5 * NSEC_PER_SEC)
+/* Parts of a symptom's time that are tried when the whole of it has no cause: its first ticks, and its end. */
+#define PARTS_MAX 8
 
 struct why {
 	struct reader *reader;
@@ -80,6 +84,20 @@ static int find_container(struct why *w, const char *name, struct strbuf *ret_er
 	return r;
 }
 
+/* What happened at the end stands in the row of the tick that came after it, where there is one. */
+static int reach_tick(struct why *w)
+{
+	static const char query[] = "SELECT min(ts_ns) FROM v_tick WHERE ts_ns >= :from AND ts_ns < :to";
+	sqlite3_stmt *stmt = sql_get_between(w->sql, query, w->to_ns, w->to_ns + TICK_MAX_NS);
+
+	if (!stmt)
+		return -EIO;
+	if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_type(stmt, 0) != SQLITE_NULL)
+		w->to_ns = sqlite3_column_int64(stmt, 0);
+	sql_done(stmt);
+	return 0;
+}
+
 static int count_ticks(struct why *w, struct strbuf *ret_error)
 {
 	static const char query[] = "SELECT count(*) FROM v_tick WHERE ts_ns BETWEEN :from AND :to";
@@ -95,13 +113,14 @@ static int count_ticks(struct why *w, struct strbuf *ret_error)
 	return w->ticks ? 0 : -ENODATA;
 }
 
-static struct window window_of(const struct why *w, int64_t onset_ns, int64_t to_ns)
+/* The past to compare with ends where the symptom began, though the window may begin in the middle of it. */
+static struct window window_of(const struct why *w, const struct episode *e, int64_t onset_ns, int64_t to_ns)
 {
-	struct window window = { .from_ns = MAX(onset_ns - NSEC_PER_SEC, w->from_ns - NSEC_PER_SEC), .to_ns = to_ns,
-				 .onset_ns = onset_ns };
+	struct window window = { .from_ns = MAX(onset_ns, w->from_ns) - NSEC_PER_SEC, .to_ns = to_ns,
+				 .onset_ns = MAX(onset_ns, w->from_ns) };
 
-	window.baseline_to_ns = window.from_ns;
-	window.baseline_from_ns = window.from_ns - PAST_NS;
+	window.baseline_to_ns = MIN(e->onset_ns - NSEC_PER_SEC, window.from_ns);
+	window.baseline_from_ns = window.baseline_to_ns - PAST_NS;
 	return window;
 }
 
@@ -149,26 +168,89 @@ static int offer(struct why *w, const struct episode *e, struct diagnosis *d, co
 	return 0;
 }
 
+static int diagnose_part(struct why *w, const struct episode *e, int64_t onset_ns, int64_t to_ns,
+			 struct coverage *ret_coverage, struct diagnosis *ret)
+{
+	struct window window = window_of(w, e, onset_ns, to_ns);
+	int r = coverage_load(w->sql, window.from_ns, window.to_ns, ret_coverage);
+
+	return r ? r : engine_diagnose(w->sql, w->rules, e->symptom, w->container, &window, ret_coverage, ret);
+}
+
+/* Ends of the parts to try: the first ticks of a symptom that goes on. */
+static size_t first_ticks(struct why *w, int64_t onset_ns, int64_t to_ns, int64_t ret[PARTS_MAX])
+{
+	static const char query[] =
+		"SELECT ts_ns FROM v_tick WHERE ts_ns > :from AND ts_ns < :to ORDER BY ts_ns LIMIT :limit";
+	sqlite3_stmt *stmt = sql_get_between(w->sql, query, onset_ns, to_ns);
+	size_t count = 0;
+
+	if (!stmt)
+		return 0;
+	sql_bind_int(stmt, ":limit", PARTS_MAX);
+	while (sqlite3_step(stmt) == SQLITE_ROW)
+		ret[count++] = sqlite3_column_int64(stmt, 0);
+	sql_done(stmt);
+	return count;
+}
+
+/*
+ * What has no cause as a whole may have one in part, as it had while it was followed tick by tick: of its end, when
+ * something came on top, or of its beginning.  ret_diagnosis is kept where that finds nothing.
+ */
+static int diagnose_parts(struct why *w, const struct episode *e, int64_t onset_ns, int64_t to_ns,
+			  struct coverage *ret_coverage, struct diagnosis *ret_diagnosis)
+{
+	int64_t ticks[PARTS_MAX], begin_ns = to_ns - w->thresholds.window_ns - NSEC_PER_SEC;
+	size_t count = first_ticks(w, onset_ns, to_ns, ticks);
+	struct coverage coverage;
+	struct diagnosis d = { 0 };
+	int r = begin_ns > onset_ns ? diagnose_part(w, e, begin_ns, to_ns, &coverage, &d) : 0;
+
+	for (size_t i = count; i-- > 0 && r == 0 && !d.best;) {
+		diagnosis_clear(&d);
+		r = diagnose_part(w, e, onset_ns, ticks[i], &coverage, &d);
+	}
+	if (r == 0 && d.best) {
+		diagnosis_clear(ret_diagnosis);
+		*ret_diagnosis = d;
+		*ret_coverage = coverage;
+		return 0;
+	}
+	diagnosis_clear(&d);
+	return r;
+}
+
 static int try_episode(struct why *w, const struct episode *e)
 {
-	struct window window = window_of(w, MAX(e->onset_ns, w->from_ns), MIN(e->last_ns, w->to_ns));
+	struct episode part = *e; /* what lies within the window */
+	struct diagnosis d = { 0 };
 	struct coverage coverage;
-	struct diagnosis d;
-	int r = coverage_load(w->sql, window.from_ns, window.to_ns, &coverage);
+	int r;
 
-	if (r == 0)
-		r = engine_diagnose(w->sql, w->rules, e->symptom, w->container, &window, &coverage, &d);
-	if (r)
-		return r;
-	if (d.best) {
-		r = offer(w, e, &d, &coverage);
-	} else if (!w->undecided.count) {
+	part.onset_ns = MAX(e->onset_ns, w->from_ns);
+	part.last_ns = MIN(e->last_ns, w->to_ns);
+	if (e->symptom->reason)
+		part.total = engine_waited(w->sql, w->container, e->symptom->reason, part.onset_ns, part.last_ns);
+	r = diagnose_part(w, e, part.onset_ns, part.last_ns, &coverage, &d);
+	if (r == 0 && !d.best)
+		r = diagnose_parts(w, e, part.onset_ns, part.last_ns, &coverage, &d);
+	if (r == 0 && d.best) {
+		r = offer(w, &part, &d, &coverage);
+	} else if (r == 0 && !w->undecided.count) {
 		w->undecided = d;
 		w->symptom = e->symptom;
 		return 0;
 	}
 	diagnosis_clear(&d);
 	return r;
+}
+
+/* Of several times of the same symptom the worst. */
+static void note_episode(struct episode *seen, const struct episode *e)
+{
+	if (!seen->symptom || seen->onset_ns == e->onset_ns || e->peak >= seen->peak)
+		*seen = *e;
 }
 
 static int detect(struct why *w, struct episode *seen)
@@ -191,7 +273,7 @@ static int detect(struct why *w, struct episode *seen)
 		count = detector_episodes(w->detector, &episodes);
 		for (size_t i = 0; i < count; i++)
 			if (episodes[i]->container == w->container && episodes[i]->active && ts_ns >= w->from_ns)
-				seen[episodes[i]->symptom->index] = *episodes[i];
+				note_episode(&seen[episodes[i]->symptom->index], episodes[i]);
 	}
 	sql_done(stmt);
 	return r;
@@ -288,7 +370,7 @@ static int prepare(struct why *w, const char *state_dir, const struct config *co
 	if (r == 0)
 		r = reader_open(state_dir, &w->reader, ret_error);
 	if (r == 0) {
-		r = reader_select(w->reader, w->from_ns - PAST_NS, w->to_ns);
+		r = reader_select(w->reader, w->from_ns - PAST_NS, w->to_ns + TICK_MAX_NS);
 		r = MIN(r, 0);
 	}
 	if (r < 0)
@@ -305,11 +387,13 @@ static int prepare(struct why *w, const char *state_dir, const struct config *co
 int analyze_why(const char *state_dir, const struct config *config, const char *container, int64_t from_ns,
 		int64_t to_ns, json_t **ret_report, struct strbuf *ret_error)
 {
-	struct why w = { .from_ns = from_ns, .to_ns = to_ns };
+	struct why w = { .from_ns = from_ns, .to_ns = MIN(to_ns, INT64_MAX - TICK_MAX_NS) };
 	struct report_context ctx;
 	json_t *report = NULL;
 	int r = prepare(&w, state_dir, config, ret_error);
 
+	if (r == 0)
+		r = reach_tick(&w);
 	if (r == 0)
 		r = count_ticks(&w, ret_error);
 	if (r == 0)
@@ -321,7 +405,7 @@ int analyze_why(const char *state_dir, const struct config *config, const char *
 					       .rules = w.rules,
 					       .node = w.node,
 					       .config_sha256 = w.config_sha256,
-					       .now_ns = to_ns };
+					       .now_ns = w.to_ns };
 		report = w.found ? report_build(&ctx, w.found) : say_nothing(&w, &ctx);
 		r = report ? 0 : -ENOMEM;
 	}
