@@ -75,7 +75,7 @@ static const char *const statements[STATEMENTS] = {
 	[MARKS] = "SELECT incident, what, author, comment, at_ns, until_ns FROM mark WHERE incident = :incident ORDER BY id",
 	[NEWEST_MARKS] = "SELECT incident, what, author, comment, at_ns, until_ns FROM mark WHERE id IN (SELECT max(id) FROM"
 			 " mark GROUP BY incident)",
-	[KEEP_ALERT] = "INSERT OR REPLACE INTO past_alert SELECT fingerprint, active_ns, rule, labels, annotations, value,"
+	[KEEP_ALERT] = "INSERT OR IGNORE INTO past_alert SELECT fingerprint, active_ns, rule, labels, annotations, value,"
 		       " fired_ns, seen_ns, ended_ns, sent_ns, held_by FROM alert WHERE fingerprint = :fingerprint",
 	[EXPIRE_ALERTS] = "DELETE FROM past_alert WHERE ended_ns < max(:before, coalesce((SELECT ended_ns FROM past_alert"
 			  " ORDER BY ended_ns DESC LIMIT 1 OFFSET :max), 0) + 1)",
@@ -357,7 +357,7 @@ int alertstore_between(struct alertstore *s, int64_t from_ns, int64_t to_ns, int
 
 	if (!stmt) /* a file from before past alerts were kept */
 		return each_alert(s->stmts[ALL_ALERTS], to_ns, fn, ctx);
-	sql_bind_int(stmt, ":from", from_ns);
+	sql_bind_int(stmt, ":from", from_ns ? from_ns : to_ns - ALERTS_RECENT_NS);
 	sql_bind_int(stmt, ":to", to_ns);
 	sql_bind_int(stmt, ":limit", ALERTS_MAX);
 	return each_alert(stmt, to_ns, fn, ctx);

@@ -50,7 +50,7 @@ int alertstore_begin(struct alertstore *s);
 int alertstore_commit(struct alertstore *s);
 void alertstore_rollback(struct alertstore *s);
 
-/* A resolved alert is also kept among the past ones, where neither its next life nor alertstore_forget() changes it. */
+/* A resolved alert is kept among the past ones, too, once: neither its next life nor alertstore_forget() changes that. */
 int alertstore_put(struct alertstore *s, const struct alert *a);
 int alertstore_forget(struct alertstore *s, const char *fingerprint);
 /* Forgets past alerts that were resolved before then, and those beyond PAST_ALERTS_MAX. */
@@ -59,7 +59,8 @@ int alertstore_expire(struct alertstore *s, int64_t before_ns);
 int alertstore_each(struct alertstore *s, int (*fn)(void *ctx, struct alert *a), void *ctx);
 /*
  * The same for alerts that were pending, firing or resolved within [from_ns, to_ns], each in the state it had at to_ns;
- * ALERTS_MAX of them at most.  What was pending and never fired leaves no trace; held_by is the last there was.
+ * ALERTS_MAX of them at most.  from_ns 0: ALERTS_RECENT_NS before to_ns.  What was pending and never fired leaves no
+ * trace; held_by is the last there was, of a past alert that at its end.
  */
 int alertstore_between(struct alertstore *s, int64_t from_ns, int64_t to_ns, int (*fn)(void *ctx, struct alert *a),
 		       void *ctx);

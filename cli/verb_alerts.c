@@ -42,8 +42,7 @@ static int list(const struct cli *cli, struct alertstore *store)
 	AUTO(table) struct table t = { .columns = columns, .column_count = ARRAY_SIZE(columns) };
 	struct output out = { &t, cli->json };
 	int64_t until_ns = cli->until_ns ? cli->until_ns : cli->at_ns ? cli->at_ns : cli->now_ns;
-	int64_t since_ns = cli->since_ns ? cli->since_ns : until_ns - ALERTS_RECENT_NS;
-	int n = alertstore_between(store, since_ns, until_ns, add_alert, &out);
+	int n = alertstore_between(store, cli->since_ns, until_ns, add_alert, &out);
 
 	if (n < 0) {
 		log_error("cannot read the alerts: %s", strerror(-n));

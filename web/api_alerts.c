@@ -36,13 +36,11 @@ static int add_alert(void *ctx, struct alert *a)
 
 int alert_span(const struct http_request *req, struct http_response *res, int64_t *ret_since_ns, int64_t *ret_until_ns)
 {
-	int64_t at_ns = req->now_ns, since_ns = 0, until_ns = 0;
-
-	if (http_param_time(req, res, "at", &at_ns) || http_param_time(req, res, "since", &since_ns) ||
-	    http_param_time(req, res, "until", &until_ns))
+	*ret_since_ns = 0;
+	*ret_until_ns = req->now_ns;
+	if (http_param_time(req, res, "at", ret_until_ns) || http_param_time(req, res, "since", ret_since_ns) ||
+	    http_param_time(req, res, "until", ret_until_ns))
 		return -EINVAL;
-	*ret_until_ns = until_ns ? until_ns : at_ns;
-	*ret_since_ns = since_ns ? since_ns : *ret_until_ns - ALERTS_RECENT_NS;
 	return 0;
 }
 

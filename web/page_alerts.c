@@ -231,7 +231,8 @@ static int post(const struct http_request *req, struct http_response *res)
 
 int page_alerts(const struct http_request *req, struct http_response *res)
 {
-	const struct page page = { .title = "Alerts", .section = "/alerts", .refresh = http_param(req, "at") ? 0 : 5 };
+	const bool past = http_param(req, "at") || http_param(req, "until");
+	const struct page page = { .title = "Alerts", .section = "/alerts", .refresh = past ? 0 : 5 };
 	struct strbuf *b = &res->body;
 	json_t *model = NULL;
 	int r = req->method == HTTP_POST ? post(req, res) : read_model(req, res, &model);

@@ -7,10 +7,7 @@
 
 #include "web/http.h"
 
-/*
- * From ?at=, ?since= and ?until=: without since what was resolved within ALERTS_RECENT_NS before belongs to it.  -EINVAL
- * after http_problem().
- */
+/* From ?at=, ?since= and ?until=, for alertstore_between().  -EINVAL after http_problem(). */
 int alert_span(const struct http_request *req, struct http_response *res, int64_t *ret_since_ns, int64_t *ret_until_ns);
 /* given: as the API takes it (analyze/silences.h).  0 and a new reference, or what http_problem() returned. */
 int silence_add(const struct http_request *req, struct http_response *res, const json_t *given, json_t **ret_silence);

@@ -635,6 +635,27 @@ static void why(struct host *h, const char *name, int64_t from_s, int64_t to_s, 
 		fail_msg("%s", strbuf_str(&error));
 }
 
+/* What happened before the window's end stands in the row of a tick after it. */
+static void test_why_within_a_tick(void **state)
+{
+	int64_t start = SYNTH_BOOT_NS + SYNTH_WALL_OFFSET;
+	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
+	json_t *report;
+	struct host h;
+	int victim, culprit;
+
+	(void)state;
+	host_of_two(&h, &victim, &culprit);
+	for (int i = 0; i < 12; i++)
+		neighbor_second(&h, victim, culprit, i < 10 ? 0 : 400 * MS);
+	assert_int_equal(run_once(&h, h.reports, true), 12);
+	assert_int_equal(analyze_why(h.dir, h.config, "web", start + 10 * SEC + 50 * MS, start + 11 * SEC - 50 * MS, &report,
+				     &error), 0);
+	assert_string_equal(text(report, "cause"), "cpu.neighbor");
+	json_decref(report);
+	host_free(&h);
+}
+
 static void test_why(void **state)
 {
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
@@ -677,6 +698,7 @@ int main(void)
 		cmocka_unit_test(test_life_cycle),
 		cmocka_unit_test(test_deterministic),
 		cmocka_unit_test(test_why),
+		cmocka_unit_test(test_why_within_a_tick),
 		cmocka_unit_test(test_surge),
 		cmocka_unit_test(test_taken_over),
 		cmocka_unit_test(test_starved),
