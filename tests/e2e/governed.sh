@@ -15,10 +15,11 @@ level_of() { # probe
 	"$KWHY" probes --json --state "$STATE_DIR" | jq -r --arg probe "$1" 'select(.probe == $probe) | .state'
 }
 held_back() { [[ $(level_of runq) =~ ^(raised|sampled)$ ]]; }
-report() {
-	"$KWHY" incidents --json --state "$STATE_DIR" | jq -s 'map(select(.cause == "cpu.neighbor")) | last // empty'
+report() { # since (ns)
+	"$KWHY" incidents --json --state "$STATE_DIR" |
+		jq -s --argjson since "$1" 'map(select(.cause == "cpu.neighbor" and (.window.end_ns == null or (.window.end_ns | tonumber) > $since))) | last // empty'
 }
-reported() { [[ -n $(report) ]]; }
+reported() { [[ -n $(report "$1") ]]; }
 
 # What the storm takes is over this, what the fault takes is not; held back it stays so.
 kwhy_start --set govern.probe_budget=0.01 --set govern.budget=1 --set govern.window=1s --set govern.period=1s \
@@ -43,15 +44,34 @@ if "$KWHY" events --kind govern --json --state "$STATE_DIR" | jq -es 'any(.paylo
 	ok "each step is an event"
 else not_ok "each step is an event" "no event of kind govern"; fi
 
-"$FAULTS" run cpu_neighbor --seconds 6 >/dev/null 2>&1
-wait_for 15 reported
-report=$(report)
-if [[ -z $report ]]; then
-	not_ok "a fault meanwhile is still reported" "$("$KWHY" incidents --state "$STATE_DIR")"
-elif [[ $(jq -r '.confidence.level' <<<"$report") != confirmed ]] &&
+# Up to three draws: on a host with other work, or whose hypervisor takes its CPUs away, no single culprit may be left.
+provoke() {
+	local from_ns ticks try
+	for try in 1 2 3; do
+		from_ns=$(now_ns)
+		read -ra ticks < <(cpu_ticks)
+		"$FAULTS" run cpu_neighbor --seconds 6 >/dev/null 2>&1
+		wait_for 15 reported "$from_ns"
+		stolen=$(stolen_percent "${ticks[@]}")
+		report=$(report "$from_ns")
+		[[ -z $report ]] || return 0
+		echo "# attempt $try, $stolen % of the CPUs taken by the hypervisor: no report of cpu.neighbor:"
+		"$KWHY" incidents --state "$STATE_DIR" | sed 's/^/# /'
+		sleep 11 # what this attempt left open ends
+	done
+	return 1
+}
+
+if ! provoke; then
+	if ((stolen > STOLEN_PERCENT_MAX)); then
+		skip "a fault meanwhile is still reported" "the hypervisor took $stolen % of the CPUs, more than $STOLEN_PERCENT_MAX %"
+	else not_ok "a fault meanwhile is still reported" "three draws without a report of cpu.neighbor"; fi
+	exit
+fi
+if [[ $(jq -r '.confidence.level' <<<"$report") != confirmed ]] &&
 	jq -e '.confidence.capped_by | any(test("runq \\((raised|sampled)"))' <<<"$report" >/dev/null; then
 	ok "a fault meanwhile is reported, $(jq -r '.confidence.level' <<<"$report"), and says why not more"
 else not_ok "a fault meanwhile is reported with less confidence" "$(jq -c '.confidence' <<<"$report")"; fi
-if jq -e '.data_quality.missing | any(.probe == "runq")' <<<"${report:-null}" >/dev/null 2>&1; then
+if jq -e '.data_quality.missing | any(.probe == "runq")' <<<"$report" >/dev/null 2>&1; then
 	ok "its data quality names the probe"
 else not_ok "its data quality names the probe" "$(jq -c '.data_quality' <<<"$report")"; fi
