@@ -423,11 +423,47 @@ static void as_late_as_ever(void **state)
 	host_free(&h);
 }
 
+/* Requests that a filter of this host drops: the peer never gets them in time, and is not slow. */
+static void filtered(struct synth *s, enum variant v, int second)
+{
+	(void)v;
+	(void)second;
+	talks(s);
+	late(s, 250 * MS, 6);
+	for (int i = 0; i < 6; i++) {
+		struct kw_event *e = synth_event(s, KW_KIND_drop, VICTIM, SYNTH_NOBODY, (100 + 100 * i) * MS, 0);
+		struct kw_drop *d = synth_payload(e);
+
+		e->subject.pid = e->subject.tid = 0;
+		*d = (struct kw_drop){ .netns = NETNS(VICTIM), .family = 2, .protocol = 6, .sport = 40000, .dport = 80,
+				       .bytes = 90, .class = "policy", .reason_name = "NETFILTER_DROP",
+				       .place = "nf_hook_slow" };
+		address_of(VICTIM, d->saddr);
+		address_of(CULPRIT, d->daddr);
+		synth_send(s, e);
+	}
+}
+
+static void dropped_is_not_late(void **state)
+{
+	static const struct story story = { "net.drop.policy", filtered, NULL, NULL, NULL, NULL, NULL, NULL, NULL };
+	static const struct stage stage = { usual_containers, "/test/web", 8, talks };
+	const struct telling telling = { &story, &stage };
+	struct host h;
+
+	(void)state;
+	tell(&h, &telling, FAULT);
+	assert_non_null(newest(&h, "net.drop.policy"));
+	assert_only(&h, "net.drop.policy");
+	host_free(&h);
+}
+
 int main(void)
 {
 	static const struct stage stage = { usual_containers, "/test/web", 5, calm };
 	static const struct stage talking = { usual_containers, "/test/web", 5, talks };
-	const struct CMUnitTest tests[] = { cmocka_unit_test(as_late_as_ever) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(as_late_as_ever),
+					    cmocka_unit_test(dropped_is_not_late) };
 
 	return stories_run(stories, ARRAY_SIZE(stories), &stage) +
 	       stories_run(talking_stories, ARRAY_SIZE(talking_stories), &talking) +
