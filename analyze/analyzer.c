@@ -156,7 +156,7 @@ static int write_report(struct analyzer *a, struct incident *incident, int64_t n
 	if (r == 0 || r == -EEXIST) {
 		incident->revision++;
 		incident->written_ns = now_ns;
-		incident->changed = false;
+		incident->changed = incident->urgent = false;
 		if (r == 0 && (incident->resolved || incident->revision == 1))
 			freeze(a, incident, now_ns);
 		if (r == 0 && a->fn)
@@ -277,6 +277,28 @@ static bool any_untestable(const struct diagnosis *d)
 	return false;
 }
 
+static bool is_refuted(const struct hypothesis *h)
+{
+	for (size_t i = 0; i < h->test_count; i++)
+		if (h->tests[i].def->role == EVIDENCE_REFUTE && h->tests[i].holds == 1)
+			return true;
+	return false;
+}
+
+/* What speaks against the causes of an error, where an incident on the same resource tells it already. */
+static bool told_already(const struct analyzer *a, const struct episode *e, const struct diagnosis *d)
+{
+	if (e->symptom->kind == SYMPTOM_WAIT)
+		return false;
+	for (size_t i = 0; i < d->count; i++) {
+		const struct hypothesis *h = d->candidates[i];
+
+		if (h->eligible && is_refuted(h) && incidents_tell_of(a->incidents, e->container, h->rule->resource))
+			return true;
+	}
+	return false;
+}
+
 /*
  * What goes on without an explanation is said, too, with what would decide.  A single event that its rules ruled out was
  * nothing: an orderly stop is no kill.
@@ -287,7 +309,8 @@ static int fall_back(struct analyzer *a, const struct episode *e, int64_t now_ns
 	struct window window = window_of(e->onset_ns, now_ns);
 	bool once = e->symptom->kind == SYMPTOM_ONCE;
 
-	if (d->best || e->explained || !d->count || (once ? !any_untestable(d) : e->ticks < FALL_BACK_TICKS))
+	if (d->best || e->explained || !d->count || (once ? !any_untestable(d) : e->ticks < FALL_BACK_TICKS) ||
+	    told_already(a, e, d))
 		return 0;
 	return engine_fall_back(a->sql, a->rules, e->symptom, e->container, &window, coverage, d);
 }
@@ -327,6 +350,44 @@ static bool to_be_diagnosed(const struct analyzer *a, const struct episode *e, i
 	return ripe(a, e) && (e->ticks <= eager || e->ticks % LAZY_TICKS == 0 || e->peak_ns == now_ns || e->contradictions);
 }
 
+/* Whether something is known to stop a container just now. */
+static bool is_stopped(const struct analyzer *a, int64_t container)
+{
+	struct episode *const *episodes;
+	size_t count = detector_episodes(a->detector, &episodes);
+
+	for (size_t i = 0; i < count; i++)
+		if (episodes[i]->container == container && episodes[i]->active && episodes[i]->explained &&
+		    episodes[i]->symptom->kind == SYMPTOM_WAIT)
+			return true;
+	return false;
+}
+
+/*
+ * An error may be over before its root shows: a queue ran full at once, and what kept its owner from it takes some time
+ * to be known.  It is looked at again until its hold time is over.
+ */
+static int look_for_root(struct analyzer *a, struct episode *e, int64_t now_ns)
+{
+	const struct incident *incident = incidents_of(a->incidents, e->container, e->symptom);
+	const struct diagnosis *told = incident ? &incident->diagnosis : NULL;
+	struct coverage coverage;
+	struct diagnosis d;
+	int r;
+
+	if (e->symptom->kind == SYMPTOM_WAIT || !told || !told->best || told->depth ||
+	    !told->best->rule->chain_to.count || !told->best->culprit_count || !told->best->culprits[0].is_container ||
+	    !is_stopped(a, told->best->culprits[0].container))
+		return 0;
+	r = diagnose_from(a, e, e->onset_ns, now_ns, &coverage, &d);
+	if (r)
+		return r;
+	if (d.best && d.best->rule == told->best->rule && d.depth)
+		incidents_file(a->incidents, e, &d, &coverage, now_ns);
+	diagnosis_clear(&d);
+	return 0;
+}
+
 static int follow_episodes(struct analyzer *a, int64_t now_ns)
 {
 	struct episode *const *episodes;
@@ -336,8 +397,10 @@ static int follow_episodes(struct analyzer *a, int64_t now_ns)
 	for (size_t i = 0; i < count && r == 0; i++) {
 		struct episode *e = episodes[i];
 
-		if (!e->active)
+		if (!e->active) {
+			r = look_for_root(a, e, now_ns);
 			continue;
+		}
 		if (to_be_diagnosed(a, e, now_ns))
 			r = diagnose(a, e, now_ns);
 		/* What is no longer explained by its incident does not keep it open. */

@@ -382,18 +382,30 @@ static bool has_symptom(const struct detector *d, const struct track *t, const s
 	}
 }
 
-/* Begin of the first slice in the window that has any of it; of the longest wait when that is earlier. */
+/* Everybody waits a little all the time: a slice belongs to a wait that has a tenth of what its largest slice has. */
+static int64_t least_of(const struct detector *d, const struct track *t, const struct symptom *symptom,
+			const struct series *series, int64_t to_ns)
+{
+	int64_t largest = 0;
+
+	for (size_t i = 0; i < TICKS_KEPT && symptom->kind == SYMPTOM_WAIT; i++)
+		if (in_window(d, &t->slices[i], to_ns))
+			largest = MAX(largest, series->value[i]);
+	return MAX(1, largest / 10);
+}
+
+/* Begin of the first slice in the window that has some of it; of the longest wait when that is earlier. */
 static int64_t coarse_onset(const struct detector *d, const struct track *t, const struct symptom *symptom,
 			    const struct series *series, int64_t to_ns)
 {
-	int64_t onset_ns = to_ns;
+	int64_t onset_ns = to_ns, least = least_of(d, t, symptom, series, to_ns);
 
 	if (symptom->kind == SYMPTOM_ONCE)
 		return series->single_onset_ns;
 	for (size_t i = 0; i < TICKS_KEPT; i++) {
 		const struct slice *slice = &t->slices[i];
 
-		if (in_window(d, slice, to_ns) && series->value[i])
+		if (in_window(d, slice, to_ns) && series->value[i] >= least)
 			onset_ns = MIN(onset_ns, slice->ts_ns - slice->span_ns);
 	}
 	if (series->single_ns)

@@ -10,6 +10,7 @@
 #include "analyze/memo.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "base/timeutil.h"
 
 /* What is the same for all rules of one diagnosis. */
 struct inquiry {
@@ -139,6 +140,7 @@ static void take_culprit(struct hypothesis *h, sqlite3_stmt *stmt)
 		c->share = sqlite3_column_double(stmt, share);
 		c->share = c->share < 0 ? 0 : c->share > 1 ? 1 : round(c->share * 10000) / 10000;
 	}
+	c->active |= named_int(stmt, "active") != 0;
 	add_task(c, stmt);
 }
 
@@ -629,18 +631,30 @@ static const struct evidence_def held_up = {
 			 " stop_end_ns FROM o WHERE reason = :reason ORDER BY b - a DESC, a, begin_ns LIMIT 20",
 };
 
+/* What the one who was waited for ran and waited, where it had something to do. */
+#define BUSY                                                                                                      \
+	"busy AS (SELECT coalesce((SELECT sum(cpu_ns) FROM v_usage WHERE container = :victim AND ts_ns > :onset AND" \
+	" ts_ns <= :to), 0) + coalesce((SELECT sum(wait_ns) FROM v_wait WHERE container = :victim AND ts_ns > :onset" \
+	" AND ts_ns <= :to), 0) AS ns)"
+
 /* Where the waits do not name a task. */
 static const struct evidence_def stopped_meanwhile = {
 	.role = EVIDENCE_REQUIRE,
 	.id = "stopped_meanwhile",
-	.claim = "{victim} was stopped itself for {observed} meanwhile; {expected} is half of the time",
+	.claim = "{victim} was stopped itself for {observed} meanwhile; {expected} is half of the time, or of what it ran"
+		 " and waited in that",
 	.unit = UNIT_NS,
-	.sql = "WITH v AS (SELECT coalesce(nullif(sum(wait_ns), 0), :to - :onset) AS ns FROM v_wait WHERE container ="
-	       " :waiter AND reason = :waits AND ts_ns > :onset AND ts_ns <= :to) SELECT coalesce(sum(wait_ns), 0) * 2 >="
-	       " (SELECT ns FROM v) AS holds, coalesce(sum(wait_ns), 0) AS observed, (SELECT ns FROM v) / 2 AS expected,"
-	       " 0 AS lag_ns FROM v_wait WHERE container = :victim AND reason = :reason AND ts_ns > :onset AND ts_ns <="
-	       " :to",
+	.sql = "WITH " BUSY ", v AS (SELECT coalesce(nullif(sum(wait_ns), 0), min(:to - :onset, max((:to - :onset) / 2,"
+	       " (SELECT ns FROM busy)))) AS ns FROM v_wait WHERE container = :waiter AND reason = :waits AND ts_ns >"
+	       " :onset AND ts_ns <= :to) SELECT coalesce(sum(wait_ns), 0) * 2 >= (SELECT ns FROM v) AS holds,"
+	       " coalesce(sum(wait_ns), 0) AS observed, (SELECT ns FROM v) / 2 AS expected, 0 AS lag_ns FROM v_wait"
+	       " WHERE container = :victim AND reason = :reason AND ts_ns > :onset AND ts_ns <= :to",
 };
+
+/* Half of what makes a link: no proof, and enough for a doubt. */
+static const char held_somewhat[] =
+	"WITH " BUSY " SELECT sum(wait_ns) * 4 >= max((:to - :onset) / 2, (SELECT ns FROM busy)), sum(wait_ns) FROM"
+	" v_wait WHERE container = :victim AND ts_ns > :onset AND ts_ns <= :to";
 
 const struct test *hypothesis_link(const struct hypothesis *h)
 {
@@ -763,16 +777,21 @@ static bool in_chain(const struct diagnosis *d, const struct rule *rule, int64_t
 	return false;
 }
 
-/* A rule may be what stopped the culprit when the one before names it, or names any wait and this one explains waits. */
-static bool leads_to(const struct hypothesis *from, const struct rule *rule, const struct symptom *symptom)
+static bool leads_to_waits(const struct rule *from)
 {
-	for (size_t i = 0; i < from->rule->chain_to.count; i++) {
-		const char *item = from->rule->chain_to.items[i];
-
-		if (!strcmp(item, rule->cause) || (!strcmp(item, RULE_CHAIN_WAITS) && symptom && symptom->reason))
+	for (size_t i = 0; i < from->chain_to.count; i++)
+		if (!strcmp(from->chain_to.items[i], RULE_CHAIN_WAITS))
 			return true;
-	}
 	return false;
+}
+
+/* A rule may be what stopped the culprit when the one before names it, or any wait and this one explains waits. */
+static bool leads_to(const struct rule *from, const struct rule *rule, const struct symptom *symptom)
+{
+	for (size_t i = 0; i < from->chain_to.count; i++)
+		if (!strcmp(from->chain_to.items[i], rule->cause))
+			return true;
+	return symptom && symptom->reason && leads_to_waits(from);
 }
 
 /* Writes down what makes it a link. */
@@ -795,8 +814,31 @@ static void prove_link(const struct inquiry *q, struct hypothesis *h, const stru
 	}
 }
 
+/*
+ * Nothing is known to have stopped the culprit, but no wait names its tasks either, and it was held up for a good part
+ * of its time: it may be a hop of something whose root does not show yet.
+ */
+static void doubt(const struct inquiry *q, const struct hypothesis *link, const struct held *held,
+		  struct hypothesis *from)
+{
+	sqlite3_stmt *stmt;
+
+	if (held->waited_ns || from->level <= CONFIDENCE_PROBABLE || !leads_to_waits(from->rule))
+		return;
+	stmt = bound(q->sql, held_somewhat, link);
+	if (stmt && sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int(stmt, 0)) {
+		AUTO(strbuf) struct strbuf span = STRBUF_INIT;
+
+		span_format(&span, sqlite3_column_int64(stmt, 1));
+		say(from->capped_by, "the culprit was held up itself for %s meanwhile: what did that may be the root%s",
+		    strbuf_str(&span), "");
+		from->level = CONFIDENCE_PROBABLE;
+	}
+	sql_done(stmt);
+}
+
 /* What stopped the first culprit, while its victim waited for it. */
-static struct hypothesis *next_link(const struct inquiry *q, const struct hypothesis *from, const char *from_reason,
+static struct hypothesis *next_link(const struct inquiry *q, struct hypothesis *from, const char *from_reason,
 				    const struct diagnosis *d)
 {
 	struct hypothesis link = { .window = from->window, .waiter = from->victim,
@@ -805,7 +847,8 @@ static struct hypothesis *next_link(const struct inquiry *q, const struct hypoth
 	const struct rule *rule;
 	struct held held;
 
-	if (!from->rule->chain_to.count || !from->culprit_count || !from->culprits[0].is_container)
+	if (!from->rule->chain_to.count || !from->culprit_count || !from->culprits[0].is_container ||
+	    from->culprits[0].active)
 		return NULL;
 	link.victim = from->culprits[0].container;
 	load_held(q->sql, &link, &held);
@@ -815,7 +858,7 @@ static struct hypothesis *next_link(const struct inquiry *q, const struct hypoth
 			struct hypothesis *h;
 
 			link.reason = symptom ? symptom->reason : NULL;
-			if (!leads_to(from, rule, symptom) || in_chain(d, rule, link.victim) ||
+			if (!leads_to(from->rule, rule, symptom) || in_chain(d, rule, link.victim) ||
 			    (found && found->rule == rule) || !may_link(q->sql, &link, &held))
 				continue;
 			h = evaluate(q, rule, link.victim, link.reason);
@@ -829,6 +872,8 @@ static struct hypothesis *next_link(const struct inquiry *q, const struct hypoth
 	if (found) {
 		link.reason = found->reason;
 		prove_link(q, found, &link, &held);
+	} else {
+		doubt(q, &link, &held, from);
 	}
 	held_clear(&held);
 	return found;
@@ -836,7 +881,7 @@ static struct hypothesis *next_link(const struct inquiry *q, const struct hypoth
 
 static void follow_chain(const struct inquiry *q, const char *reason, struct diagnosis *d)
 {
-	const struct hypothesis *at = d->best;
+	struct hypothesis *at = d->best;
 
 	while (d->depth < CHAIN_MAX) {
 		struct hypothesis *next = next_link(q, at, reason, d);

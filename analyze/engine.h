@@ -37,6 +37,7 @@ struct culprit {
 	int64_t container;
 	double share;      /* 0..1 */
 	bool self;
+	bool active;       /* to blame for what it did: what stopped it is no cause */
 	char what[128];
 	json_t *tasks;
 };

@@ -145,6 +145,27 @@ bool incident_explains(const struct incident *incident)
 	return incident && incident->level > CONFIDENCE_INCONCLUSIVE;
 }
 
+static bool has_victim(const struct incident *incident, int64_t container)
+{
+	for (size_t i = 0; i < incident->victim_count; i++)
+		if (incident->victims[i].episode.container == container && !incident->victims[i].moved)
+			return true;
+	return false;
+}
+
+bool incidents_tell_of(const struct incidents *all, int64_t container, const char *resource)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		const struct incident *incident = all->items[i];
+		const struct hypothesis *root = diagnosis_root(&incident->diagnosis);
+
+		if (!incident->resolved && root && incident_explains(incident) &&
+		    !strcmp(root->rule->resource, resource) && has_victim(incident, container))
+			return true;
+	}
+	return false;
+}
+
 static struct incident *by_key(const struct incidents *all, const struct incident_key *key)
 {
 	for (size_t i = 0; i < all->count; i++)
@@ -211,12 +232,24 @@ static bool ends_at_culprit(const struct incident *incident, const struct diagno
 	       incident->key.culprit_is_container && h->culprits[0].container == incident->key.culprit;
 }
 
+/* A closer name of the same thing, by the same container: a storm of processes is a neighbour, and more than that. */
+static bool is_closer(const struct incident *incident, const struct diagnosis *d)
+{
+	const struct hypothesis *old = incident->diagnosis.best, *new = d->best;
+
+	return old && !incident->diagnosis.depth && !d->depth && new->rule->priority > old->rule->priority &&
+	       new->culprit_count && new->culprits[0].is_container && incident->key.culprit_is_container &&
+	       new->culprits[0].container == incident->key.culprit && !strcmp(new->rule->resource, old->rule->resource);
+}
+
 bool incident_keeps(const struct incident *incident, const struct diagnosis *d)
 {
 	const struct hypothesis *root = diagnosis_root(d);
 
 	if (still_explains(incident, d) || ends_at_culprit(incident, d))
 		return true;
+	if (is_closer(incident, d))
+		return false;
 	for (size_t i = 0; i < d->count; i++) {
 		const struct hypothesis *h = d->candidates[i];
 
@@ -238,7 +271,7 @@ static struct incident *move_victim(struct incident *from, struct incident *to, 
 		from->key = *key;
 		from->level = CONFIDENCE_INCONCLUSIVE;
 		from->severity = SEVERITY_INFO;
-		from->changed = true;
+		from->changed = from->urgent = true;
 		diagnosis_clear(&from->diagnosis);
 		return from;
 	}
@@ -263,6 +296,7 @@ static void note_episode(struct incident *incident, const struct episode *episod
 	struct victim *v = victim_find(incident, episode->container, episode->symptom);
 
 	if (!v && incident->victim_count < VICTIMS_MAX) {
+		incident->urgent |= !has_victim(incident, episode->container);
 		v = &incident->victims[incident->victim_count++];
 		incident->changed = true;
 	}
@@ -277,13 +311,38 @@ static void note_episode(struct incident *incident, const struct episode *episod
 	incident->last_ns = now_ns;
 }
 
-/* The newest of the same hop; else the diagnosis with the longest chain tells most, then the surest. */
+static bool leads_over(const struct diagnosis *d, int64_t container)
+{
+	for (size_t i = 0; i < d->depth; i++)
+		if (d->chain[i]->victim == container)
+			return true;
+	return false;
+}
+
+static enum severity severity_of(const struct diagnosis *d)
+{
+	return MAX(diagnosis_root(d)->severity, d->best->severity);
+}
+
+/*
+ * The newest of the same hop; else a longer chain of the same victim, or one that leads over the other one's victim,
+ * tells more.  Of victims that have nothing to do with each other the worse off is told of, then the surer diagnosis: a
+ * detour of somebody else's is no news.
+ */
 static bool tells_more(const struct diagnosis *new, const struct diagnosis *old)
 {
-	if (!old->best || (new->best->victim == old->best->victim && new->best->rule == old->best->rule))
+	bool same = old->best && new->best->victim == old->best->victim, over_old, over_new;
+
+	if (!old->best || (same && new->best->rule == old->best->rule))
 		return true;
-	if (new->depth != old->depth)
+	over_old = same || leads_over(new, old->best->victim);
+	over_new = same || leads_over(old, new->best->victim);
+	if (over_old != over_new)
+		return over_old;
+	if (over_old && new->depth != old->depth)
 		return new->depth > old->depth;
+	if (!same && severity_of(new) != severity_of(old))
+		return severity_of(new) > severity_of(old);
 	return diagnosis_root(new)->level > diagnosis_root(old)->level;
 }
 
@@ -360,7 +419,8 @@ bool incident_due(const struct incident *incident, int64_t now_ns)
 {
 	if (!incident->changed)
 		return false;
-	return incident->resolved || !incident->revision || now_ns - incident->written_ns >= REVISION_GAP_NS;
+	return incident->resolved || incident->urgent || !incident->revision ||
+	       now_ns - incident->written_ns >= REVISION_GAP_NS;
 }
 
 void incidents_sweep(struct incidents *all)

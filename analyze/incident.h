@@ -45,6 +45,7 @@ struct incident {
 	struct diagnosis diagnosis; /* of the victim that tells most */
 	struct coverage coverage;
 	bool changed;               /* something worth a revision */
+	bool urgent;                /* the newest report names another cause, or leaves somebody out who suffers */
 	int64_t written_ns;         /* tick of the newest revision */
 	char merged_into[27];       /* the incident that explains all its victims by now; "": none */
 	json_t *former;             /* newest report of an incident taken over from an earlier run, else NULL */
@@ -72,6 +73,8 @@ struct incident *incidents_file(struct incidents *all, const struct episode *epi
 void incidents_touch(struct incidents *all, const struct episode *episode, int64_t now_ns);
 /* The open incident that explains the symptom of a container, or NULL. */
 struct incident *incidents_of(const struct incidents *all, int64_t container, const struct symptom *symptom);
+/* Whether an open incident on that kind of resource names a cause of what happens to the container. */
+bool incidents_tell_of(const struct incidents *all, int64_t container, const char *resource);
 /* Whether its cause is among what the diagnosis supports, and no less certain than what that found to be the root. */
 bool incident_keeps(const struct incident *incident, const struct diagnosis *diagnosis);
 /* Index of the victim, with its symptom, that the diagnosis kept is about. */

@@ -82,6 +82,25 @@ static void test_cpu_neighbor(void **state)
 	host_free(&h);
 }
 
+/* The little that everybody waits all the time is not the beginning of what came then. */
+static void test_onset(void **state)
+{
+	int64_t begin_ns = SYNTH_BOOT_NS + SYNTH_WALL_OFFSET + 5 * SEC;
+	const json_t *report;
+	struct host h;
+	int victim, culprit;
+
+	(void)state;
+	host_of_two(&h, &victim, &culprit);
+	for (int i = 0; i < 25; i++)
+		neighbor_second(&h, victim, culprit, i < 5 ? 30 * MS : i < 11 ? 400 * MS : 0);
+	analyse(&h);
+	report = newest(&h, "cpu.neighbor");
+	assert_non_null(report);
+	assert_true(strtoll(text(json_object_get(report, "window"), "onset_ns"), NULL, 10) >= begin_ns);
+	host_free(&h);
+}
+
 /* One that uses its equal part of the CPUs is no victim, whatever it would like to have. */
 static void test_fair_share(void **state)
 {
@@ -302,6 +321,51 @@ static void test_cascade(void **state)
 	host_free(&h);
 }
 
+/*
+ * The queue runs over in the very tick in which its owner is stopped, and never again: no root shows yet, so nothing is
+ * sure; and once it does there is one incident.
+ */
+static void test_cascade_at_once(void **state)
+{
+	const json_t *root, *hop;
+	struct host h;
+	int parties[2];
+
+	(void)state;
+	host_of_two(&h, &parties[0], &parties[1]);
+	for (int i = 0; i < 25; i++) {
+		struct kw_netstat *n = synth_netstat(h.s, parties[0]);
+
+		*n = (struct kw_netstat){ .span_ns = SYNTH_SEC, .netns = 4026532001u,
+					  .tcp_passive_opens = i >= 5 && i < 10 ? 9 : 40 };
+		synth_usage(h.s, parties[0])->cpu_ns = 100 * MS;
+		synth_usage(h.s, parties[1])->cpu_ns = 100 * MS;
+		if (i == 5) {
+			synth_wait(h.s, parties[0], KW_WAIT_LOCK, 180 * MS, 180 * MS, 1);
+			overflow_second(&h, parties[0]);
+		}
+		if (i > 5 && i < 10) {
+			lock_second(&h, parties[0], parties[1]);
+			throttled_second(&h, parties[1], true);
+		}
+		synth_tick(h.s);
+	}
+	analyse(&h);
+	hop = json_array_get(h.reports, 0);
+	assert_string_equal(text(hop, "cause"), "net.listen_overflow");
+	assert_string_equal(confidence(hop), "probable");
+	root = newest(&h, "cpu.throttled");
+	assert_non_null(root);
+	for (size_t i = 0; i < json_array_size(h.reports); i++) {
+		const json_t *report = json_array_get(h.reports, i);
+
+		if (strcmp(text(report, "cause"), "cpu.throttled") && !strcmp(text(report, "status"), "resolved"))
+			assert_string_equal(text(report, "merged_into"), text(root, "id"));
+	}
+	assert_string_equal(text(json_array_get(edges_of(root), 0), "cause"), "net.listen_overflow");
+	host_free(&h);
+}
+
 /* A hop that shows later: what was reported as the lock's holder becomes part of what stopped it. */
 static void test_merged(void **state)
 {
@@ -329,6 +393,30 @@ static void test_merged(void **state)
 	assert_string_equal(text(lock, "merged_into"), text(throttled, "id"));
 	assert_string_equal(text(throttled, "merged_into"), "");
 	assert_int_equal(json_array_size(json_object_get(throttled, "victims")), 2);
+	host_free(&h);
+}
+
+/* A neighbour that proves to be a storm of processes: the same incident, under its closer name, and told at once. */
+static void test_closer_cause(void **state)
+{
+	const json_t *first, *last;
+	struct host h;
+	int victim, other;
+
+	(void)state;
+	host_of_two(&h, &victim, &other);
+	for (int i = 0; i < 25; i++) {
+		neighbor_second(&h, victim, other, i >= 5 && i < 12 ? 400 * MS : 0);
+		if (i >= 6 && i < 11)
+			synth_tally(h.s, other, "fork", 3000, 0, 0);
+	}
+	analyse(&h);
+	first = json_array_get(h.reports, 0);
+	last = newest(&h, "cpu.fork_storm");
+	assert_string_equal(text(first, "cause"), "cpu.neighbor");
+	assert_non_null(last);
+	assert_string_equal(text(last, "id"), text(first, "id"));
+	assert_string_equal(party_name(last, "culprits", 0), "/test/batch");
 	host_free(&h);
 }
 
@@ -682,6 +770,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cpu_neighbor),
+		cmocka_unit_test(test_onset),
 		cmocka_unit_test(test_neighbor_without_probe),
 		cmocka_unit_test(test_neighbor_with_probe_held_back),
 		cmocka_unit_test(test_fair_share),
@@ -689,7 +778,9 @@ int main(void)
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_long_chain),
 		cmocka_unit_test(test_cascade),
+		cmocka_unit_test(test_cascade_at_once),
 		cmocka_unit_test(test_merged),
+		cmocka_unit_test(test_closer_cause),
 		cmocka_unit_test(test_change),
 		cmocka_unit_test(test_unexplained),
 		cmocka_unit_test(test_recurrence),
