@@ -21,7 +21,8 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 
 RUN_PACKAGES := gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libsqlite3-dev libmicrohttpd-dev \
-	libgnutls28-dev libjansson-dev libyaml-dev libmd-dev libcap-dev libcurl4-openssl-dev
+	libgnutls28-dev libjansson-dev libyaml-dev libmd-dev libcap-dev libcurl4-openssl-dev \
+	libiberty-dev
 TEST_PACKAGES := pkg-config procps libcmocka-dev libfuse3-dev bpftool nftables iproute2 jq curl sqlite3 \
 	e2fsprogs xfsprogs openssl cppcheck clang-tidy
 # Without these the browser tests, the guests, the container runtimes and two shells are skipped.  A node from elsewhere will do.
@@ -76,7 +77,7 @@ endif
 
 CFLAGS ?= -O2 -g
 KWHY_CFLAGS = -std=gnu11 $(CFLAGS) -Wall -Wextra -Werror -D_GNU_SOURCE -I. -DKWHY_VERSION='"$(VERSION)"' $(SAN_$(SAN))
-KWHY_LDLIBS = -lbpf -lelf -lz -lsqlite3 -lmicrohttpd -lgnutls -lcurl -ljansson -lyaml -lmd -lcap -lpthread -lm
+KWHY_LDLIBS = -lbpf -lelf -lz -lsqlite3 -lmicrohttpd -lgnutls -lcurl -ljansson -lyaml -lmd -lcap -liberty -lpthread -lm
 BPF_CFLAGS = -target bpf -g -O2 -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Werror -I. \
 	-idirafter /usr/include/$(MACHINE)-linux-gnu
 # Recursive on purpose: asked for only when the faults are built, so that pkg-config may be missing before.

@@ -262,7 +262,10 @@ static void redact_container(sqlite3_context *ctx, int argc, sqlite3_value **arg
 		sqlite3_result_int64(ctx, hide_container(sqlite3_value_int64(argv[0]), c->what->salt));
 }
 
-/* hide_frames(text): of frames in user mode, "file+0x12" a line, the file; what stands in brackets is our own word. */
+/*
+ * hide_frames(text): of frames in user mode, "file+0x12 (build id)" or "function+0x12 [file]" a line, all but the offset;
+ * a line in brackets is our own word.
+ */
 static void redact_frames(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
 	const struct copy *c = sqlite3_user_data(ctx);
@@ -271,16 +274,17 @@ static void redact_frames(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 
 	(void)argc;
 	for (; line && *line; line += strcspn(line, "\n"), line += *line == '\n') {
-		size_t len = strcspn(line, "\n"), name = len;
+		size_t len = strcspn(line, "\n"), name = len, shown;
 
 		for (size_t i = 0; i < len; i++)
-			if (line[i] == '+')
+			if (line[i] == '+' && line[i + 1] == '0' && line[i + 2] == 'x')
 				name = i; /* the last one: a file may be called g++ */
+		shown = name + strcspn(line + name, " \n");
 		if (*line == '[')
 			strbuf_add(&out, line, len);
 		else
 			strbuf_addf(&out, "file-%08x%.*s",
-				    (unsigned int)(hash_bytes(line, name, c->what->salt) & 0xffffffff), (int)(len - name),
+				    (unsigned int)(hash_bytes(line, name, c->what->salt) & 0xffffffff), (int)(shown - name),
 				    line + name);
 		strbuf_addch(&out, '\n');
 	}

@@ -5,12 +5,13 @@
 #include <elf.h>
 #include <endian.h>
 #include <errno.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "collect/demangle.h"
 
 #define SEGMENTS_MAX 16	       /* executable ones */
 #define HEADERS_MAX 1024       /* of sections or segments that are looked at */
@@ -19,6 +20,7 @@
 #define NAMES_MAX (512 * 1024) /* bytes of names that are kept */
 #define STRINGS_MAX (8 << 20)
 #define CHUNK 512
+#define NOTES_MAX 4096 /* bytes of notes that are looked at */
 
 struct function {
 	uint64_t start; /* in the file */
@@ -138,13 +140,13 @@ static bool keep(struct reader *r, const Elf64_Sym *symbol)
 {
 	const char *name = r->text + symbol->st_name;
 	struct elfsyms *s = r->s;
-	uint32_t len;
+	uint32_t len, max = demangle_is_mangled(name) ? DEMANGLE_NAME_MAX : ELFSYMS_NAME_MAX;
 	uint64_t at;
 
 	if (ELF64_ST_TYPE(symbol->st_info) != STT_FUNC || symbol->st_shndx == SHN_UNDEF ||
 	    symbol->st_name >= r->strings.sh_size || !*name || !in_file(r, symbol->st_value, &at))
 		return true;
-	len = (uint32_t)strnlen(name, ELFSYMS_NAME_MAX - 1);
+	len = (uint32_t)strnlen(name, max - 1);
 	if (s->names_len + len + 1 > NAMES_MAX || !make_room(r))
 		return false;
 	s->functions[s->count++] = (struct function){ at, (uint32_t)(symbol->st_size < UINT32_MAX ? symbol->st_size : 0),
@@ -256,4 +258,51 @@ const char *elfsyms_find(const struct elfsyms *s, uint64_t file_offset, uint64_t
 	*ret_into = file_offset - f->start;
 	/* Assembly often gives no size: it then reaches to the next one. */
 	return !f->size || *ret_into < f->size ? s->names + f->name : NULL;
+}
+
+/* ---- build id --------------------------------------------------------------------------------------------------- */
+
+/* elf(5), "Notes": name and description are padded to four bytes. */
+static bool find_build_id(const unsigned char *notes, size_t size, char ret[static ELFSYMS_BUILD_ID_MAX])
+{
+	Elf64_Nhdr note;
+
+	for (size_t at = 0; at + sizeof(note) <= size;) {
+		size_t name = at + sizeof(note), text;
+
+		memcpy(&note, notes + at, sizeof(note));
+		if (note.n_namesz > NOTES_MAX || note.n_descsz > NOTES_MAX)
+			return false;
+		text = name + (note.n_namesz + 3) / 4 * 4;
+		at = text + (note.n_descsz + 3) / 4 * 4;
+		if (at > size || note.n_type != NT_GNU_BUILD_ID || note.n_namesz != sizeof("GNU") ||
+		    memcmp(notes + name, "GNU", sizeof("GNU")) != 0)
+			continue;
+		if (!note.n_descsz || note.n_descsz > (ELFSYMS_BUILD_ID_MAX - 1) / 2)
+			return false;
+		for (size_t i = 0; i < note.n_descsz; i++)
+			snprintf(ret + 2 * i, 3, "%02x", notes[text + i]);
+		return true;
+	}
+	return false;
+}
+
+bool elfsyms_build_id(int fd, char ret[static ELFSYMS_BUILD_ID_MAX])
+{
+	unsigned char notes[NOTES_MAX];
+	Elf64_Ehdr header;
+	Elf64_Phdr p;
+
+	if (!read_at(fd, &header, sizeof(header), 0) || !is_ours(&header))
+		return false;
+	for (unsigned int i = 0; i < header.e_phnum && i < HEADERS_MAX; i++) {
+		size_t size;
+
+		if (!read_at(fd, &p, sizeof(p), header.e_phoff + i * sizeof(p)))
+			return false;
+		size = p.p_filesz < NOTES_MAX ? p.p_filesz : NOTES_MAX;
+		if (p.p_type == PT_NOTE && read_at(fd, notes, size, p.p_offset) && find_build_id(notes, size, ret))
+			return true;
+	}
+	return false;
 }

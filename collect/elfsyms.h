@@ -8,9 +8,11 @@
 #ifndef KWHY_COLLECT_ELFSYMS_H
 #define KWHY_COLLECT_ELFSYMS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#define ELFSYMS_NAME_MAX 64 /* longer names are cut off there */
+#define ELFSYMS_NAME_MAX 64	/* longer names are cut off there, once they are in clear */
+#define ELFSYMS_BUILD_ID_MAX 41 /* 20 bytes in hex */
 
 struct elfsyms;
 
@@ -18,7 +20,10 @@ struct elfsyms;
 int elfsyms_read(int fd, struct elfsyms **ret);
 void elfsyms_free(struct elfsyms *s);
 
-/* Name of the function at that offset of the file, and how far into it that is; NULL: none. */
+/* Name of the function at that offset of the file, as it stands there, and how far into it that is; NULL: none. */
 const char *elfsyms_find(const struct elfsyms *s, uint64_t file_offset, uint64_t *ret_into);
+
+/* The build id of an open file, in hex: by it others find its symbols (debuginfod, `file`).  False: it has none. */
+bool elfsyms_build_id(int fd, char ret[static ELFSYMS_BUILD_ID_MAX]);
 
 #endif

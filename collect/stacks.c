@@ -165,24 +165,34 @@ uint64_t stacks_intern(struct stacks *s, const uint64_t *frames, unsigned int co
 	return way->text_hash;
 }
 
+/* Whether a frame further in of the same file has said its build id already. */
+static bool is_said(const struct user_frame *frames, unsigned int i)
+{
+	for (unsigned int k = 0; k < i; k++)
+		if (!strcmp(frames[k].build_id, frames[i].build_id))
+			return true;
+	return false;
+}
+
 /* files_only: without offsets, and one line for calls within a file. */
 static void user_text(const struct user_frame *frames, unsigned int count, bool files_only, struct strbuf *out)
 {
-	char line[USERMAPS_NAME_MAX + ELFSYMS_NAME_MAX + 32];
+	char line[USERMAPS_NAME_MAX + ELFSYMS_NAME_MAX + ELFSYMS_BUILD_ID_MAX + 32];
 
 	for (unsigned int i = 0; i < count; i++) {
+		const struct user_frame *f = &frames[i];
 		int n;
 
-		if (files_only && i && !strcmp(frames[i].name, frames[i - 1].name))
+		if (files_only && i && !strcmp(f->name, frames[i - 1].name))
 			continue;
-		if (files_only || !frames[i].offset)
-			n = snprintf(line, sizeof(line), "%s\n", frames[i].name);
-		else if (frames[i].function[0])
-			n = snprintf(line, sizeof(line), "%s+0x%llx [%s]\n", frames[i].function,
-				     (unsigned long long)frames[i].into, frames[i].name);
+		if (files_only || !f->offset)
+			n = snprintf(line, sizeof(line), "%s\n", f->name);
+		else if (f->function[0])
+			n = snprintf(line, sizeof(line), "%s+0x%llx [%s]\n", f->function, (unsigned long long)f->into, f->name);
+		else if (!f->build_id[0] || is_said(frames, i))
+			n = snprintf(line, sizeof(line), "%s+0x%llx\n", f->name, (unsigned long long)f->offset);
 		else
-			n = snprintf(line, sizeof(line), "%s+0x%llx\n", frames[i].name,
-				     (unsigned long long)frames[i].offset);
+			n = snprintf(line, sizeof(line), "%s+0x%llx (%s)\n", f->name, (unsigned long long)f->offset, f->build_id);
 		if (out->len + n > STACK_TEXT_MAX)
 			return;
 		strbuf_add(out, line, n);

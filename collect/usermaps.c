@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/fileutil.h"
 #include "base/timeutil.h"
+#include "collect/demangle.h"
 
 #define KEPT_NS (10 * NSEC_PER_SEC) /* an exec may have put something else at the same addresses */
 #define AGAIN_NS NSEC_PER_SEC	    /* after an address that was not there: a library loaded since, or no address */
@@ -37,13 +38,19 @@ struct request {
 	unsigned int count;
 };
 
-/* Symbols of a file; NULL when it has none, or must not be opened. */
+/* What a file says of itself. */
+struct looked {
+	struct elfsyms *symbols; /* NULL when it has none, or must not be opened */
+	char build_id[ELFSYMS_BUILD_ID_MAX];
+};
+
+/* One that was looked at. */
 struct file {
 	uint64_t inode; /* 0: free */
 	unsigned int major, minor;
 	uint64_t used;
 	uint64_t until_ns; /* boot time: then it is to be looked at once more, as its process was gone; UINT64_MAX never */
-	struct elfsyms *symbols;
+	struct looked has;
 };
 
 struct usermaps {
@@ -235,8 +242,10 @@ static void name_function(struct usermaps *m, const struct user_region *r, struc
 	if (!f)
 		return;
 	f->used = ++m->clock;
-	name = f->symbols ? elfsyms_find(f->symbols, frame->offset, &frame->into) : NULL;
-	if (name)
+	name = f->has.symbols ? elfsyms_find(f->has.symbols, frame->offset, &frame->into) : NULL;
+	if (!name)
+		memcpy(frame->build_id, f->has.build_id, sizeof(frame->build_id));
+	else if (!demangle(name, frame->function, sizeof(frame->function)))
 		snprintf(frame->function, sizeof(frame->function), "%s", name);
 }
 
@@ -348,7 +357,7 @@ static bool answers(struct usermaps *m, uint32_t pid, const struct user_region *
 }
 
 /* Opening a device does something: first it is looked at without that. */
-static void read_regular(int place, struct elfsyms **ret)
+static void read_regular(int place, struct looked *ret)
 {
 	char path[32];
 	struct stat st;
@@ -358,17 +367,19 @@ static void read_regular(int place, struct elfsyms **ret)
 		return;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", place);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		elfsyms_read(fd, ret);
+	if (fd < 0)
+		return;
+	elfsyms_read(fd, &ret->symbols);
+	elfsyms_build_id(fd, ret->build_id);
 }
 
 /* False: it could not be looked at, as its process is gone. */
-static bool read_symbols(struct usermaps *m, uint32_t pid, const struct user_region *r, struct elfsyms **ret)
+static bool look_at(struct usermaps *m, uint32_t pid, const struct user_region *r, struct looked *ret)
 {
 	char path[128];
 	AUTO_CLOSE int place = -1;
 
-	*ret = NULL;
+	*ret = (struct looked){ .symbols = NULL };
 	if (!answers(m, pid, r))
 		return true;
 	snprintf(path, sizeof(path), "%s/%u/map_files/%" PRIx64 "-%" PRIx64, m->proc_dir, pid, r->start, r->end);
@@ -392,13 +403,13 @@ static struct file *place_of(struct usermaps *m, const struct user_region *r)
 	return f;
 }
 
-static void keep_file(struct usermaps *m, const struct user_region *r, uint64_t until_ns, struct elfsyms *symbols)
+static void keep_file(struct usermaps *m, const struct user_region *r, uint64_t until_ns, const struct looked *has)
 {
 	struct file *f = place_of(m, r);
 
-	elfsyms_free(f->symbols);
+	elfsyms_free(f->has.symbols);
 	*f = (struct file){ .inode = r->inode, .major = r->major, .minor = r->minor, .used = ++m->clock,
-			    .until_ns = until_ns, .symbols = symbols };
+			    .until_ns = until_ns, .has = *has };
 }
 
 /* With the lock held, but not while it reads: files of the request that nobody has looked at yet. */
@@ -406,17 +417,17 @@ static void read_files(struct usermaps *m, const struct request *request, const 
 {
 	for (unsigned int i = 0; i < request->count && cpu_ns() - began < m->left_ns; i++) {
 		const struct user_region *found = region_of(p, request->addresses[i]);
-		struct elfsyms *symbols;
 		struct user_region r;
-		bool looked;
+		struct looked has;
+		bool done;
 
 		if (!must_look(m, found, request->ts_ns))
 			continue;
 		r = *found;
 		pthread_mutex_unlock(&m->lock);
-		looked = read_symbols(m, request->task.pid, &r, &symbols);
+		done = look_at(m, request->task.pid, &r, &has);
 		pthread_mutex_lock(&m->lock);
-		keep_file(m, &r, looked ? UINT64_MAX : request->ts_ns + KEPT_NS, symbols);
+		keep_file(m, &r, done ? UINT64_MAX : request->ts_ns + KEPT_NS, &has);
 	}
 }
 
@@ -454,7 +465,7 @@ static void let_go(struct usermaps *m)
 	for (unsigned int i = 0; i < USERMAPS_PROCESSES; i++)
 		forget(&m->processes[i]);
 	for (unsigned int i = 0; i < USERMAPS_FILES; i++)
-		elfsyms_free(m->files[i].symbols);
+		elfsyms_free(m->files[i].has.symbols);
 	pthread_cond_destroy(&m->work);
 	pthread_cond_destroy(&m->done);
 	pthread_mutex_destroy(&m->lock);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where addresses in user mode belong: file and offset, from /proc/PID/maps, and the function, from the file's own
- * symbols (collect/elfsyms.h).  The file is the very one that is mapped (/proc/PID/map_files), and it is only opened
- * where it lies on a disk or in memory of this host: the server of a file system may not answer.  What has no symbols
- * stays file and offset; `addr2line` gets the rest from there.
+ * symbols (collect/elfsyms.h), in clear (collect/demangle.h).  The file is the very one that is mapped
+ * (/proc/PID/map_files), and it is only opened where it lies on a disk or in memory of this host: the server of a file
+ * system may not answer.  What has no symbols stays file, offset and build id: `addr2line` gets the rest from there, after
+ * `debuginfod-find` on another machine.
  *
  * A thread of its own reads the maps: on kernels before 6.17 that waits for the process's mmap_lock, which can be held
  * for as long as a file server is away.  Then names are missing, and nothing else.  What is read is kept for some
@@ -52,8 +53,9 @@ void usermaps_wait(struct usermaps *m, unsigned int ms);
 struct user_frame {
 	char name[USERMAPS_NAME_MAX]; /* last part of the file's path, or "[vdso]", "[anonymous]", "[unknown]" */
 	uint64_t offset;	      /* in the file; 0 without one */
-	char function[ELFSYMS_NAME_MAX]; /* "": not known */
+	char function[ELFSYMS_NAME_MAX]; /* in clear; "": not known */
 	uint64_t into;			 /* that function */
+	char build_id[ELFSYMS_BUILD_ID_MAX]; /* of a file whose function is not known; "": it has none */
 };
 
 /* Names addresses of a process, as far as its maps are known. */

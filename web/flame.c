@@ -91,16 +91,19 @@ static unsigned int child(struct flame *f, unsigned int parent, enum flame_kind 
 
 /*
  * A function is one box wherever in it the CPU was: "symbol+0x12 [module]" without the offset.  In user mode what has no
- * file behind it is none: "file+0x1234".
+ * file behind it is none: "file+0x1234", or "file+0x1234 (build id)", of which the latter is for machines.
  */
 static void frame_name(const char *line, size_t len, enum flame_kind kind, char *ret, size_t size)
 {
 	const char *plus = memchr(line, '+', len);
 	const char *module = plus ? memchr(plus, '[', (size_t)(line + len - plus)) : NULL;
 
-	if (kind != FLAME_KERNEL && !module)
-		plus = NULL;
+	if (kind != FLAME_KERNEL && !module) {
+		const char *id = plus ? memchr(plus, '(', (size_t)(line + len - plus)) : NULL;
 
+		len = id && id[-1] == ' ' ? (size_t)(id - 1 - line) : len;
+		plus = NULL;
+	}
 	if (module)
 		snprintf(ret, size, "%.*s %.*s", (int)(plus - line), line, (int)(line + len - module), module);
 	else

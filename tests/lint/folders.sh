@@ -24,6 +24,7 @@ owners=(
 	'linux/bpf|the bpf system call|collect bpf'
 	'gelf.h|libelf|collect'
 	'libelf.h|libelf|collect'
+	'libiberty/|libiberty|collect'
 	'sqlite3|sqlite3|aggregate analyze'
 	'microhttpd|libmicrohttpd|web'
 	'gnutls|GnuTLS|web'

@@ -55,7 +55,7 @@ static void add_stack(struct aggregate *aggregate, uint64_t ts_ns)
 		struct kw_event e;
 		struct kw_stack p;
 	} stack = { .e = { .kind = KW_KIND_stack, .payload_size = sizeof(stack.p), .ts_ns = ts_ns },
-		    .p = { .hash = 4711, .text = "secret-tool++.so+0x1234\n[vdso]\n" } };
+		    .p = { .hash = 4711, .text = "secret-tool++.so+0x1234\n[vdso]\nsecret-work()+0x12 [secret-tool]\nlib+0x77 (5ec2e7)\n" } };
 	struct {
 		struct kw_event e;
 		struct kw_profile p;
@@ -263,6 +263,8 @@ static void test_redaction(void **state)
 		assert_int_equal(occurrences(s, word), 0);
 		assert_int_equal(occurrences(s, "secret-node"), 0);
 		assert_int_equal(occurrences(s, "secret-tool"), 0);
+		assert_int_equal(occurrences(s, "secret-work"), 0);
+		assert_int_equal(occurrences(s, "5ec2e7"), 0);
 		assert_true(occurrences(s, "+0x1234\n[vdso]") > 0);
 		/* Hidden names change no diagnosis. */
 		assert_int_equal(unpack(s, false, &err), 0);

@@ -11,7 +11,7 @@
 
 static const struct flame_row rows[] = {
 	{ "web", NULL, "php", "libc.so.6+0x10\nphp+0x20\n", "read_zero+0x4\nvfs_read+0x10 [fs]\n", 3000000 },
-	{ "web", NULL, "php", "libc.so.6+0x10\nphp+0x20\n", "read_zero+0x99\nvfs_read+0x18 [fs]\n", 1000000 },
+	{ "web", NULL, "php", "libc.so.6+0x10 (0123456789abcdef)\nphp+0x20\n", "read_zero+0x99\nvfs_read+0x18 [fs]\n", 1000000 },
 	{ "web", NULL, "php", "php+0x20\n", NULL, 2000000 },
 	{ "db", NULL, "sql", NULL, "schedule+0x1\n", 4000000 },
 	{ "db", NULL, "sql", NULL, NULL, 0 },

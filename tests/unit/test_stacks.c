@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/unit.h"
 
+#include <elf.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -8,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -199,6 +202,67 @@ static void user_frames_are_named(void **state)
 	assert_int_equal(stacks_intern_user(f->stacks, task.pid, frames, 0, task.start_ns + 2), 0);
 }
 
+/* A program without a single symbol, but with what linkers leave for those who look for them elsewhere. */
+struct bare_program {
+	Elf64_Ehdr header;
+	Elf64_Phdr segments[2];
+	Elf64_Nhdr other;
+	char other_name[4], other_text[8];
+	Elf64_Nhdr note;
+	char name[4];
+	unsigned char id[20];
+};
+
+static void write_bare_program(int fd)
+{
+	struct bare_program p = {
+		.header = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
+			    .e_type = ET_DYN, .e_phoff = offsetof(struct bare_program, segments),
+			    .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 2, .e_shentsize = sizeof(Elf64_Shdr) },
+		.segments = { { .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_filesz = 4096, .p_memsz = 4096 },
+			      { .p_type = PT_NOTE, .p_offset = offsetof(struct bare_program, other),
+				.p_filesz = sizeof(p) - offsetof(struct bare_program, other) } },
+		.other = { 4, 5, 1 },
+		.other_name = "XYZ",
+		.note = { 4, sizeof(p.id), NT_GNU_BUILD_ID },
+		.name = "GNU",
+	};
+
+	for (unsigned int i = 0; i < sizeof(p.id); i++)
+		p.id[i] = (unsigned char)(0xa0 + i);
+	assert_int_equal(pwrite(fd, &p, sizeof(p), 0), sizeof(p));
+	assert_int_equal(ftruncate(fd, 4096), 0);
+}
+
+/* Once for a file: its symbols can be found by that. */
+static void a_file_without_symbols_has_its_build_id(void **state)
+{
+	char path[] = "/tmp/kwhy-bare-XXXXXX", expected[200];
+	const struct kw_party task = self();
+	struct fixture *f = *state;
+	uint64_t frames[2];
+	int fd = mkstemp(path);
+	char *code;
+
+	assert_true(fd >= 0);
+	write_bare_program(fd);
+	code = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	close(fd);
+	if (geteuid() != 0 || code == MAP_FAILED) { /* only root may open what is mapped, and not from everywhere */
+		unlink(path);
+		skip();
+	}
+	frames[0] = (uintptr_t)code + 0x300;
+	frames[1] = (uintptr_t)code + 0x310;
+	learn(f, &task, frames, 2);
+	stacks_intern_user(f->stacks, task.pid, frames, 2, task.start_ns + 1);
+	munmap(code, 4096);
+	unlink(path);
+	snprintf(expected, sizeof(expected), "%s+0x300 (a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3)\n%s+0x310\n",
+		 path + strlen("/tmp/"), path + strlen("/tmp/"));
+	assert_string_equal(f->seen.p.text, expected);
+}
+
 static void a_process_that_is_gone_is_unknown(void **state)
 {
 	const struct kw_party nobody = { .pid = 4194304, .tid = 4194304, .start_ns = 1 }; /* no pid is as large */
@@ -294,6 +358,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(forgets_the_oldest, setup, teardown),
 		cmocka_unit_test_setup_teardown(keeps_what_is_used, setup, teardown),
 		cmocka_unit_test_setup_teardown(user_frames_are_named, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_file_without_symbols_has_its_build_id, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_process_that_is_gone_is_unknown, setup, teardown),
 		cmocka_unit_test_setup_teardown(new_user_stacks_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_outlive_a_new_reading, setup, teardown),

@@ -149,6 +149,24 @@ static void names_functions(void **state)
 	assert_int_equal(frame.into, 1);
 }
 
+/* Names in a program's own symbols are those of its compiler. */
+__attribute__((noinline)) static int somebody_wrote_this(int x) __asm__("_ZN3foo3barIiEEiv");
+
+static int somebody_wrote_this(int x)
+{
+	return x * 5;
+}
+
+static void names_are_in_clear(void **state)
+{
+	uint64_t address = (uint64_t)(uintptr_t)somebody_wrote_this + 1;
+	struct fixture *f = *state;
+
+	assert_int_equal(somebody_wrote_this(2), 10);
+	write_own_region(f, "08:01", address);
+	assert_string_equal(one(f, address, START_NS + SEC(1)).function, "foo::bar<int>");
+}
+
 /* Its server may not answer: such a file is not opened.  One in memory is. */
 static void a_served_file_is_not_opened(void **state)
 {
@@ -241,6 +259,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(names_files_and_offsets, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_functions, setup, teardown),
+		cmocka_unit_test_setup_teardown(names_are_in_clear, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_served_file_is_not_opened, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_file_of_an_overlay_is_opened, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_number_used_again_is_not_believed, setup, teardown),
