@@ -139,23 +139,94 @@ static void budget(const struct text *t, const json_t *list)
 	}
 }
 
+/* Ids of evidence begin with the cause it was gathered for: "cpu.neighbor/waits@42". */
+static bool is_of(const json_t *item, const char *cause)
+{
+	const char *id = value_text(item, "id");
+	size_t n = strlen(cause);
+
+	return n && !strncmp(id, cause, n) && id[n] == '/';
+}
+
+static bool is_supported(const json_t *h)
+{
+	return !strcmp(value_text(h, "verdict"), "supported");
+}
+
+/* Of a cause that was tested and does not hold; what belongs to none is of the report itself. */
+static bool is_of_other(const json_t *item, const json_t *hypotheses)
+{
+	json_t *h;
+	size_t i;
+
+	json_array_foreach ((json_t *)hypotheses, i, h)
+		if (!is_supported(h) && is_of(item, value_text(h, "cause")))
+			return true;
+	return false;
+}
+
+static const json_t *evidence_by_id(const json_t *report, const char *id)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(report, "evidence"), i, item)
+		if (!strcmp(value_text(item, "id"), id))
+			return item;
+	return NULL;
+}
+
+/* What decided against a cause: the first of its tests that failed; where none did, the first that could not be made. */
+static const json_t *deciding_test(const json_t *h)
+{
+	const json_t *open = NULL;
+	json_t *test;
+	size_t i;
+
+	json_array_foreach (json_object_get(h, "tests"), i, test) {
+		const json_t *pass = json_object_get(test, "pass");
+
+		if (json_is_false(pass))
+			return test;
+		if (!open && json_is_null(pass))
+			open = test;
+	}
+	return open;
+}
+
+static void other_cause(const struct text *t, const json_t *report, const json_t *h)
+{
+	bool ruled_out = !strcmp(value_text(h, "verdict"), "ruled_out");
+	const json_t *test = deciding_test(h);
+	const char *id = json_string_value(json_array_get(json_object_get(test, "evidence"), 0));
+	const json_t *item = id ? evidence_by_id(report, id) : NULL;
+	AUTO(strbuf) struct strbuf line = STRBUF_INIT;
+
+	strbuf_addf(&line, "%s, %s", value_text(h, "cause"), ruled_out ? "ruled out" : "could not be tested");
+	if (item)
+		strbuf_addf(&line, ": %s%s", json_is_false(json_object_get(item, "holds")) ? "only this was seen: " : "",
+			    value_text(item, "claim"));
+	wrapped(t, "  - ", strbuf_str(&line));
+}
+
 static void claims(const struct text *t, const json_t *r)
 {
+	const json_t *hypotheses = json_object_get(r, "hypotheses");
+	bool titled = false;
 	json_t *item, *h;
 	size_t i;
 
 	title(t, "Evidence");
 	json_array_foreach (json_object_get(r, "evidence"), i, item)
-		if (json_is_true(json_object_get(item, "holds")))
+		if (json_is_true(json_object_get(item, "holds")) && !is_of_other(item, hypotheses))
 			wrapped(t, "  - ", value_text(item, "claim"));
-	json_array_foreach (json_object_get(r, "hypotheses"), i, h) {
-		AUTO(strbuf) struct strbuf line = STRBUF_INIT;
-
-		if (!strcmp(value_text(h, "verdict"), "supported"))
+	json_array_foreach ((json_t *)hypotheses, i, h) {
+		if (is_supported(h))
 			continue;
-		strbuf_addf(&line, "%s: %s", value_text(h, "cause"),
-			    strcmp(value_text(h, "verdict"), "ruled_out") ? "could not be tested" : "ruled out");
-		wrapped(t, "  - ", strbuf_str(&line));
+		if (!titled)
+			title(t, "What it was not");
+		titled = true;
+		other_cause(t, r, h);
 	}
 }
 

@@ -210,6 +210,30 @@ static void markdown_has_every_part(void **state)
 	json_decref(report);
 }
 
+/* What speaks for the cause stands apart from what other causes lacked, each of which is said once. */
+static void the_terminal_tells_what_it_was_not(void **state)
+{
+	static const char *const parts[] = {
+		"\nEvidence\n",
+		"\nWhat it was not\n  - cpu.self, ruled out: own tasks held nothing\n  - cpu.steal, could not be tested\n",
+	};
+	AUTO(strbuf) struct strbuf b = STRBUF_INIT;
+	json_t *report = load_sample();
+	json_t *other = json_array_get(json_object_get(report, "evidence"), 1);
+
+	(void)state;
+	json_object_set_new(other, "holds", json_true());
+	report_text(&b, report, 80, false);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		assert_has(strbuf_str(&b), parts[i]);
+	assert_lacks(strbuf_str(&b), "  - own tasks held nothing");
+	strbuf_reset(&b);
+	json_object_set_new(other, "holds", json_false());
+	report_text(&b, report, 0, false);
+	assert_has(strbuf_str(&b), "cpu.self, ruled out: only this was seen: own tasks held nothing\n");
+	json_decref(report);
+}
+
 /* Puts the text in place of every string of the report. */
 static void poison(json_t *value, const char *text)
 {
@@ -393,6 +417,7 @@ int main(void)
 		cmocka_unit_test(draws_circles_and_nothing),
 		cmocka_unit_test(page_has_every_part),	       cmocka_unit_test(tags_balance),
 		cmocka_unit_test(export_stands_alone),	       cmocka_unit_test(markdown_has_every_part),
+		cmocka_unit_test(the_terminal_tells_what_it_was_not),
 		cmocka_unit_test(hostile_strings_are_escaped), cmocka_unit_test(markdown_cannot_break_out),
 		cmocka_unit_test(any_json_is_rendered),	       cmocka_unit_test(quantities_have_units),
 	};
