@@ -213,10 +213,21 @@ static void saturation(struct synth *s, enum variant v, int second)
 	}
 }
 
+/* One other holds most of what the victim waits, but had less of the CPUs than the victim itself: it wants more than is there. */
+static void greedy(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	contention(s, 1000, v == ALIKE ? 1300 : 600);
+	synth_usage(s, VICTIM)->cpu_ns = v == ALIKE ? 600 * MS : 1300 * MS;
+	synth_host(s)->idle_ns = synth_host(s)->iowait_ns = 5 * MS;
+	synth_blame(s, KW_RES_CPU, VICTIM, CULPRIT, KW_SINK_CONTAINER, 900 * MS, KW_CPU_FAIR);
+}
+
 static const struct stage crowd = { crowd_containers, "/test/web", 5, NULL };
 
 static const struct story crowd_stories[] = {
 	{ "cpu.saturation", saturation, "runq", NULL, NULL, "info", "confirmed", "cpu.neighbor", "probable" },
+	{ "cpu.saturation", greedy, "runq", NULL, NULL, "info", "confirmed", "cpu.neighbor", "probable" },
 };
 
 /* ---- a quota above ------------------------------------------------------------------------------------------------- */
