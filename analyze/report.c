@@ -407,19 +407,46 @@ static json_t *chain_json(const struct report_context *ctx, const struct inciden
 
 /* ---- the whole ------------------------------------------------------------------------------------------------- */
 
+/* Whether cgroup v1 has controllers: the collector then follows one of its hierarchies beside v2. */
+static bool has_cgroup_v1(struct sql *sql)
+{
+	sqlite3_stmt *stmt = sql_get(sql, "SELECT max(cgroup_v1) FROM v_node");
+	bool found = stmt && sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int(stmt, 0);
+
+	sql_done(stmt);
+	return found;
+}
+
+/* A command that names a cgroup is for whoever has one: the host has not, nor has a culprit that was not seen. */
+static bool remedy_fits(const struct remedy_def *r, const struct hypothesis *h)
+{
+	const struct culprit *c = h->culprit_count ? &h->culprits[0] : NULL;
+	const char *command = r->command ? r->command : "";
+
+	if (r->host)
+		return c && c->is_container && c->container == 0;
+	if (strstr(command, "{culprit_cgroup}") && !(c && c->is_container && c->container != 0))
+		return false;
+	return h->victim != 0 || !strstr(command, "{victim_cgroup}");
+}
+
 static json_t *remediation_json(const struct report_context *ctx, const struct hypothesis *root)
 {
 	struct sentence s = { .sql = ctx->sql, .h = root };
+	bool v1 = has_cgroup_v1(ctx->sql);
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < root->rule->remedy_count; i++) {
 		const struct remedy_def *r = &root->rule->remedies[i];
 
+		if (!remedy_fits(r, root))
+			continue;
 		json_array_append_new(list,
 				      json_pack("{s:o, s:o, s:o, s:b, s:o}", "action", sentence_json(&s, r->action),
-						"command", sentence_json(&s, r->command), "risk",
-						sentence_json(&s, r->risk), "reversible", r->reversible, "verify_sql",
-						r->verify_sql ? json_text(r->verify_sql) : json_null()));
+						"command",
+						sentence_json(&s, v1 && r->command_v1 ? r->command_v1 : r->command),
+						"risk", sentence_json(&s, r->risk), "reversible", r->reversible,
+						"verify_sql", r->verify_sql ? json_text(r->verify_sql) : json_null()));
 	}
 	return list;
 }

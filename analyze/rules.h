@@ -50,6 +50,8 @@ struct evidence_def {
 
 struct remedy_def {
 	char *action, *command, *risk, *verify_sql; /* all but action may be NULL */
+	char *command_v1; /* in place of command where cgroup v1 has the controllers; NULL: the same */
+	bool host;        /* only when the culprit is the host itself, outside containers */
 	bool reversible;
 };
 

@@ -180,6 +180,8 @@ static void set_culprit(struct yamlmap *y, const yaml_node_t *node, void *target
 static const struct yamlmap_key remedy_keys[] = {
 	{ "action", true, yamlmap_set_text, offsetof(struct remedy_def, action) },
 	{ "command", false, yamlmap_set_text, offsetof(struct remedy_def, command) },
+	{ "command_v1", false, yamlmap_set_text, offsetof(struct remedy_def, command_v1) },
+	{ "host", false, yamlmap_set_bool, offsetof(struct remedy_def, host) },
 	{ "risk", false, yamlmap_set_text, offsetof(struct remedy_def, risk) },
 	{ "reversible", false, yamlmap_set_bool, offsetof(struct remedy_def, reversible) },
 	{ "verify_sql", false, yamlmap_set_text, offsetof(struct remedy_def, verify_sql) },
@@ -444,6 +446,7 @@ static void check_rule(struct loader *l)
 	for (size_t i = 0; i < rule->remedy_count; i++) {
 		check_template(l, NULL, 1, "remedy", rule->remedies[i].action);
 		check_template(l, NULL, 1, "remedy", rule->remedies[i].command);
+		check_template(l, NULL, 1, "remedy", rule->remedies[i].command_v1);
 		check_template(l, NULL, 1, "remedy", rule->remedies[i].risk);
 		check_sql(l, 1, "remedy: verify_sql", rule->remedies[i].verify_sql, NULL);
 	}
@@ -487,6 +490,7 @@ void rule_free(struct rule *rule)
 	for (size_t i = 0; i < rule->remedy_count; i++) {
 		free(rule->remedies[i].action);
 		free(rule->remedies[i].command);
+		free(rule->remedies[i].command_v1);
 		free(rule->remedies[i].risk);
 		free(rule->remedies[i].verify_sql);
 	}

@@ -401,6 +401,8 @@ static void node_term(struct maker *m, size_t shard, const void *arg)
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		strbuf_addf(&m->sql, ", (SELECT value FROM %s.meta WHERE key = '%s') AS %s", m->shards[shard], keys[i],
 			    keys[i]);
+	/* Rows of v1 hierarchies come last in the primary key. */
+	strbuf_addf(&m->sql, ", (SELECT max(hierarchy) > 0 FROM %s.directory) AS cgroup_v1", m->shards[shard]);
 }
 
 /* ---- reports --------------------------------------------------------------------------------------------- */

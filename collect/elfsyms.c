@@ -205,8 +205,7 @@ static int read_file(struct reader *r)
 static int fill(struct elfsyms *s, int fd)
 {
 	struct reader r = { .fd = fd, .s = s };
-	struct function *functions;
-	char *names;
+	char *fitting;
 	int err;
 
 	s->names = malloc(NAMES_MAX);
@@ -214,10 +213,8 @@ static int fill(struct elfsyms *s, int fd)
 	free(r.text);
 	if (err < 0)
 		return err;
-	names = realloc(s->names, s->names_len);
-	s->names = names ? names : s->names;
-	functions = reallocarray(s->functions, s->count, sizeof(*functions));
-	s->functions = functions ? functions : s->functions;
+	fitting = realloc(s->names, s->names_len);
+	s->names = fitting ? fitting : s->names;
 	return 0;
 }
 
@@ -240,11 +237,6 @@ void elfsyms_free(struct elfsyms *s)
 	free(s->functions);
 	free(s->names);
 	free(s);
-}
-
-size_t elfsyms_bytes(const struct elfsyms *s)
-{
-	return s ? sizeof(*s) + s->count * sizeof(*s->functions) + s->names_len : 0;
 }
 
 const char *elfsyms_find(const struct elfsyms *s, uint64_t file_offset, uint64_t *ret_into)

@@ -89,9 +89,10 @@ static json_t *remedies_json(const struct rule *rule)
 	for (size_t i = 0; i < rule->remedy_count; i++) {
 		const struct remedy_def *m = &rule->remedies[i];
 
-		json_array_append_new(out, json_pack("{s:s, s:o, s:o, s:b, s:o}", "action", m->action, "command",
-						     text_or_null(m->command), "risk", text_or_null(m->risk),
-						     "reversible", m->reversible, "verify_sql",
+		json_array_append_new(out, json_pack("{s:s, s:o, s:o, s:o, s:b, s:b, s:o}", "action", m->action,
+						     "command", text_or_null(m->command), "command_v1",
+						     text_or_null(m->command_v1), "risk", text_or_null(m->risk), "host",
+						     m->host, "reversible", m->reversible, "verify_sql",
 						     text_or_null(m->verify_sql)));
 	}
 	return out;
@@ -324,7 +325,13 @@ static void remedies(struct strbuf *b, const json_t *items)
 			strbuf_add_html(b, value_text(item, "command"));
 			strbuf_addstr(b, "</code></pre>");
 		}
-		strbuf_addf(b, "<p class=\"note\">%s be undone.%s",
+		if (*value_text(item, "command_v1")) {
+			strbuf_addstr(b, "<p class=\"note\">With cgroup v1:</p><pre class=\"command\"><code>");
+			strbuf_add_html(b, value_text(item, "command_v1"));
+			strbuf_addstr(b, "</code></pre>");
+		}
+		strbuf_addf(b, "<p class=\"note\">%s%s be undone.%s",
+			    json_is_true(json_object_get(item, "host")) ? "Where the culprit is the host itself. " : "",
 			    json_is_true(json_object_get(item, "reversible")) ? "Can" : "Cannot",
 			    *value_text(item, "risk") ? " Risk: " : "");
 		strbuf_add_html(b, value_text(item, "risk"));

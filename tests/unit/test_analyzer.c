@@ -82,6 +82,41 @@ static void test_cpu_neighbor(void **state)
 	host_free(&h);
 }
 
+/* What to type fits the host: its version of cgroups, and whether there is a cgroup to type it for. */
+static const char *remedy_of_neighbor(struct host *h, bool v1, bool by_host)
+{
+	int victim, culprit;
+
+	host_of_two(h, &victim, &culprit);
+	if (by_host)
+		culprit = SYNTH_HOST;
+	if (v1) {
+		struct kw_event *e = synth_event(h->s, KW_KIND_cgroup, victim, SYNTH_NOBODY, 0, 0);
+		struct kw_cgroup *c = synth_payload(e);
+
+		*c = (struct kw_cgroup){ .op = 2, .hierarchy = 4, .id = 77, .path = "/test/web" };
+		synth_send(h->s, e);
+	}
+	for (int i = 0; i < 16; i++)
+		neighbor_second(h, victim, culprit, i < 5 ? 0 : 400 * MS);
+	analyse(h);
+	assert_non_null(newest(h, "cpu.neighbor"));
+	return text(json_array_get(json_object_get(newest(h, "cpu.neighbor"), "remediation"), 0), "command");
+}
+
+static void test_remedies_fit_the_host(void **state)
+{
+	struct host h;
+
+	(void)state;
+	assert_string_equal(remedy_of_neighbor(&h, false, false), "echo 50 > /sys/fs/cgroup/test/batch/cpu.weight");
+	host_free(&h);
+	assert_string_equal(remedy_of_neighbor(&h, true, false), "echo 512 > /sys/fs/cgroup/cpu/test/batch/cpu.shares");
+	host_free(&h);
+	assert_non_null(strstr(remedy_of_neighbor(&h, false, true), "systemctl set-property"));
+	host_free(&h);
+}
+
 /* The little that everybody waits all the time is not the beginning of what came then. */
 static void test_onset(void **state)
 {
@@ -770,6 +805,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cpu_neighbor),
+		cmocka_unit_test(test_remedies_fit_the_host),
 		cmocka_unit_test(test_onset),
 		cmocka_unit_test(test_neighbor_without_probe),
 		cmocka_unit_test(test_neighbor_with_probe_held_back),
