@@ -8,6 +8,7 @@
 
 #include "base/embed.h"
 #include "base/fileutil.h"
+#include "base/utf8.h"
 
 #define REPORTS_VERSION 2
 #define REPORT_BYTES_MAX (8 * 1024 * 1024)
@@ -331,6 +332,7 @@ int reports_expire(struct reports *r, int64_t before_ns)
 
 struct each {
 	int (*fn)(void *ctx, const json_t *report);
+	int (*text)(void *ctx, const char *id, const char *json, size_t len); /* instead of fn */
 	void *ctx;
 	int count;
 };
@@ -352,6 +354,19 @@ static int each_row(void *ctx, int columns, const char *const *names, const stru
 	return err;
 }
 
+/* Of the columns report, NULL when it is no JSON, and id. */
+static int each_text(void *ctx, int columns, const char *const *names, const struct query_value *values)
+{
+	struct each *each = ctx;
+
+	(void)columns;
+	(void)names;
+	if (!values[0].text || !values[1].text || !utf8_valid(values[0].text, (size_t)values[0].size))
+		return 0;
+	each->count++;
+	return each->text(each->ctx, values[1].text, values[0].text, (size_t)values[0].size);
+}
+
 static struct query_param text_param(const char *name, const char *value)
 {
 	return (struct query_param){ .name = name, .type = value ? PARAM_TEXT : PARAM_NULL, .text = value };
@@ -370,11 +385,14 @@ static struct query_param int_param(const char *name, int64_t value)
 	" (i.onset_ns, i.id) < (SELECT b.onset_ns, b.id FROM v_incident b WHERE b.id = :before))"                             \
 	" ORDER BY i.onset_ns DESC, i.id DESC LIMIT :limit"
 
-int64_t reports_each(struct reader *r, const struct incident_filter *filter, int (*fn)(void *ctx, const json_t *report),
-		     void *ctx)
+static int64_t each_report(struct reader *r, const struct incident_filter *filter, struct each *each)
 {
 	static const char whole[] =
 		"SELECT r.report FROM v_incident i JOIN v_report r ON r.id = i.id AND r.revision = i.revision" CHOSEN;
+	/* What stands in the store of a bundle was written by others. */
+	static const char text[] =
+		"SELECT CASE WHEN json_valid(r.report) THEN r.report END, i.id FROM v_incident i JOIN v_report r ON r.id ="
+		" i.id AND r.revision = i.revision" CHOSEN;
 	/* A report has a hundred kilobytes, and lists show its headline. */
 	static const char brief[] =
 		"SELECT json_object('id', i.id, 'revision', i.revision, 'cause', i.cause, 'status', i.status, 'severity',"
@@ -390,11 +408,26 @@ int64_t reports_each(struct reader *r, const struct incident_filter *filter, int
 		text_param(":muted", filter->muted),
 		text_param(":before", filter->before_id),  int_param(":limit", filter->limit ? filter->limit : 1000),
 	};
-	struct each each = { fn, ctx, 0 };
-	int64_t n = reader_query(r, filter->brief ? brief : whole, params, ARRAY_SIZE(params), NULL, each_row, &each,
-				 &error);
+	const char *sql = each->text ? text : filter->brief ? brief : whole;
+	int64_t n = reader_query(r, sql, params, ARRAY_SIZE(params), NULL, each->text ? each_text : each_row, each, &error);
 
-	return n < 0 ? n : each.count;
+	return n < 0 ? n : each->count;
+}
+
+int64_t reports_each(struct reader *r, const struct incident_filter *filter, int (*fn)(void *ctx, const json_t *report),
+		     void *ctx)
+{
+	struct each each = { .fn = fn, .ctx = ctx };
+
+	return each_report(r, filter, &each);
+}
+
+int64_t reports_each_text(struct reader *r, const struct incident_filter *filter,
+			  int (*fn)(void *ctx, const char *id, const char *json, size_t len), void *ctx)
+{
+	struct each each = { .text = fn, .ctx = ctx };
+
+	return each_report(r, filter, &each);
 }
 
 static int keep_report(void *ctx, const json_t *report)
@@ -411,7 +444,7 @@ int reports_get(struct reader *r, const char *id, int revision, json_t **ret_rep
 	AUTO(strbuf) struct strbuf error = STRBUF_INIT;
 	const struct query_param params[] = { text_param(":id", id), int_param(":revision", revision) };
 	json_t *report = NULL;
-	struct each each = { keep_report, &report, 0 };
+	struct each each = { .fn = keep_report, .ctx = &report };
 	int64_t n = reader_query(r, query, params, ARRAY_SIZE(params), NULL, each_row, &each, &error);
 
 	if (n < 0)

@@ -42,6 +42,9 @@ struct incident_filter {
 /* Calls fn with each report (borrowed), newest onset first.  Returns the count or negative errno. */
 int64_t reports_each(struct reader *r, const struct incident_filter *filter, int (*fn)(void *ctx, const json_t *report),
 		     void *ctx);
+/* The same with the text of each as it is stored, a JSON object: reading a hundred kilobytes only to write them is dear. */
+int64_t reports_each_text(struct reader *r, const struct incident_filter *filter,
+			  int (*fn)(void *ctx, const char *id, const char *json, size_t len), void *ctx);
 /* SQL: writes the names that parties of incidents go by; a condition on i.id may follow. */
 #define REPORTS_PARTIES                                                                                               \
 	"INSERT OR IGNORE INTO party SELECT i.id, n.value FROM incident AS i JOIN report AS r ON r.id = i.id AND"      \

@@ -45,3 +45,16 @@ size_t utf8_decode(const char *s, size_t len, uint32_t *ret_code)
 	*ret_code = code;
 	return n;
 }
+
+bool utf8_valid(const char *s, size_t len)
+{
+	uint32_t code;
+	size_t n;
+
+	for (size_t i = 0; i < len; i += n) {
+		n = (unsigned char)s[i] < 0x80 ? 1 : utf8_decode(s + i, len - i, &code);
+		if (!n)
+			return false;
+	}
+	return true;
+}

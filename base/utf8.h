@@ -2,6 +2,7 @@
 #ifndef KWHY_BASE_UTF8_H
 #define KWHY_BASE_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,5 +13,7 @@
  * with its code point in *ret_code; 0 when there is none.  Never reads beyond len bytes.
  */
 size_t utf8_decode(const char *s, size_t len, uint32_t *ret_code);
+/* Whether all of it is valid characters. */
+bool utf8_valid(const char *s, size_t len);
 
 #endif

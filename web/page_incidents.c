@@ -56,15 +56,20 @@ static int collect_report(void *ctx, const json_t *report)
 	return json_array_append(ctx, (json_t *)report) ? -ENOMEM : 0;
 }
 
+static int unreadable(struct http_response *res, int64_t n)
+{
+	return http_problem(res, 503, "The store of incidents could not be read: %s", strerror((int)-n));
+}
+
 /* { items, next }: one row more than asked for is read to know whether there is a next page. */
 static int incidents_model(const struct http_request *req, struct http_response *res, const struct marked *marked,
-			   bool api, json_t **ret_model, struct incident_filter *ret_filter)
+			   json_t **ret_model, struct incident_filter *ret_filter)
 {
 	struct incident_filter filter;
 	json_t *items, *next = json_null();
 	int64_t n, limit;
 
-	if (read_filter(req, res, marked, api, &filter))
+	if (read_filter(req, res, marked, false, &filter))
 		return -EINVAL;
 	*ret_filter = filter;
 	limit = filter.limit++;
@@ -74,7 +79,7 @@ static int incidents_model(const struct http_request *req, struct http_response 
 		n = reports_each(req->reader, &filter, collect_report, items);
 	if (n < 0) {
 		json_decref(items);
-		return http_problem(res, 503, "The store of incidents could not be read: %s", strerror((int)-n));
+		return unreadable(res, n);
 	}
 	if ((int64_t)json_array_size(items) > limit) {
 		json_array_remove(items, (size_t)limit);
@@ -84,16 +89,49 @@ static int incidents_model(const struct http_request *req, struct http_response 
 	return *ret_model ? 0 : http_problem(res, 503, "Out of memory.");
 }
 
+struct written {
+	struct strbuf *body;
+	int64_t count, limit;
+	char last[32]; /* id of the newest report written */
+};
+
+static int write_report(void *ctx, const char *id, const char *json, size_t len)
+{
+	struct written *w = ctx;
+
+	if (++w->count > w->limit)
+		return 0; /* that there is one more is all that is asked */
+	if (w->count > 1)
+		strbuf_addch(w->body, ',');
+	strbuf_add(w->body, json, len);
+	snprintf(w->last, sizeof(w->last), "%s", id);
+	return 0;
+}
+
+/* As incidents_model(), but the reports are passed on as they are stored. */
 int api_incidents(const struct http_request *req, struct http_response *res)
 {
 	AUTO(marked) struct marked marked = { 0 };
+	struct written w = { .body = &res->body };
 	struct incident_filter filter;
-	json_t *model = NULL;
-	int r;
+	int64_t n;
 
 	marks_ids(req, &marked);
-	r = incidents_model(req, res, &marked, true, &model, &filter);
-	return r ? r : http_json(res, model);
+	if (read_filter(req, res, &marked, true, &filter))
+		return -EINVAL;
+	w.limit = filter.limit++;
+	strbuf_addstr(&res->body, "{\"items\":[");
+	n = reader_select_reports(req->reader);
+	if (n >= 0)
+		n = reports_each_text(req->reader, &filter, write_report, &w);
+	if (n < 0)
+		return unreadable(res, n);
+	if (w.count > w.limit && is_id(w.last))
+		strbuf_addf(&res->body, "],\"next\":\"%s\"}\n", w.last);
+	else
+		strbuf_addstr(&res->body, "],\"next\":null}\n");
+	res->type = "application/json";
+	return 0;
 }
 
 static void filter_form(struct strbuf *b, const struct http_request *req)
@@ -158,7 +196,7 @@ int page_incidents(const struct http_request *req, struct http_response *res)
 	if (!page_wants_json(req) && page_absolute_times(req, res))
 		return 0;
 	marks_ids(req, &marked);
-	r = incidents_model(req, res, &marked, false, &model, &filter);
+	r = incidents_model(req, res, &marked, &model, &filter);
 	if (!r)
 		add_facets(req, &filter, model);
 	if (!r)
