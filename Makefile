@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # One non-recursive Makefile.  Sources are found by wildcard; everything built goes below $(BUILD).
-# V=1 shows commands.  NOBPF=1 builds without clang and without BPF objects (samplers only).
+# V=1 shows commands.  NOBPF=1 builds without clang and without BPF objects (samplers only).  UI_LIBS= builds without npm
+# and the libraries that the browser gets (charts are then plain drawings).
 
 BUILD ?= build
 VERSION := $(shell cat VERSION)
@@ -17,18 +18,23 @@ CLANG ?= clang
 LLVM_STRIP ?= llvm-strip
 PKG_CONFIG ?= pkg-config
 
+# Files of npm packages (web/ui/package-lock.json) that the program carries for the browser, and where they are put.
+UI_LIBS ?= uplot/dist/uPlot.esm.js uplot/dist/uPlot.min.css preact/dist/preact.mjs htm/dist/htm.mjs
+UI_DIR ?= $(BUILD)/ui
+
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 
 RUN_PACKAGES := gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libsqlite3-dev libmicrohttpd-dev \
 	libgnutls28-dev libjansson-dev libyaml-dev libmd-dev libcap-dev libcurl4-openssl-dev \
 	libiberty-dev
+# What fetches the libraries for the browser; kwhy goes without, too.  Those from elsewhere will do.
+NODE_PACKAGES := $(if $(and $(shell command -v node),$(shell command -v npm)),,nodejs npm)
 TEST_PACKAGES := pkg-config procps libcmocka-dev libfuse3-dev bpftool nftables iproute2 jq curl sqlite3 \
 	e2fsprogs xfsprogs openssl cppcheck clang-tidy
-# Without these the browser tests, the guests, the container runtimes and two shells are skipped.  A node from elsewhere will do.
+# Without these the browser tests, the guests, the container runtimes and two shells are skipped.
 OPTIONAL_PACKAGES := chromium qemu-system-x86 busybox-static cpio kmod debian-archive-keyring debootstrap \
-	runc crun containerd docker.io podman zsh fish \
-	$(if $(and $(shell command -v node),$(shell command -v npm)),,nodejs npm)
+	runc crun containerd docker.io podman zsh fish $(NODE_PACKAGES)
 
 # Observers to compare with, and what the bench reads.
 BENCH_PACKAGES := libbpf-tools bpftrace bpftool jq linux-perf
@@ -112,7 +118,7 @@ endef
 $(BUILD)/gen/cflags: FORCE
 	$(call text_file,$@,'$(CC)' '$(subst ','\'',$(KWHY_CFLAGS))')
 $(BUILD)/gen/embed.list: FORCE
-	$(call text_file,$@,$(EMBEDDED))
+	$(call text_file,$@,$(EMBEDDED) $(UI_LIBS))
 $(BUILD)/gen/bpf.list: FORCE
 	$(call text_file,$@,$(BPF_OBJS))
 $(BUILD)/gen/sources.list: FORCE
@@ -146,6 +152,10 @@ $(BUILD)/kwhy: $(OBJS) $(EMBED_OBJS) $(BUILD)/gen/sources.list
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(KWHY_CFLAGS) -o $@ $(filter %.o,$^) $(KWHY_LDLIBS)
 
+$(BUILD)/kwhy-plain: $(OBJS) $(EMBED_OBJS:%/embed.o=%/embed_plain.o) $(BUILD)/gen/sources.list
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(KWHY_CFLAGS) -o $@ $(filter %.o,$^) $(KWHY_LDLIBS)
+
 # ---- BPF objects and other files inside the program ----------------------------------------------------------------
 
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
@@ -163,11 +173,20 @@ $(BUILD)/bpf/%.plain.bpf.o: bpf/%.bpf.c
 
 $(BUILD)/gen/bpf_objects.S: $(BUILD)/gen/bpf.list packaging/embed.sh
 	$(Q)sh packaging/embed.sh objects $(BPF_OBJS) >$@
-$(BUILD)/gen/embed.S: $(BUILD)/gen/embed.list packaging/embed.sh
+# The script writes the list anew only when what it has changed.
+UI_LIST := $(if $(UI_LIBS),$(UI_DIR)/list)
+ui_files = $(if $(UI_LIBS),$(notdir $(shell ls -d $(UI_DIR)/web/static/* 2>/dev/null)))
+$(UI_DIR)/list: FORCE
+	$(Q)sh packaging/ui-libs.sh $(UI_DIR) $(UI_LIBS)
+$(BUILD)/gen/embed.S: $(BUILD)/gen/embed.list $(UI_LIST) packaging/embed.sh
+	$(Q)sh packaging/embed.sh files \
+		$(sort $(EMBEDDED) $(foreach f,$(ui_files),web/static/$(f)=$(UI_DIR)/web/static/$(f))) >$@
+# The same without the libraries: how the pages are then is tested, too.
+$(BUILD)/gen/embed_plain.S: $(BUILD)/gen/embed.list packaging/embed.sh
 	$(Q)sh packaging/embed.sh files $(EMBEDDED) >$@
 $(BUILD)/gen/bpf_objects.o: $(BUILD)/gen/bpf_objects.S $(BPF_OBJS)
 	$(Q)$(CC) -c -o $@ $<
-$(BUILD)/gen/embed.o: $(BUILD)/gen/embed.S $(EMBEDDED)
+$(BUILD)/gen/embed.o $(BUILD)/gen/embed_plain.o: $(BUILD)/gen/%.o: $(BUILD)/gen/%.S $(EMBEDDED)
 	$(Q)$(CC) -c -o $@ $<
 
 # ---- tests ---------------------------------------------------------------------------------------------------------
@@ -276,12 +295,12 @@ check-web:
 
 # The program and its tests with AddressSanitizer and UndefinedBehaviorSanitizer, beside the ordinary ones.
 asan-build:
-	$(Q)$(MAKE) BUILD=$(BUILD)/asan SAN=asan CFLAGS='-O1 -g' all tests-unit tests-fuzz tests-replay
+	$(Q)$(MAKE) BUILD=$(BUILD)/asan UI_DIR=$(UI_DIR) SAN=asan CFLAGS='-O1 -g' all tests-unit tests-fuzz tests-replay
 asan:
 	@MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh asan
 
 fuzz:
-	$(Q)$(MAKE) BUILD=$(BUILD)/fuzz SAN=fuzz CFLAGS='-O1 -g' tests-fuzz
+	$(Q)$(MAKE) BUILD=$(BUILD)/fuzz UI_DIR=$(UI_DIR) SAN=fuzz CFLAGS='-O1 -g' tests-fuzz
 	$(Q)for harness in $(FUZZ_SRCS:tests/fuzz/%.c=%); do \
 		mkdir -p $(BUILD)/fuzz/corpus/$$harness; \
 		echo "$$harness: $(FUZZ_SECONDS) s"; \
@@ -338,6 +357,7 @@ format:
 
 deps-run:
 	@sh packaging/deps.sh $(RUN_PACKAGES)
+	@$(if $(UI_LIBS),$(if $(NODE_PACKAGES),sh packaging/deps.sh $(NODE_PACKAGES) || echo "Going on without npm"))
 deps-test:
 	@sh packaging/deps.sh $(RUN_PACKAGES) $(TEST_PACKAGES)
 	@sh packaging/deps.sh $(OPTIONAL_PACKAGES) || echo "Going on without: tests that need them are skipped"

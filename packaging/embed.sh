@@ -3,7 +3,7 @@
 #
 # Writes an assembler file that carries the given files and a table of them:
 #   embed.sh objects FILE...   bpf_object_images[]  (collect/objects.h), named by basename without .bpf.o
-#   embed.sh files FILE...     embedded_table[]     (base/embed.h), named by path
+#   embed.sh files FILE...     embedded_table[]     (base/embed.h), named by path, or as NAME=FILE says
 # A table entry is three pointer-sized words: name, data, size.  Each file is followed by a NUL byte that its size
 # leaves out.
 set -eu
@@ -21,7 +21,7 @@ i=0
 for file; do
 	case $kind in
 	objects) name=${file##*/} name=${name%.bpf.o} ;;
-	files) name=$file ;;
+	files) name=${file%%=*} file=${file#*=} ;;
 	esac
 	printf '\t.balign 16\n.Ldata%d:\n\t.incbin "%s"\n.Lend%d:\n\t.byte 0\n.Lname%d:\n\t.asciz "%s"\n' \
 		"$i" "$file" "$i" "$i" "$name"

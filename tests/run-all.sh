@@ -181,7 +181,7 @@ tier() {
 		read -ra kernels <<<"${VM_KERNELS:-}"
 		build vm all tests-faults && run vm $((${#kernels[@]} ? 7200 : 2700)) tests/vm/run.sh "${kernels[@]}"
 		;;
-	web) build web all tests-faults && run_script web 900 tests/web/run.sh ;;
+	web) build web all "$BUILD/kwhy-plain" tests-faults && run_script web 900 tests/web/run.sh ;;
 	containers) build containers all tests-containers && run_script containers 900 tests/containers/run.sh ;;
 	*)
 		echo "run-all.sh: there is no tier $1 (lint unit fuzz replay bpf program containers faults asan web vm)" >&2

@@ -219,7 +219,13 @@ static int dump_chunk(const char *data, size_t len, void *ctx)
 
 int http_json(struct http_response *res, json_t *value)
 {
-	int r = value ? json_dump_callback(value, dump_chunk, &res->body, JSON_COMPACT | JSON_ENCODE_ANY) : -1;
+	return http_json_rounded(res, value, 17); /* as many as there are */
+}
+
+int http_json_rounded(struct http_response *res, json_t *value, unsigned int digits)
+{
+	const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits);
+	int r = value ? json_dump_callback(value, dump_chunk, &res->body, flags) : -1;
 
 	json_decref(value);
 	if (r)

@@ -35,6 +35,7 @@ struct http_request {
 	const char *accept; /* NULL: none */
 	const char *content_type;
 	const char *last_event_id; /* NULL: none */
+	const char *if_none_match; /* NULL: none */
 	const char *body; /* NUL-terminated, NULL without one */
 	const char *authorization, *cookie; /* headers that may hold a token; cookie: the value of HTTP_COOKIE */
 	const char *origin, *fetch_site;    /* Origin and Sec-Fetch-Site, which browsers send */
@@ -63,6 +64,7 @@ struct http_response {
 	struct strbuf cookie; /* Set-Cookie */
 	struct identity who;  /* who signed in by this very request; role ROLE_NONE: nobody */
 	bool cacheable; /* an unchanging file; everything else is no-store */
+	char etag[24];	/* of such a file, quoted; "" none */
 	struct stream_client *stream; /* the body goes on for as long as this does; NULL: it does not */
 
 	/* Set by http_problem(); routes_dispatch() turns it into problem+json or a page. */
@@ -100,6 +102,8 @@ const char *http_status_title(unsigned int status);
 void http_write_problem(struct http_response *res, const char *path);
 /* Steals value. */
 int http_json(struct http_response *res, json_t *value);
+/* The same with so many digits of each number that is no integer: for long lists of what was measured. */
+int http_json_rounded(struct http_response *res, json_t *value, unsigned int digits);
 /* 303 to the address; it must be a path of this server. */
 int http_redirect(struct http_response *res, const char *location);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/embed.h"
 #include "base/timeutil.h"
 #include "web/html.h"
 #include "web/login.h"
@@ -37,6 +38,11 @@ static void navigation(struct strbuf *b, const char *current)
 		      "</ul></nav>\n<button type=\"button\" id=\"zone\" class=\"zone\" hidden>UTC</button></header>\n");
 }
 
+bool page_has_libraries(void)
+{
+	return embedded_find("web/static/uPlot.esm.js");
+}
+
 void page_begin(struct http_response *res, const struct page *page)
 {
 	struct strbuf *b = &res->body;
@@ -47,10 +53,12 @@ void page_begin(struct http_response *res, const struct page *page)
 			 "<meta name=\"color-scheme\" content=\"light dark\">\n<title>");
 	strbuf_add_html(b, page->title);
 	strbuf_addstr(b, " · kwhy</title>\n<link rel=\"icon\" href=\"/static/icon.svg\" type=\"image/svg+xml\">\n"
-			 "<link rel=\"stylesheet\" href=\"/static/kwhy.css\">\n"
-			 "<script src=\"/static/kwhy.js\" defer></script>\n");
+			 "<link rel=\"stylesheet\" href=\"/static/kwhy.css\">\n");
+	if (page->style)
+		strbuf_addf(b, "<link rel=\"stylesheet\" href=\"/static/%s\">\n", page->style);
+	strbuf_addstr(b, "<script type=\"module\" src=\"/static/kwhy.js\"></script>\n");
 	if (page->script)
-		strbuf_addf(b, "<script src=\"/static/%s\" defer></script>\n", page->script);
+		strbuf_addf(b, "<script type=\"module\" src=\"/static/%s\"></script>\n", page->script);
 	if (page->refresh)
 		strbuf_addf(b, "<noscript><meta http-equiv=\"refresh\" content=\"%u\"></noscript>\n",
 			    page->refresh * 2);

@@ -13,10 +13,13 @@ struct page {
 	const char *title;    /* before " · kwhy" */
 	const char *section;  /* path of the navigation entry that is current; NULL: none */
 	unsigned int refresh; /* seconds between two times that it fetches itself again, at least; 0: it never does */
-	const char *script;   /* a file of web/static/ beside the one of every page; NULL: none */
+	const char *script;   /* a module of web/static/ beside the one of every page; NULL: none */
+	const char *style;    /* likewise */
 	bool on_incident;     /* it does when an incident changed, else with every tick */
 };
 
+/* Whether the program carries the libraries that draw charts in the browser (web/ui); pages do without, too. */
+bool page_has_libraries(void);
 void page_begin(struct http_response *res, const struct page *page);
 void page_end(struct http_response *res);
 /* Whether ?format=json asks for the model instead of the page. */

@@ -182,7 +182,10 @@ static void server_facts(struct strbuf *b, const struct http_request *req)
 	strbuf_add_html(b, options->listen);
 	strbuf_addstr(b, "</dd></div><div><dt>Server up since</dt><dd>");
 	html_time(b, web_started_ns(req->web));
-	strbuf_addstr(b, "</dd></div><div><dt>Version</dt><dd>" KWHY_VERSION "</dd></div></dl>\n");
+	strbuf_addstr(b, "</dd></div><div><dt>Version</dt><dd>" KWHY_VERSION "</dd></div><div><dt>Charts</dt><dd>");
+	strbuf_addstr(b, page_has_libraries() ? "by uPlot, with Preact and htm (<a href=\"/static/licenses.txt\">licences</a>)"
+					      : "plain drawings: built without uPlot, Preact and htm");
+	strbuf_addstr(b, "</dd></div></dl>\n");
 	if (*reader_warnings(req->reader)) {
 		strbuf_addstr(b, "<p class=\"warn\">");
 		strbuf_add_html(b, reader_warnings(req->reader));
@@ -222,8 +225,8 @@ int page_agent(const struct http_request *req, struct http_response *res)
 		return r;
 	readiness = list_readiness(req->reader, req->now_ns);
 	if (page_wants_json(req))
-		return http_json(res, json_pack("{s:o, s:o, s:s}", "readiness", readiness, "probes", rows, "version",
-						KWHY_VERSION));
+		return http_json(res, json_pack("{s:o, s:o, s:s, s:b}", "readiness", readiness, "probes", rows, "version",
+						KWHY_VERSION, "libraries", (int)page_has_libraries()));
 	page_begin(res, &page);
 	strbuf_addstr(b, "<h1>Agent</h1>\n");
 	switch_state(b, readiness);

@@ -232,7 +232,10 @@ static int post(const struct http_request *req, struct http_response *res)
 int page_alerts(const struct http_request *req, struct http_response *res)
 {
 	const bool past = http_param(req, "at") || http_param(req, "until");
-	const struct page page = { .title = "Alerts", .section = "/alerts", .refresh = past ? 0 : 5 };
+	const struct page page = { .title = "Alerts",
+				   .section = "/alerts",
+				   .refresh = past ? 0 : 5,
+				   .script = page_has_libraries() ? "alerts.js" : NULL };
 	struct strbuf *b = &res->body;
 	json_t *model = NULL;
 	int r = req->method == HTTP_POST ? post(req, res) : read_model(req, res, &model);

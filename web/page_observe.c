@@ -15,6 +15,7 @@
 
 /* More are folded away. */
 #define SHADED_SHOWN 3
+#define DIGITS 6 /* of what was measured */
 
 static int read_query(const struct http_request *req, struct http_response *res, struct series_query *q)
 {
@@ -60,7 +61,7 @@ int api_series(const struct http_request *req, struct http_response *res)
 	json_t *model = NULL;
 	int r = read_model(req, res, series_read, &model);
 
-	return r ? r : http_json(res, model);
+	return r ? r : http_json_rounded(res, model, DIGITS);
 }
 
 int api_changes(const struct http_request *req, struct http_response *res)
@@ -68,7 +69,7 @@ int api_changes(const struct http_request *req, struct http_response *res)
 	json_t *model = NULL;
 	int r = read_model(req, res, series_changes, &model);
 
-	return r ? r : http_json(res, model);
+	return r ? r : http_json_rounded(res, model, DIGITS);
 }
 
 /* ---- the page -------------------------------------------------------------------------------------------- */
@@ -126,6 +127,7 @@ static void window_links(struct strbuf *b, const struct http_request *req, int64
 	for (size_t i = 0; i < ARRAY_SIZE(spans); i++)
 		window_link(b, req, to - spans[i].ns, to, spans[i].text);
 	window_link(b, req, to, to + (to - from), "Later →");
+	window_link(b, req, from - (to - from), to + (to - from), "Zoom out");
 	strbuf_addstr(b, "<a href=\"/observe");
 	if (http_param(req, "container")) {
 		strbuf_addstr(b, "?container=");
@@ -376,7 +378,7 @@ static void changes(struct strbuf *b, const json_t *model)
 	html_span(b, to - from);
 	strbuf_addstr(b, ") against the ");
 	html_span(b, from - before);
-	strbuf_addstr(b, " before it.</p>\n");
+	strbuf_addstr(b, " before it; times and counts of before are for as long a part.</p>\n");
 	changed_series(b, json_object_get(model, "series"));
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
 		const json_t *rows = json_object_get(model, lists[i].name);
@@ -449,7 +451,6 @@ static void head(struct strbuf *b, const struct http_request *req, const json_t 
 	html_span(b, value_int(model, "step_ns", 0));
 	strbuf_addstr(b, " a step. The pale band is where a series lay eight times of ten before.</p>\n");
 	window_form(b, req, from, to);
-	window_links(b, req, from, to);
 }
 
 static void body(struct strbuf *b, const struct http_request *req, const json_t *model, const struct selection *s,
@@ -465,6 +466,8 @@ static void body(struct strbuf *b, const struct http_request *req, const json_t 
 	bool host = !value_int(json_object_get(model, "container"), "container", 0);
 
 	head(b, req, model);
+	strbuf_addstr(b, "<div id=\"view\">\n"); /* what a script makes anew, web/static/observe.js */
+	window_links(b, req, f.from_ns, f.to_ns);
 	selection_form(b, req, f.from_ns, f.to_ns, s);
 	if (changed)
 		changes(b, changed);
@@ -479,11 +482,15 @@ static void body(struct strbuf *b, const struct http_request *req, const json_t 
 		charts_by_group(b, &f, items, host);
 	strbuf_addstr(b, "</div>\n");
 	quiet_ones(b, items);
+	strbuf_addstr(b, "</div>\n");
 }
 
 int page_observe(const struct http_request *req, struct http_response *res)
 {
-	struct page page = { .title = "Observe", .section = "/observe", .script = "observe.js" };
+	struct page page = { .title = "Observe",
+			     .section = "/observe",
+			     .script = page_has_libraries() ? "observe.js" : "drawings.js",
+			     .style = page_has_libraries() ? "uPlot.min.css" : NULL };
 	AUTO(strbuf) struct strbuf err = STRBUF_INIT;
 	json_t *model = NULL, *changed = NULL;
 	struct selection s;
@@ -501,7 +508,9 @@ int page_observe(const struct http_request *req, struct http_response *res)
 		changed = changes_model(req, &s, &err);
 	if (page_wants_json(req)) {
 		json_object_set_new(model, "changes", changed ? changed : json_null());
-		return http_json(res, model);
+		if (err.len)
+			json_object_set_new(model, "problem", json_string(strbuf_str(&err)));
+		return http_json_rounded(res, model, DIGITS);
 	}
 	page.refresh = http_param(req, "until") || s.to_ns ? 0 : 5;
 	page_begin(res, &page);

@@ -66,32 +66,31 @@ static double y_of(const struct numbers *n, double value)
 	return HEIGHT - fmin(1, fmax(0, value / n->scale)) * HEIGHT;
 }
 
-static void area(struct strbuf *b, const char *css, const struct chart_frame *f, int64_t from_ns, int64_t to_ns)
+static void area(struct strbuf *b, const char *attributes, const struct chart_frame *f, int64_t from_ns, int64_t to_ns)
 {
 	double x = x_of(f, from_ns);
 
-	strbuf_addf(b, "<rect class=\"%s\" x=\"%.1f\" width=\"%.1f\" height=\"100\"/>", css, x,
+	strbuf_addf(b, "<rect%s x=\"%.1f\" width=\"%.1f\" height=\"100\"/>", attributes, x,
 		    fmax(from_ns < to_ns ? 2 : 0, x_of(f, to_ns) - x));
 }
 
-/* Classes come from a fixed set of words; anything else is left out. */
-static const char *severity_class(const char *severity)
-{
-	return !strcmp(severity, "critical")  ? "shade critical"
-	       : !strcmp(severity, "warning") ? "shade warning"
-					      : "shade info";
-}
-
+/* Those of one severity are one group, whose opacity is that of all: many at a time are no darker than one. */
 static void shades(struct strbuf *b, const struct chart_frame *f)
 {
+	static const char *const severities[] = { "info", "warning", "critical" };
 	const json_t *incident;
-	size_t i;
 
-	json_array_foreach ((json_t *)f->incidents, i, incident) {
-		int64_t end = value_int(incident, "end_ns", 0);
+	for (size_t s = 0; s < ARRAY_SIZE(severities); s++) {
+		size_t i;
 
-		area(b, severity_class(value_text(incident, "severity")), f,
-		     value_int(incident, "onset_ns", f->from_ns), end > 0 ? end : f->to_ns);
+		strbuf_addf(b, "<g class=\"shade %s\">", severities[s]);
+		json_array_foreach ((json_t *)f->incidents, i, incident) {
+			int64_t end = value_int(incident, "end_ns", 0);
+
+			if (!strcmp(value_text(incident, "severity"), severities[s]))
+				area(b, "", f, value_int(incident, "onset_ns", f->from_ns), end > 0 ? end : f->to_ns);
+		}
+		strbuf_addstr(b, "</g>");
 	}
 }
 
@@ -137,7 +136,7 @@ static void drawing(struct strbuf *b, const struct chart_frame *f, const json_t 
 	shades(b, f);
 	band(b, item, n);
 	line(b, f, json_object_get(item, "values"), n);
-	area(b, "selected", f, f->selected_from_ns, f->selected_to_ns);
+	area(b, " class=\"selected\"", f, f->selected_from_ns, f->selected_to_ns);
 	strbuf_addstr(b, "<line class=\"cursor\" y2=\"100\" x1=\"-9\" x2=\"-9\"/></svg><span class=\"scale\">");
 	html_quantity(b, n->scale / 1.05, value_text(item, "unit"));
 	strbuf_addstr(b, "</span></div>\n");

@@ -615,19 +615,22 @@ static json_t *changed_series(struct grid *now, struct grid *past)
 	return out;
 }
 
-/* Each: rows of the window and of the time before it; :before is as long before :from as :to is after it. */
+/* What there was from :before to :from, for as long a time as the window is. */
+#define AS_LONG(n) "CAST(round(1.0 * " n " * (:to - :from) / (:from - :before)) AS INTEGER)"
+
+/* Each: rows of the window and of the time before it. */
 static const struct {
 	const char *name, *sql;
 } lists[] = {
 	{ "blame",
 	  "SELECT b.resource, CASE WHEN b.culprit IS NULL THEN b.sink ELSE coalesce((SELECT c.name FROM v_container c"
 	  " WHERE c.container = b.culprit), 'unknown') END AS culprit,"
-	  " sum(b.ns) FILTER (WHERE b.ts_ns <= :from) AS before_ns, sum(b.ns) FILTER (WHERE b.ts_ns > :from) AS "
+	  " " AS_LONG("sum(b.ns) FILTER (WHERE b.ts_ns <= :from)") " AS before_ns, sum(b.ns) FILTER (WHERE b.ts_ns > :from) AS "
 	  "after_ns"
 	  " FROM v_blame b WHERE b.ts_ns > :before AND b.ts_ns <= :to AND (:container = 0 OR b.victim = :container)"
 	  " GROUP BY 1, 2 HAVING max(coalesce(before_ns, 0), coalesce(after_ns, 0)) >= 10000000"
 	  " ORDER BY abs(coalesce(after_ns, 0) - coalesce(before_ns, 0)) DESC LIMIT 10" },
-	{ "events", "SELECT kind, count(*) FILTER (WHERE ts_ns <= :from) AS before, count(*) FILTER (WHERE ts_ns > "
+	{ "events", "SELECT kind, " AS_LONG("count(*) FILTER (WHERE ts_ns <= :from)") " AS before, count(*) FILTER (WHERE ts_ns > "
 		    ":from) AS after"
 		    " FROM v_event WHERE class = 'context' AND ts_ns > :before AND ts_ns <= :to AND (:container = 0 OR "
 		    "container ="

@@ -77,6 +77,8 @@ static void add_headers(struct MHD_Response *out, const struct http_response *re
 	MHD_add_response_header(out, "Referrer-Policy", "same-origin");
 	MHD_add_response_header(out, "Cross-Origin-Resource-Policy", "same-origin");
 	MHD_add_response_header(out, "Cache-Control", res->cacheable ? "no-cache" : "no-store");
+	if (res->etag[0])
+		MHD_add_response_header(out, "ETag", res->etag);
 	if (res->allow[0])
 		MHD_add_response_header(out, "Allow", res->allow);
 	if (res->location.len)
@@ -180,6 +182,7 @@ static enum MHD_Result answer(struct server *s, struct MHD_Connection *c, const 
 		.accept = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Accept"),
 		.content_type = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Type"),
 		.last_event_id = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Last-Event-ID"),
+		.if_none_match = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "If-None-Match"),
 		.body = x->body.len ? strbuf_str(&x->body) : NULL,
 		.authorization = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Authorization"),
 		.cookie = MHD_lookup_connection_value(c, MHD_COOKIE_KIND, HTTP_COOKIE),

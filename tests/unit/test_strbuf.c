@@ -161,6 +161,8 @@ static void decodes_utf8_as_rfc3629_says(void **state)
 		uint32_t code = 0;
 
 		assert_int_equal(utf8_decode(cases[i].bytes, cases[i].len, &code), cases[i].n);
+		assert_true(utf8_valid(cases[i].bytes, cases[i].n));
+		assert_int_equal(utf8_valid(cases[i].bytes, cases[i].len), cases[i].n == cases[i].len);
 		assert_int_equal(code, cases[i].code);
 	}
 }

@@ -37,11 +37,15 @@ cp tests/web/*.mjs "$modules/"
 work=$(mktemp -d)
 chmod 755 "$work" # the server, which is not root, must reach its store
 up_pid=
-cleanup() {
+stop() {
 	if [[ -n $up_pid ]]; then
 		kill -TERM "$up_pid" 2>/dev/null
 		wait "$up_pid"
 	fi
+	up_pid=
+}
+cleanup() {
+	stop
 	rm -rf "$work"
 }
 trap cleanup EXIT
@@ -93,5 +97,15 @@ if ! told >/dev/null; then
 	exit 1
 fi
 
-KWHY_URL=$url FAULT=$work/fault.jsonl SCREENSHOTS=$PWD/$BUILD/screenshots PROFILE=$work/profile \
-	node "$modules/test.mjs"
+export FAULT=$work/fault.jsonl SCREENSHOTS=$PWD/$BUILD/screenshots PROFILE=$work/profile
+KWHY_URL=$url node "$modules/test.mjs"
+status=$?
+
+# The same store through a program that was built without the libraries for charts.
+stop
+"$BUILD/kwhy-plain" serve --state "$work/state" --listen 127.0.0.1:0 2>"$work/plain.err" &
+up_pid=$!
+wait_for 30 grep -q 'serving http' "$work/plain.err"
+url=$(sed -n 's/.*serving \(http.*\)/\1/p' "$work/plain.err")
+PLAIN=1 KWHY_URL=$url PROFILE=$PROFILE-plain node "$modules/test.mjs" || status=1
+exit "$status"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens every page in light, dark, at phone width and without JavaScript.
-// Environment: KWHY_URL, FAULT (the JSON lines of tests/faults), SCREENSHOTS, PROFILE; LOOKS=light,phone for these alone.
+// Environment: KWHY_URL, FAULT (the JSON lines of tests/faults), SCREENSHOTS, PROFILE; LOOKS=light,phone for these alone;
+// PLAIN: the program was built without the libraries for charts, which is all that is looked at.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
@@ -99,7 +100,7 @@ function weigh(page, weight) {
 			return;
 		const bytes = (await response.body().catch(() => "")).length;
 		weight.bytes += bytes;
-		if (response.request().resourceType() !== "document")
+		if (["script", "stylesheet", "image", "font"].includes(response.request().resourceType()))
 			weight.assets += bytes;
 	});
 }
@@ -117,6 +118,8 @@ async function visit(context, look, place) {
 	weigh(page, weight);
 	const response = await page.goto(url + place.path, { waitUntil: "load" });
 	expect(response.status() === 200, `status ${response.status()}`);
+	if (place.ready && look.options.javaScriptEnabled !== false)
+		await page.locator(place.ready).first().waitFor();
 	expect(await page.locator("h1").count() === 1, "there must be one h1");
 	expect(await page.locator("main").count() === 1 && await page.locator("nav").count() === 1, "landmarks are missing");
 	for (const text of place.texts)
@@ -288,7 +291,16 @@ async function silence(context) {
 	await page.goto(`${url}alerts`);
 	await page.locator("#silence > summary").focus();
 	await page.keyboard.press("Enter");
+	if (charts) {
+		const said = page.locator(".matched");
+		await page.locator("textarea[name=matchers]").fill("container=~(");
+		await said.getByText("container=~( is no matcher").waitFor();
+		await page.locator("textarea[name=matchers]").fill("container=~.*");
+		await said.getByText(/hold back ([1-9]\d*:|none of the 0)/).waitFor();
+	}
 	await page.locator("textarea[name=matchers]").fill("container=nobody\ncause=~cpu.*");
+	if (charts)
+		await page.locator(".matched").getByText(/hold back none of the \d+ alerts/).waitFor();
 	await page.locator("#silence input[name=comment]").fill("<i>tests</i>");
 	await page.locator("#silence input[name=author]").fill("Ann");
 	await page.locator("#silence button").focus();
@@ -320,9 +332,81 @@ async function refusals() {
 	expect(await silences() === before, "something was silenced all the same");
 }
 
-// The chart's cursor and selection by keyboard; what changed and the diagnosis of the part chosen.
+// Where the cursor and the chosen part stand in each chart, in hundredths of its width.
+function marks(selector) {
+	return Array.from(document.querySelectorAll("#observed .u-over"), (over) => {
+		const box = over.getBoundingClientRect(), mark = over.querySelector(selector).getBoundingClientRect();
+		return [mark.left, mark.right].map((x) => Math.round((x - box.left) / box.width * 100));
+	});
+}
+
+const same = (list) => list.every((x) => Math.abs(x[0] - list[0][0]) <= 1 && Math.abs(x[1] - list[0][1]) <= 1);
+
+// Charts have one cursor and one chosen part, by pointer and by keyboard; what changed there is said at once.
 async function observe(page) {
 	await checkContrast(page);
+	const charts = page.locator("#observed .chart"), count = await charts.count();
+	expect(count > 3 && await charts.locator("canvas").count() === count, "not every chart is drawn on a canvas");
+	await charts.nth(1).scrollIntoViewIfNeeded();
+	const box = await charts.nth(1).locator(".u-over").boundingBox(), y = box.y + box.height / 2;
+	await page.mouse.move(box.x + box.width * 0.5, y);
+	await page.waitForFunction((n) => {
+		const moments = Array.from(document.querySelectorAll("#observed .range time"), (time) => time.dateTime);
+		return moments.length === n && new Set(moments).size === 1;
+	}, count);
+	const step = 100 / (1 + Number(await charts.nth(1).locator(".plot").getAttribute("aria-valuemax"))); // parts are of whole steps
+	const near = (x, y) => Math.abs(x - y) <= step + 1;
+	const lines = await page.evaluate(marks, ".u-cursor-x");
+	expect(same(lines) && near(lines[0][0], 50), `cursors at ${lines}`);
+
+	await page.mouse.down();
+	await page.mouse.move(box.x + box.width * 0.7, y, { steps: 8 });
+	await page.mouse.up();
+	await page.locator("#changed").waitFor();
+	const parts = await page.evaluate(marks, ".u-select");
+	expect(same(parts) && near(parts[0][0], 50) && near(parts[0][1], 70), `the part drawn is ${parts}, a step is ${step}`);
+	const asked = new URL(page.url()).searchParams, took = Date.parse(asked.get("to")) - Date.parse(asked.get("from"));
+	const whole = Date.parse(asked.get("until")) - Date.parse(asked.get("since"));
+	expect(Math.abs(took / whole * 100 - 20) <= 2 * step + 1, `a fifth was dragged over, the address has ${took} of ${whole} ms`);
+	expect(await page.locator("input[name=from]").inputValue() === asked.get("from"), "the part is not in the form");
+	await page.locator("#changed button").click();
+	await page.waitForFunction(() => !document.querySelector("#changed") && !location.search.includes("from="));
+
+	const plot = charts.first().locator(".plot");
+	await plot.focus();
+	await page.keyboard.press("ArrowLeft");
+	expect(/ at \d\d:\d\d:\d\d$/.test(await plot.getAttribute("aria-valuetext")), "the cursor is not said");
+	await page.keyboard.down("Shift");
+	await page.keyboard.press("ArrowLeft");
+	await page.keyboard.press("ArrowLeft");
+	await page.keyboard.up("Shift");
+	await page.locator("#changed").waitFor();
+	expect(same(await page.evaluate(marks, ".u-select")), "the part is not drawn in all charts");
+	await page.keyboard.press("Enter");
+	expect(await page.locator("#changed a").first().evaluate((e) => e === document.activeElement), "Enter does not go to what changed");
+	const why = await page.locator("#changed a").first().getAttribute("href");
+	expect((await page.request.get(new URL(why, url).href, { headers: { Accept: "text/html" } })).status() === 200, `no diagnosis at ${why}`);
+}
+
+// New values come into the charts that are there.
+async function grows(context) {
+	const complaints = [], page = await context.newPage();
+	watch(page, complaints);
+	await page.goto(`${url}observe`);
+	await page.locator("#observed canvas").first().evaluate((canvas) => canvas.classList.add("first"));
+	const until = await page.locator(".lead time").nth(1).getAttribute("datetime");
+	await page.waitForFunction((was) => document.querySelectorAll(".lead time")[1].dateTime > was, until, { timeout: 60000 });
+	expect(await page.locator("#observed canvas.first").count() === 1, "the charts were made anew");
+	await page.close();
+	expect(complaints.length === 0, complaints.join("; "));
+}
+
+// Built without the libraries: drawings with a cursor and a selection by keyboard, and what changed in the part chosen.
+async function drawings(context) {
+	const complaints = [], page = await context.newPage();
+	watch(page, complaints);
+	await page.goto(url + observed());
+	expect(await page.locator(".uplot").count() === 0, "the libraries are there");
 	const chart = page.locator(".chart").first();
 	await chart.focus();
 	await page.keyboard.press("ArrowLeft");
@@ -335,7 +419,11 @@ async function observe(page) {
 	await Promise.all([page.waitForURL(/from=/), page.keyboard.press("Enter")]);
 	await page.locator("#changed").waitFor();
 	expect(await page.locator(".chart rect.selected").first().getAttribute("width") !== "0.0", "the part is not drawn");
-	await page.goBack();
+	await page.screenshot({ path: `${shots}/observe-plain.png` });
+	await page.goto(`${url}agent`);
+	expect((await page.locator("main").innerText()).includes("built without"), "the agent page does not say what is missing");
+	await page.close();
+	expect(complaints.length === 0, complaints.join("; "));
 }
 
 // Every link of the report that takes it elsewhere leads to it.
@@ -457,12 +545,14 @@ const report = await findReport().catch((error) => {
 	process.exit(1);
 });
 console.log(`# ${report.headline}`);
+const charts = (await fetch(`${url}static/uPlot.esm.js`)).status === 200;
 const places = [
 	{ name: "overview", path: "", texts: ["Newest incidents", "The last day", "The last minute", "Storage", "Locks, peers"], act: checkContrast },
 	{ name: "incidents", path: "incidents", texts: [report.cause, "Severity", "Status"], act: narrowDown },
 	{ name: "report", path: `incidents/${report.id}`, act: readReport,
 		texts: [truth.victim, truth.culprit, "Evidence", "What to do", "Explanations tested", "Data quality"] },
-	{ name: "observe", path: observed(), texts: ["What changed", "CPU pressure", "Waiting for a CPU"], act: observe },
+	{ name: "observe", path: observed(), ready: charts && "#observed .uplot", texts: ["What changed", "CPU pressure", "Waiting for a CPU"],
+		act: charts ? observe : checkContrast },
 	{ name: "alerts", path: "alerts", texts: ["Silences", "Silence some"], act: checkContrast },
 	{ name: "events", path: "events", texts: ["Kind", "a bar", "runq"], act: readEvents },
 	{ name: "containers", path: "containers", texts: ["First seen", "Pressure", "Tasks"], act: checkContrast },
@@ -481,6 +571,11 @@ const browser = await chromium.launchPersistentContext(process.env.PROFILE, { ex
 	"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
 	"--disable-component-update", "--disable-sync",
 ] }).then((context) => context.browser() ? context : context);
+if (process.env.PLAIN) {
+	await check("drawings without the libraries", () => drawings(browser));
+	await browser.close();
+	process.exit(failures ? 1 : 0);
+}
 for (const look of looks) {
 	const context = await browser.browser().newContext(look.options);
 	for (const place of places)
@@ -489,6 +584,10 @@ for (const look of looks) {
 }
 await check("links and keyboard", () => followLinks(browser));
 await check("overview refreshes", () => refreshes(browser));
+if (charts)
+	await check("charts grow", () => grows(browser));
+else
+	console.log("skip charts by uPlot - the program was built without the libraries");
 await check("an incident is acknowledged", () => acknowledge(browser));
 await check("alerts are silenced", () => silence(browser));
 await check("a report is taken elsewhere", () => exports(browser));
