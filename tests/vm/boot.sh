@@ -5,7 +5,7 @@
 #         RUN-FOLDER
 #
 # Runs RUN-FOLDER/command in a guest with that kernel (tests/vm/kernels.sh makes the folder): two emulated CPUs unless
-# said otherwise, cgroup v2 only, no network but loopback.  Its / is this host's, read-only below a tmpfs; RUN-FOLDER is
+# said otherwise, cgroup v2 only (--append kwhy.cgroup=v1: v1 only), no network but loopback.  Its / is this host's, read-only below a tmpfs; RUN-FOLDER is
 # the only thing of the host it can write to: output, status, and whatever the command leaves there; the kernel's
 # console is in "console".
 # With --rootfs its / is that folder, with systemd as init; this tree and what --see names can be seen below it.

@@ -4,7 +4,7 @@
 # /init of a guest's initramfs: its / is the host's, read-only, below a tmpfs.  kwhy.run= of the kernel command line
 # names a folder of the host that is writable in the guest; its file "command" is run, its status left in "status".
 # kwhy.rootfs= names a folder that is / instead of the host's, kwhy.see= one of the host's that is visible all the same;
-# what runs the command then is systemd of that folder.
+# what runs the command then is systemd of that folder.  kwhy.cgroup=v1: the controllers are those of v1, there is no v2.
 /bin/busybox --install -s /bin
 export PATH=/bin
 
@@ -24,13 +24,14 @@ done
 mount -t tmpfs -o size=75% tmpfs /overlay
 mkdir /overlay/lower /overlay/upper /overlay/work /overlay/root
 mount -t virtiofs -o ro root /overlay/lower || fail "cannot mount the host's root"
-root=/overlay/root rootfs= see=
+root=/overlay/root rootfs= see= cgroup=v2
 for word in $(cat /proc/cmdline); do
 	case $word in
 	kwhy.run=*) run=${word#*=} ;;
 	kwhy.modules=*) modules=${word#*=} ;;
 	kwhy.rootfs=*) rootfs=${word#*=} ;;
 	kwhy.see=*) see="$see ${word#*=}" ;;
+	kwhy.cgroup=*) cgroup=${word#*=} ;;
 	esac
 done
 mount -t overlay -o "lowerdir=/overlay/lower$rootfs",upperdir=/overlay/upper,workdir=/overlay/work overlay $root ||
@@ -50,7 +51,16 @@ for where in /dev/shm /run; do
 	mount -t tmpfs -o mode=1777 tmpfs "$root$where"
 done
 ln -sf /proc/self/fd $root/dev/fd
-mount -t cgroup2 cgroup2 $root/sys/fs/cgroup
+if [ "$cgroup" = v1 ]; then
+	mount -t tmpfs -o mode=755 cgroup $root/sys/fs/cgroup
+	while read -r controller rest; do
+		case $controller in "#"*) continue ;; esac
+		mkdir "$root/sys/fs/cgroup/$controller"
+		mount -t cgroup -o "$controller" cgroup "$root/sys/fs/cgroup/$controller" || rmdir "$root/sys/fs/cgroup/$controller"
+	done </proc/cgroups
+else
+	mount -t cgroup2 cgroup2 $root/sys/fs/cgroup
+fi
 mount -t tracefs tracefs $root/sys/kernel/tracing
 mount -t debugfs debugfs $root/sys/kernel/debug
 mount -t bpf -o mode=700 bpf $root/sys/fs/bpf

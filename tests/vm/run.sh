@@ -4,7 +4,7 @@
 # run.sh [VERSION[:doctor|:pair|:systemd]...]: boots stock Debian kernels under emulation and runs in each what a user would:
 # doctor, probes, a container, up, and real faults, those that only a guest may have included, which are diagnosed from
 # the guest's records on this side; with ":doctor" the doctor alone, which loads and attaches every program; with
-# ":pair" a guest of two CPUs and the faults that need those; with ":systemd" a guest with systemd as init, where kwhy runs as its unit, and services, slices and containers have to be
+# ":pair" a guest of two CPUs and the faults that need those; with ":v1" a guest without cgroup v2; with ":systemd" a guest with systemd as init, where kwhy runs as its unit, and services, slices and containers have to be
 # known by their names (on request only: under emulation that takes minutes).
 # Before that, what the objects ask of the kernel is looked up in its BTF (tests/vm/core.sh).
 # "newest" is the newest kernel line Debian offers.  FAULTS_IN_GUEST names the faults (":systemd": none unless named, and
@@ -21,6 +21,7 @@ versions=("$@")
 # Emulated CPUs are too slow and uneven to say how good a diagnosis is: make check-vm asks for faults, this does not.
 ((${#versions[@]})) || versions=(5.10:doctor 6.1:doctor 6.12:doctor newest:doctor)
 read -ra pair_faults <<<"${FAULTS_ON_TWO_CPUS:-lock_spin kernel_rcu_stall}"
+read -ra v1_faults <<<"${FAULTS_ON_V1:-cpu_throttled oom_memcg limit_pids freeze_cgroup proc_killed}"
 read -ra systemd_faults <<<"${FAULTS_IN_GUEST:-}"
 
 guest_does() { # "doctor", "systemd" or ""
@@ -198,6 +199,7 @@ one_kernel() { # version, "doctor", "systemd" or ""
 		return
 	fi
 	name="kernel $(sed 's/-cloud-amd64$//' "$folder/release")"
+	((!v1)) || name+=" with cgroup v1 alone"
 	[[ $2 == systemd ]] || judge_core "$name" "$folder"
 	if [[ $2 == systemd ]]; then
 		local rootfs
@@ -219,6 +221,7 @@ one_kernel() { # version, "doctor", "systemd" or ""
 	# and the guest spins at one address or dies of a breakpoint, in code that is not ours.  Where two are needed, one more
 	# try; that it hung twice says nothing of kwhy.
 	[[ $2 == systemd || $cpus == 2 ]] || boot+=(--cpus 1)
+	((!v1)) || boot+=(--append kwhy.cgroup=v1)
 	[[ -n $2 ]] || boot+=(--memory 1280) # all of it has to be taken for oom_global
 	read -ra ticks < <(cpu_ticks)
 	for try in 1 2; do
@@ -281,10 +284,11 @@ missed() { # output of one_kernel
 }
 
 for version in "${versions[@]}"; do
-	what=${version#*:} cpus=1
+	what=${version#*:} cpus=1 v1=0
 	[[ $what != "$version" ]] || what=
 	read -ra faults <<<"${FAULTS_IN_GUEST:-oom_memcg net_drop_policy fs_frozen proc_killed kernel_oops}"
 	if [[ $what == pair ]]; then what='' cpus=2 faults=("${pair_faults[@]}"); fi
+	if [[ $what == v1 ]]; then what='' v1=1 faults=("${v1_faults[@]}"); fi
 	out=$(one_kernel "${version%%:*}" "$what")
 	# Emulated time is uneven: what was not diagnosed gets one more guest.  Both results stand in the output.
 	again=$(missed "$out")
