@@ -334,6 +334,8 @@ static int end_tick(struct aggregate *a, int64_t boot_ns)
 		r = store_thin(a->store, &piece);
 	if (!r)
 		r = store_commit(a->store, now_ns);
+	if (a->ticks % SWEEP_TICKS == 0)
+		store_spare_memory(a->store);
 	return r;
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 #include "base/hashmap.h"
 
 #define STRINGS_MAX 16384
-#define STACKS_MAX 4096 /* more than collect/stacks.c takes for told; some 1 KiB each */
+#define STACKS_MAX 2048 /* more than collect/stacks.c takes for told; some 1 KiB each */
 #define RECENT_SIZE 256	      /* a power of two */
 #define ROWS_PER_COMMIT 16384 /* a flood without ticks does not grow one transaction without end */
 
@@ -630,6 +631,13 @@ int store_open(const char *state_dir, const struct store_limits *limits, const c
 	}
 	*ret_store = s;
 	return 0;
+}
+
+void store_spare_memory(struct store *s)
+{
+	if (s->db && !s->in_transaction)
+		sqlite3_db_release_memory(s->db);
+	malloc_trim(0);
 }
 
 void store_close(struct store *s)

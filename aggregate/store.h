@@ -25,6 +25,8 @@ struct store_limits {
 /* -EBUSY: another writer; -EPROTO: made by a newer program; *ret_error then, and when shards were set aside. */
 int store_open(const char *state_dir, const struct store_limits *limits, const char *boot_id, struct store **ret_store,
 	       struct strbuf *ret_error);
+/* Gives back memory that is not needed now, between transactions; the next one reads some pages again. */
+void store_spare_memory(struct store *s);
 void store_close(struct store *s); /* commits; NULL is fine */
 int store_share(struct store *s, gid_t gid);
 /* What new shards say of the machine; the running one by default. */

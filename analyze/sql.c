@@ -68,7 +68,10 @@ void sql_begin(struct sql *s)
 		sqlite3_exec(s->db, "BEGIN", NULL, NULL, NULL);
 }
 
-/* A prepared statement over the views of some shards takes some 20 KiB. */
+/*
+ * A prepared statement over the views of some shards takes some 20 KiB, and the pages read so far some more: of a file
+ * that grows they are void anyway.
+ */
 static void forget_unused(struct sql *s)
 {
 	size_t kept = 0;
@@ -81,9 +84,10 @@ static void forget_unused(struct sql *s)
 		else
 			sqlite3_finalize(slot->stmt);
 	}
-	if (kept < s->count)
-		malloc_trim(0);
 	s->count = kept;
+	if (s->db)
+		sqlite3_db_release_memory(s->db);
+	malloc_trim(0);
 }
 
 void sql_end(struct sql *s)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,11 +56,23 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 	return r;
 }
 
+/*
+ * Many threads that are mostly quiet.  By itself glibc (mallopt(3)) gives each an arena of its own that keeps what was
+ * once used, and takes ever larger blocks from there, not from the kernel, once one such block was freed.
+ */
+static void spare_memory(void)
+{
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 512 * 1024);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "help";
 	const struct verb *verb;
 
+	spare_memory();
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_NAME, "kwhy"); /* the halves are executed as /proc/self/exe, which would name them "exe" */
 	/* Not for people: kwhy executes itself for a query (analyze/worker.h). */

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -287,6 +288,7 @@ static struct analyzer *start_analyzer(const struct cli *cli, struct web *web, b
 	say_lines(strbuf_str(&err));
 	analyzer_on_report(a, say_report, web);
 	*warned = false;
+	malloc_trim(0); /* rules take more while they are checked than afterwards */
 	return a;
 }
 

@@ -9,8 +9,8 @@
 #include "collect/usermaps.h"
 #include "schema/kinds.h"
 
-/* Set-associative with least recent use inside a set: bounded, no pointers, 3072 stacks in 72 KiB. */
-#define SETS 768
+/* Set-associative with least recent use inside a set: bounded, no pointers, 1536 stacks in 36 KiB. */
+#define SETS 384
 #define WAYS 4
 #define USER_WAIT_MS 5 /* for the maps of who was sampled just before the tick */
 #define STACK_TEXT_MAX (sizeof(((struct kw_stack *)0)->text) - 1)

@@ -19,6 +19,8 @@ expect() {
 	else ok "$name"; fi
 }
 
+readonly MEMORY_MAX_KIB=$((48 * 1024)) # PSS of all processes
+
 child_of_up() { # verb
 	pgrep -P "$UP_PID" -f "kwhy $1( |\$)" | head -n 1
 }
@@ -85,6 +87,24 @@ wait "$UP_PID" 2>/dev/null
 gone() { local p; for p in $pids; do [[ ! -d /proc/$p ]] || return 1; done; }
 if wait_for 10 gone; then ok "kill -9 of up takes its halves along"; else not_ok "kill -9 of up takes its halves along" "left: $pids"; fi
 if kwhy_start && (($(stored_ticks) >= before)); then ok "next start keeps everything committed"; else not_ok "next start keeps everything committed" "had $before ticks"; fi
+
+# What all its processes take after a storm, and after every page was asked for.
+memory_kib() {
+	local pid sum=0
+	for pid in "$UP_PID" $(pgrep -P "$UP_PID"); do
+		((sum += $(awk '/^Pss:/ {print $2}' "/proc/$pid/smaps_rollup")))
+	done
+	echo "$sum"
+}
+fresh=$(memory_kib)
+"$KWHY" bench --bare storm storm >/dev/null || not_ok "memory: storm" "it failed"
+for page in / /incidents /events /containers /observe /stacks /alerts /rules /agent /query; do
+	curl -fsS -m 30 "$URL$page" >/dev/null || not_ok "memory: $page" "no answer"
+done
+kib=$(memory_kib)
+echo "# memory of all processes: $fresh KiB at first, $kib KiB after a storm"
+if ((kib < MEMORY_MAX_KIB)); then ok "memory stays bounded"; else not_ok "memory stays bounded" "$kib KiB after a storm, $fresh before"; fi
+
 grep -qi 'damaged' "$UP_LOG" && not_ok "no shard set aside after kill -9" "$(grep -i damaged "$UP_LOG" | head -n 1)"
 if kwhy_stop; then ok "SIGTERM stops both halves cleanly"; else not_ok "SIGTERM stops both halves cleanly" "exit status $?"; fi
 if "$KWHY" containers --state "$STATE_DIR" --json | jq -es 'length > 0' >/dev/null; then ok "verbs read a stopped system"; else not_ok "verbs read a stopped system" "no containers"; fi
