@@ -11,6 +11,8 @@
 
 #include "analyze/coverage.h"
 #include "base/cleanup.h"
+#include "base/hash.h"
+#include "base/hashmap.h"
 #include "base/jsonw.h"
 #include "base/strbuf.h"
 #include "base/timeutil.h"
@@ -431,6 +433,75 @@ static void mad_final(sqlite3_context *ctx)
 	free(a->v);
 }
 
+/* What the rows of one text weigh together. */
+struct weight {
+	int64_t sum;
+	char text[];
+};
+
+/* The weight of a text in a map from hashes of texts, made when it is not there.  NULL: too many, or no memory. */
+static struct weight *weight_of(struct hashmap *weights, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	uint64_t key = hash_bytes(text, size, 0);
+	struct weight *w = hashmap_get(weights, &key);
+
+	if (w)
+		return w;
+	w = calloc(1, sizeof(*w) + size);
+	if (!w)
+		return NULL;
+	memcpy(w->text, text, size);
+	if (!hashmap_put(weights, &key, w, NULL))
+		return w;
+	free(w);
+	return NULL;
+}
+
+static void heaviest_step(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+	struct hashmap **weights = sqlite3_aggregate_context(ctx, sizeof(struct hashmap *));
+	const char *text = (const char *)sqlite3_value_text(argv[0]);
+	struct weight *w = NULL;
+
+	(void)argc;
+	if (!text)
+		return;
+	if (weights && !*weights)
+		*weights = hashmap_new(sizeof(uint64_t), SQLFUNCS_TEXTS_MAX);
+	if (weights && *weights)
+		w = weight_of(*weights, text);
+	if (w)
+		w->sum += sqlite3_value_int64(argv[1]);
+	else
+		sqlite3_result_error_toobig(ctx);
+}
+
+/* Of two that weigh the same the first in the order of texts, whichever row came first. */
+static bool is_heavier(const struct weight *a, const struct weight *b)
+{
+	return !b || a->sum > b->sum || (a->sum == b->sum && strcmp(a->text, b->text) < 0);
+}
+
+static void heaviest_final(sqlite3_context *ctx)
+{
+	struct hashmap **weights = sqlite3_aggregate_context(ctx, 0);
+	const struct weight *most = NULL;
+	struct weight *w;
+	const void *key;
+
+	if (!weights || !*weights)
+		return;
+	for (size_t i = 0; (w = hashmap_next(*weights, &i, &key));)
+		if (is_heavier(w, most))
+			most = w;
+	if (most)
+		sqlite3_result_text(ctx, most->text, -1, SQLITE_TRANSIENT);
+	for (size_t i = 0; (w = hashmap_next(*weights, &i, &key));)
+		free(w);
+	hashmap_free(*weights);
+}
+
 static void fn_silence(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
 	(void)argc;
@@ -465,6 +536,7 @@ static const struct {
 	{ "mad", 1, values_step, mad_final, NULL },
 	{ "quantile", 2, values_step, quantile_final, NULL },
 	{ "quantile", 3, values_step, quantile_final, NULL },
+	{ "heaviest", 2, heaviest_step, heaviest_final, NULL },
 };
 
 int sqlfuncs_register(struct sqlite3 *db)

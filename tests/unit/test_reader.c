@@ -245,6 +245,10 @@ static void views_have_the_values(void **state)
 		{ "SELECT median(1) FROM v_tick WHERE 0", "NULL" },
 		{ "SELECT quantile(value, 0.5, 5), quantile(value, 1, 5), quantile(value, 0.5, 1) FROM"
 		  " (SELECT 4 AS value UNION ALL SELECT 6)", "0|6|5" },
+		{ "SELECT heaviest(t, n), heaviest(t, -n), heaviest(t, 0), heaviest(NULL, n) FROM (SELECT 'b' AS t, 3 AS n"
+		  " UNION ALL SELECT 'a', 2 UNION ALL SELECT NULL, 9 UNION ALL SELECT 'c', 4 UNION ALL SELECT 'a', 2)",
+		  "a|b|a|NULL" },
+		{ "SELECT heaviest(kind, 1) FROM v_event WHERE 0", "NULL" },
 		{ "SELECT group_concat(value) FROM json_each('[1, 2]')", "1,2" },
 		{ "SELECT boot_id FROM v_node", FIXTURE_BOOT },
 	};
