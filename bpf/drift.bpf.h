@@ -100,6 +100,40 @@ static __always_inline u64 kw_rq_steal_here(void)
 #endif
 }
 
+/*
+ * Whether the scheduler wants the task that runs here to leave.  x86 keeps that as the topmost bit of the CPU's preempt
+ * count, inverted (arch/x86/include/asm/preempt.h): of 32 bits in a variable of its own, from 6.2 to 6.14 in struct
+ * pcpu_hot (64701838bf05), and of 64 bits since interrupts that are off are counted there, too (7.x).  By address and not
+ * by type: a variable in BTF without a symbol has the whole program refused (CONFIG_KALLSYMS_ALL).
+ */
+extern const void __per_cpu_offset __ksym __weak;
+extern const void __preempt_count __ksym __weak;
+extern const void pcpu_hot __ksym __weak;
+extern const void local_interrupt_disable_state __ksym __weak;
+
+static __always_inline bool kw_knows_need_resched(void)
+{
+	return &__per_cpu_offset && (bpf_core_type_exists(struct pcpu_hot) ? !!&pcpu_hot : !!&__preempt_count);
+}
+
+/* False where that is not known. */
+static __always_inline bool kw_need_resched(void)
+{
+	const u64 *offsets = (const u64 *)&__per_cpu_offset;
+	u64 offset = 0, at;
+	u8 top = 0x80;
+
+	if (!kw_knows_need_resched())
+		return false;
+	if (bpf_core_type_exists(struct pcpu_hot))
+		at = (u64)&pcpu_hot + bpf_core_field_offset(struct pcpu_hot, preempt_count) + 3;
+	else
+		at = (u64)&__preempt_count + (&local_interrupt_disable_state ? 7 : 3);
+	bpf_probe_read_kernel(&offset, sizeof(offset), offsets + bpf_get_smp_processor_id());
+	bpf_probe_read_kernel(&top, sizeof(top), (const void *)(offset + at));
+	return !(top & 0x80);
+}
+
 /* Cgroup of the default hierarchy that current is in. */
 static __always_inline u64 kw_v2_here(void)
 {

@@ -136,6 +136,10 @@ struct sched_info {
 	unsigned long long last_queued;
 };
 
+struct pcpu_hot {
+	int preempt_count;
+};
+
 struct rq {
 	u64 clock;
 	u64 clock_task;
@@ -431,6 +435,7 @@ struct throtl_grp___old {
 };
 
 struct bvec_iter {
+	sector_t bi_sector;
 	unsigned int bi_size;
 };
 
@@ -444,6 +449,7 @@ struct bio {
 	unsigned int bi_opf;
 	struct bvec_iter bi_iter;
 	struct blkcg_gq *bi_blkg;
+	u8 bi_status;
 };
 
 struct gendisk {
@@ -456,6 +462,7 @@ struct gendisk {
 struct request_queue {
 	struct gendisk *disk;
 	struct throtl_data *td;
+	const struct blk_mq_ops *mq_ops;
 };
 
 /* kernel/kthread.c, kernel/workqueue_internal.h */
@@ -467,7 +474,11 @@ struct worker {
 	void *current_func;
 };
 
+/* include/linux/blk-mq.h */
+enum mq_rq_state { MQ_RQ_IDLE, MQ_RQ_IN_FLIGHT, MQ_RQ_COMPLETE };
+
 struct request {
+	enum mq_rq_state state;
 	struct request_queue *q;
 	unsigned int cmd_flags;
 	unsigned int __data_len;

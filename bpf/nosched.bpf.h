@@ -3,6 +3,8 @@
  * Long kernel sections: the scheduler asked a CPU to switch (sched_set_need_resched_tp) and the switch came late.  A
  * task in user mode leaves at once, so the time between was spent in the kernel where it cannot be preempted.  Its
  * stack is taken at a timer tick meanwhile.
+ * Without that tracepoint each timer tick looks whether a switch is wanted: a section then counts from the first tick
+ * that finds so, and is up to a tick longer than it seems.
  */
 #ifndef KWHY_BPF_NOSCHED_H
 #define KWHY_BPF_NOSCHED_H
@@ -41,9 +43,27 @@ static __always_inline void nosched_wanted(struct task_struct *curr, int cpu, in
 	s->resched_flag = 1UL << (tif & 31);
 }
 
+/* At the end of each timer tick, which itself may want the switch. */
+static __always_inline void nosched_look(void)
+{
+	struct kw_slices *s = kw_cpu_slices_here();
+
+	if (!s || s->resched_since || !kw_need_resched() || !KW_READ(kw_current(), pid))
+		return;
+	s->resched_since = kw_rq_clock_here();
+	s->resched_flag = 0;
+}
+
+static __always_inline bool nosched_pending(struct kw_slices *s)
+{
+	if (s->resched_flag)
+		return BPF_CORE_READ(kw_current(), thread_info.flags) & s->resched_flag;
+	return kw_need_resched();
+}
+
 /*
- * At each timer tick: where is the task that should have left for a while?  schedule() may have been reached and have
- * let the same task go on, which no tracepoint shows; the bit is gone then.
+ * When a timer tick begins: where is the task that should have left for a while?  schedule() may have been reached and
+ * have let the same task go on, which no tracepoint shows; the bit is gone then.
  */
 static __always_inline void nosched_tick(void *ctx)
 {
@@ -54,7 +74,7 @@ static __always_inline void nosched_tick(void *ctx)
 
 	if (!since)
 		return;
-	if (!(BPF_CORE_READ(kw_current(), thread_info.flags) & s->resched_flag)) {
+	if (!nosched_pending(s)) {
 		s->resched_since = 0;
 		return;
 	}

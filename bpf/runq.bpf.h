@@ -55,7 +55,7 @@ struct kw_slices {
 	u64 tick;
 	u64 tick_steal; /* kw_rq_steal() then */
 	u64 tick_hard;  /* kw_irq_now.hard_ns then */
-	u64 resched_flag; /* what it set in thread_info.flags to ask for it */
+	u64 resched_flag; /* what it set in thread_info.flags to ask for it; 0: a tick found so */
 	u64 reserved;
 	struct kw_slice slot[KW_SLICES];
 };

@@ -102,6 +102,17 @@ int BPF_PROG(sched_wanted, struct task_struct *curr, int cpu, int tif)
 	return 0;
 }
 
+/* Where that is not there; without the preempt count this must not be attached either. */
+SEC("tp_btf/local_timer_exit")
+int BPF_PROG(sched_looked, int vector)
+{
+	if (!kw_knows_need_resched())
+		return ctx[7];
+	if (kw_settings.nosched_on && !kw_is_off())
+		nosched_look();
+	return 0;
+}
+
 /* One more task or thread of the container that forks. */
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(sched_forked, struct task_struct *parent, struct task_struct *child)
