@@ -13,7 +13,9 @@
  * What a kernel worker writes back is kept apart from what a cgroup asks for
  * itself: the one is io.writeback, the other io.neighbor.  Bios that wait for a
  * limit have no request yet; the throttle worker that lets them go is seen.
+ * What does not come back at all is looked for once a tick.
  */
+#include "bpf/bio.bpf.h"
 #include "bpf/dirtier.bpf.h"
 #include "bpf/iolimit.bpf.h"
 
@@ -25,7 +27,6 @@ char LICENSE[] SEC("license") = "GPL";
 #define REQUESTS_MAX 8192
 #define BLAME_NS 1000000ULL  /* waits from here on are blamed */
 #define OCCUPANTS 4          /* occ1 to occ4 of the record */
-#define REQ_OP_BITS 8        /* include/linux/blk_types.h */
 
 struct slot {
 	struct kw_cg cg;
@@ -133,8 +134,6 @@ struct {
 	__type(value, struct empty_disk);
 } empty_disk SEC(".maps");
 
-KW_RECORD(block);
-
 static __always_inline struct gendisk *disk_of(struct request *rq)
 {
 	struct request_queue *q;
@@ -232,34 +231,6 @@ static __always_inline void leave(struct disk *d, u32 slot, u64 bytes)
 	s->bytes += bytes;
 }
 
-/*
- * The submitter is current when current is a process in the very blkcg of the bio: a worker, or a task that an
- * interrupt hit, is not.  Then it also gives the cgroup of the default hierarchy.
- */
-static __always_inline void owner_of(struct request *rq, struct kw_party *ret)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct cgroup *cgrp = BPF_CORE_READ(rq, bio, bi_blkg, blkcg, css.cgroup), *own;
-	struct cgroup_subsys_state *css = NULL;
-	struct css_set *set;
-
-	__builtin_memset(ret, 0, sizeof(*ret));
-	kw_cg_of_cgroup(cgrp, &ret->cg);
-	if (!cgrp || BPF_CORE_READ(task, flags) & PF_KTHREAD ||
-	    !bpf_core_enum_value_exists(enum cgroup_subsys_id, io_cgrp_id))
-		return;
-	set = BPF_CORE_READ(task, cgroups);
-	bpf_core_read(&css, sizeof(css), &set->subsys[bpf_core_enum_value(enum cgroup_subsys_id, io_cgrp_id)]);
-	own = BPF_CORE_READ(css, cgroup);
-	if (own != cgrp)
-		return;
-	ret->cg.v2 = BPF_CORE_READ(set, dfl_cgrp, kn, id);
-	ret->pid = BPF_CORE_READ(task, tgid);
-	ret->tid = BPF_CORE_READ(task, pid);
-	ret->start_ns = BPF_CORE_READ(task, start_boottime);
-	BPF_CORE_READ_STR_INTO(&ret->comm, task, comm);
-}
-
 /* Occupants are told apart by what the bio carries, which is there for every request. */
 static __always_inline struct kw_cg occupant_key(const struct kw_cg *cg)
 {
@@ -296,7 +267,7 @@ static __always_inline struct request_state *arrive(struct request *rq, u64 now,
 	__builtin_memset(st, 0, sizeof(*st));
 	st->begin_ns = now;
 	st->dev = (u32)BPF_CORE_READ(gd, major) << 20 | (u32)BPF_CORE_READ(gd, first_minor);
-	owner_of(rq, &st->owner);
+	owner_of_bio(BPF_CORE_READ(rq, bio), &st->owner);
 	st->writeback = kw_worker_runs(&wb_workfn) || in_journal_thread();
 	key = occupant_key(&st->owner.cg);
 	d = disk_get(st->dev);
@@ -687,8 +658,65 @@ int BPF_PROG(page_dirtied_page, void *page, struct address_space *mapping)
 SEC("tp_btf/block_bio_queue")
 int BPF_PROG(bio_queued, struct bio *bio)
 {
+	bio_begun(bio);
 	if (!kw_in_worker() || kw_is_off() || !kw_worker_runs(&blk_throtl_dispatch_work_fn))
 		return 0;
 	return limit_let_go(bio);
+}
+
+SEC("tp_btf/block_bio_complete")
+int BPF_PROG(bio_completed, struct request_queue *q, struct bio *bio)
+{
+	return bio_ended(q, bio);
+}
+
+/*
+ * bpf_for_each_map_elem() callback.  Only those in the device, and as the block layer sees it, too: one that was merged
+ * into another has no end of its own.
+ */
+static long request_hangs(struct bpf_map *map, u64 *id, struct request_state *st, struct hung *h)
+{
+	struct request *rq = (struct request *)*id;
+	struct kw_block_record *r;
+	struct gendisk *gd;
+
+	if (!st->issue_ns || h->now < st->issue_ns + KW_HUNG_NS || BPF_CORE_READ(rq, state) != MQ_RQ_IN_FLIGHT)
+		return 0;
+	r = kw_begin(KW_KIND_block, &st->owner.cg, sizeof(*r), sizeof(r->p));
+	if (!r)
+		return 0;
+	__builtin_memset(&r->p, 0, sizeof(r->p));
+	r->e.ts_ns = h->now;
+	r->e.subject = st->owner;
+	r->e.duration_ns = h->now - st->begin_ns;
+	r->e.flags = KW_FLAG_PENDING;
+	r->p.dev = st->dev;
+	r->p.op = BPF_CORE_READ(rq, cmd_flags) & ((1U << REQ_OP_BITS) - 1);
+	r->p.sector = BPF_CORE_READ(rq, __sector);
+	r->p.bytes = BPF_CORE_READ(rq, __data_len);
+	r->p.queue_ns = st->issue_ns - st->begin_ns;
+	r->p.device_ns = h->now - st->issue_ns;
+	r->p.inflight = st->inflight;
+	r->p.inflight_other = st->inflight_other;
+	r->p.requeues = st->requeues;
+	r->p.writeback = st->writeback;
+	gd = disk_of(rq);
+	BPF_CORE_READ_STR_INTO(&r->p.disk, gd, disk_name);
+	kw_submit(r, false);
+	return ++h->told >= h->enough;
+}
+
+SEC("iter/task")
+int block_pending(struct bpf_iter__task *ctx)
+{
+	u64 now = bpf_ktime_get_boot_ns();
+	struct hung h = { .now = now, .told = now, .enough = now + KW_HUNG_MAX };
+
+	if (!kw_is_off() && !kw_is_forgetting()) {
+		bpf_for_each_map_elem(&requests, request_hangs, &h, 0);
+		bpf_for_each_map_elem(&kw_bios, bio_hangs, &h, 0);
+	}
+	kw_iter_stop(ctx->meta);
+	return 0;
 }
 #endif

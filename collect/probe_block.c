@@ -12,6 +12,9 @@ static const struct attach_choice hooks[] = {
 	{ "insert", "block_insert_alone", false, NULL },
 	{ "requeue", "block_requeue", false, "requests the driver gave back count as in the device" },
 	{ "requeue", "block_requeue_alone", false, NULL },
+	{ "pending", "block_pending", false, "requests that do not come back, before they do" },
+	{ "bio", "bio_queued", false, "what devices of the device mapper hold back" },
+	{ "bio_end", "bio_completed", false, "what devices of the device mapper hold back or fail by themselves" },
 	{ "dirty", "page_dirtied", false, "whose data a kernel worker writes back, where cgroup v1 does not say" },
 	{ "dirty", "page_dirtied_page", false, NULL },
 	{ 0 },
@@ -46,7 +49,8 @@ const struct probe probe_block = {
 	.name = "block",
 	.title = "Slow and failed block requests, and who had the device meanwhile",
 	.cost = "block_rq_insert, _issue, _complete: once each a request, about 1 us together; "
-		"writeback_dirty_folio: 20 ns a page that becomes dirty",
+		"writeback_dirty_folio: 20 ns a page that becomes dirty; block_bio_queue, _complete: 10 ns a bio, "
+		"100 ns one of a mapped device",
 	.causes = "io.neighbor,io.self,io.writeback,io.throttled,io.device_slow,io.device_error",
 	.object = "block",
 	.plain_lost = "shares of a disk are estimates: programs cannot take a lock",

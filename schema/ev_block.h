@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * A block request from insertion to completion. subject: the cgroup the bio belongs to, pid and comm
+ * A block request from insertion to completion, or a bio of a mapped device. subject: the cgroup the bio belongs to, pid and comm
  * of the submitter where known; peer: the other cgroup with the largest share of the device meanwhile.
  * error: of the completion.
  */
@@ -36,9 +36,11 @@ struct kw_block {
 	__u64 occ4_bytes;
 	__u32 requeues;
 	__u32 writeback;
+	__u32 stacked;
+	__u32 _pad;
 };
 
-_Static_assert(sizeof(struct kw_block) == 240, "kw_block");
+_Static_assert(sizeof(struct kw_block) == 248, "kw_block");
 
 /* F(member, type, unit, meaning) */
 #define KW_FIELDS_block(F) \
@@ -67,6 +69,7 @@ _Static_assert(sizeof(struct kw_block) == 240, "kw_block");
 	F(occ4_ns, U64, NS, "share of the wait") \
 	F(occ4_bytes, U64, BYTES, "bytes it had served meanwhile") \
 	F(requeues, U32, COUNT, "times the driver gave it back") \
-	F(writeback, U32, NONE, "1 a kernel worker wrote back what the cgroup had made dirty")
+	F(writeback, U32, NONE, "1 a kernel worker wrote back what the cgroup had made dirty") \
+	F(stacked, U32, NONE, "1 no request but a bio of a device that lies on others (device mapper): only some are followed, device_ns is all of it")
 
 #endif

@@ -36,6 +36,76 @@ static void io_self(struct synth *s, enum variant v, int second)
 	request(s, occupant, 90 * MS);
 }
 
+/* Held back by a device of the device mapper; the disk below answers as ever, or in the look-alike stands in a queue. */
+static void mapped_slow(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	synth_wait(s, VICTIM, KW_WAIT_BLOCK, 900 * MS, 160 * MS, 6);
+	synth_usage(s, VICTIM)->io_write_bytes = 1 << 20;
+	synth_usage(s, CULPRIT)->io_write_bytes = 100 << 20;
+	if (v == MISSING)
+		return;
+	for (int i = 0; i < 3; i++) {
+		struct kw_event *e = synth_event(s, KW_KIND_block, VICTIM, SYNTH_NOBODY, (600 + 10 * i) * MS, 160 * MS);
+
+		*(struct kw_block *)synth_payload(e) = (struct kw_block){
+			.dev = 253 << 20, .bytes = 4096, .device_ns = 160 * MS, .alone_ns = 160 * MS, .stacked = 1, .disk = "dm-0"
+		};
+		synth_send(s, e);
+	}
+	if (v != ALIKE)
+		return;
+	synth_blame(s, KW_RES_BLOCK, VICTIM, CULPRIT, KW_SINK_CONTAINER, 800 * MS, LOOP0);
+	request(s, CULPRIT, 150 * MS);
+}
+
+/* Asked once, and no answer yet. */
+static void hung_disk(struct synth *s, enum variant v, int second)
+{
+	struct kw_event *e;
+
+	if (v == ALIKE) {
+		io_self(s, ALIKE, second);
+		return;
+	}
+	synth_wait(s, VICTIM, KW_WAIT_BLOCK, 990 * MS, 990 * MS, 1);
+	if (v == MISSING)
+		return;
+	e = synth_event(s, KW_KIND_block, VICTIM, SYNTH_NOBODY, 990 * MS, (2 + second) * SEC);
+	e->flags = KW_FLAG_PENDING;
+	*(struct kw_block *)synth_payload(e) = (struct kw_block){
+		.dev = LOOP0, .bytes = 4096, .device_ns = (uint64_t)(2 + second) * SEC, .disk = "loop0"
+	};
+	synth_send(s, e);
+}
+
+static void failed(struct synth *s, uint32_t stacked)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_block, VICTIM, SYNTH_NOBODY, (500 + 10 * stacked) * MS, 3 * MS);
+	struct kw_block *b = synth_payload(e);
+
+	e->error = 5;
+	*b = (struct kw_block){ .dev = LOOP0, .bytes = 4096, .stacked = stacked };
+	snprintf(b->disk, sizeof(b->disk), "%s", stacked ? "dm-0" : "loop0");
+	synth_send(s, e);
+}
+
+/* A mapped device fails, too, when the disk below it does; only when that is sound it is the one. */
+static void mapped_error(struct synth *s, enum variant v, int second)
+{
+	if (second > 2 || v != FAULT)
+		return;
+	failed(s, 1);
+}
+
+static void error_below(struct synth *s, enum variant v, int second)
+{
+	if (second > 2 || v != FAULT)
+		return;
+	failed(s, 0);
+	failed(s, 1);
+}
+
 static void held_back(struct synth *s)
 {
 	struct kw_event *e = synth_event(s, KW_KIND_iolimit, VICTIM, VICTIM, 500 * MS, 0);
@@ -250,6 +320,10 @@ static void fs_copy_up(struct synth *s, enum variant v, int second)
 
 static const struct story stories[] = {
 	{ "io.self", io_self, "block", "/test/web", NULL, "info", "confirmed", "io.neighbor", NULL },
+	{ "io.device_slow", mapped_slow, "block", NULL, "disk:dm-0", "info", "probable", "io.neighbor", NULL },
+	{ "io.device_slow", hung_disk, "block", NULL, "disk:loop0", "critical", "probable", "io.neighbor", NULL },
+	{ "io.device_error", mapped_error, "block", NULL, "disk:dm-0", "critical", "confirmed", NULL, NULL },
+	{ "io.device_error", error_below, "block", NULL, "disk:loop0", "critical", "confirmed", NULL, NULL },
 	{ "io.throttled", io_throttled, "iolimit", "/test/web", NULL, "warning", "confirmed", "io.neighbor", NULL },
 	{ "io.writeback", io_writeback, "block", "/test/batch", NULL, "warning", "confirmed", "io.neighbor", NULL },
 	{ "fs.sync", fs_sync, "sync", "/test/batch", NULL, "warning", "confirmed", "io.writeback", NULL },
