@@ -220,7 +220,8 @@ static void greedy(struct synth *s, enum variant v, int second)
 	contention(s, 1000, v == ALIKE ? 1300 : 600);
 	synth_usage(s, VICTIM)->cpu_ns = v == ALIKE ? 600 * MS : 1300 * MS;
 	synth_host(s)->idle_ns = synth_host(s)->iowait_ns = 5 * MS;
-	synth_blame(s, KW_RES_CPU, VICTIM, CULPRIT, KW_SINK_CONTAINER, 900 * MS, KW_CPU_FAIR);
+	synth_blame(s, KW_RES_CPU, VICTIM, CULPRIT, KW_SINK_CONTAINER, 700 * MS, KW_CPU_FAIR);
+	synth_blame(s, KW_RES_CPU, VICTIM, SYNTH_HOST, KW_SINK_CONTAINER, 200 * MS, KW_CPU_FAIR);
 }
 
 static const struct stage crowd = { crowd_containers, "/test/web", 5, NULL };
