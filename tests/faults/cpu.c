@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tests/faults/cpu.h"
 #include "tests/faults/faults.h"
@@ -93,14 +94,23 @@ struct requests draw_requests(struct sandbox *sb, int work_ms, int percent_low, 
 	return rq;
 }
 
-/* v2 weights run from 1 to 10000 around 100, v1 shares around 1024. */
+/*
+ * v2 weights run from 1 to 10000 around 100, v1 shares around 1024.  Weights count among siblings, so a group that the
+ * container has for itself gets the same one.
+ */
 int set_shares(struct sandbox *sb, const struct container *c, const char *fact, int shares)
 {
-	char value[16];
+	struct container group = *c;
+	char value[16], *end = strrchr(group.path, '/');
+	int r;
 
 	facts_int(&sb->params, fact, shares);
 	snprintf(value, sizeof(value), "%d", controller_is_v2(sb, "cpu") ? shares * 100 / 1024 : shares);
-	return container_write(sb, c, "cpu", "cpu.shares", "cpu.weight", value);
+	r = container_write(sb, c, "cpu", "cpu.shares", "cpu.weight", value);
+	if (r < 0 || end == group.path)
+		return r;
+	*end = '\0';
+	return container_write(sb, &group, "cpu", "cpu.shares", "cpu.weight", value);
 }
 
 static int spawn_hogs(struct sandbox *sb, int hogs, int shares)

@@ -93,7 +93,7 @@ static void filler(struct sandbox *sb, void *arg)
 	}
 }
 
-/* Makes a file and removes it again, as a spool does. */
+/* Makes a file and removes it again at once, as a spool does: what it has not is soon somebody else's. */
 static void spooler(struct sandbox *sb, void *arg)
 {
 	struct fsfail_state *st = arg;
@@ -105,11 +105,11 @@ static void spooler(struct sandbox *sb, void *arg)
 		int64_t began = clock_ns();
 		int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
-		keep_result(sb, st->work, phase, began, fd >= 0);
 		if (fd >= 0) {
 			close(fd);
 			unlink(path);
 		}
+		keep_result(sb, st->work, phase, began, fd >= 0);
 	}
 }
 
