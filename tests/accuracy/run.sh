@@ -67,26 +67,10 @@ stolen_share() { # stolen and all at first
 event_of() { jq -c --arg e "$2" 'select(.event == $e)' "$1" 2>/dev/null; } # log, event
 has_onset() { [[ -n $(event_of "$1" onset) ]]; }
 
-# Looks at the reports until each fault was found, ended without a beginning, or had its ten seconds.  Sets took: the
-# milliseconds from the onset to the first look at which cause, victim and culprit stood in a report; else "null".
-watch_all() { # uses logs, pids; sets took
-	local until=$((SECONDS + 60)) left=1 i onset_ns now
-	took=()
-	while ((left && SECONDS < until)); do
-		left=0
-		for i in "${!logs[@]}"; do
-			[[ -z ${took[i]:-} ]] || continue
-			now=$(now_ns)
-			onset_ns=$(event_of "${logs[i]}" onset | jq -r .wall_ns)
-			if [[ -z $onset_ns ]]; then
-				if kill -0 "${pids[i]}" 2>/dev/null; then left=1; else took[i]=null; fi
-			elif [[ -z $(judge "$(event_of "${logs[i]}" setup)" "$(reports_between "$((onset_ns - 1000000000))" "$now")") ]]; then
-				took[i]=$((($(now_ns) - onset_ns) / 1000000))
-			elif ((now - onset_ns > 10000000000)); then took[i]=null
-			else left=1; fi
-		done
-		sleep 0.2
-	done
+watch_one() { # log
+	local onset_ns
+	onset_ns=$(event_of "$1" onset | jq -r .wall_ns)
+	if [[ -n $onset_ns ]]; then wait_for_report "$(event_of "$1" setup)" "$onset_ns"; else echo null; fi
 }
 
 # One line about one fault of a run that is over.  others: the truths of what ran beside it; what they did to this
@@ -134,7 +118,7 @@ truths_but() { # index, log...
 
 # Runs several faults at once and scores each that took hold.
 run_faults() { # mode, fault...
-	local mode=$1 fault i pid load='' pids=() logs=() took=() statuses=() jiffies stolen
+	local mode=$1 fault i pid log load='' pids=() logs=() took=() statuses=() jiffies stolen
 	shift
 	read -ra jiffies < <(cpu_jiffies)
 	if [[ $mode == busy ]]; then
@@ -148,13 +132,15 @@ run_faults() { # mode, fault...
 		"$FAULTS" run "$fault" --json >>"${logs[-1]}" 2>"${logs[-1]}.err" &
 		pids+=($!)
 	done
-	watch_all
 	for pid in "${pids[@]}"; do
 		wait "$pid"
 		statuses+=($?)
 	done
-	sleep 2
 	stolen=$(stolen_share "${jiffies[@]}")
+	for log in "${logs[@]}"; do
+		took+=("$(watch_one "$log")")
+	done
+	sleep 2
 	i=0
 	for fault; do
 		if has_onset "${logs[i]}"; then
@@ -206,6 +192,7 @@ if [[ $EUID -ne 0 ]]; then
 fi
 ((${#faults[@]})) || mapfile -t faults < <("$FAULTS" list --json | jq -r 'select(.cause != null and .name != "demo") | .name')
 kwhy_start || exit 3
+listen_start
 for ((round = 1; round <= rounds; round++)); do
 	for fault in $(shuf -e "${faults[@]}"); do
 		for mode in ${modes//,/ }; do
@@ -219,5 +206,6 @@ for ((round = 1; round <= rounds; round++)); do
 	done
 done
 if ((healthy_seconds > 0)); then locked run_healthy; fi
+listen_stop
 kwhy_stop
 table

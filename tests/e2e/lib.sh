@@ -71,8 +71,9 @@ kwhy_stop() {
 }
 
 kwhy_cleanup() {
+	listen_stop
 	kwhy_stop
-	[[ -n ${KEEP_STATE:-} ]] || rm -rf "$STATE_DIR" "$STATE_DIR".log "$STATE_DIR".fault*
+	[[ -n ${KEEP_STATE:-} ]] || rm -rf "$STATE_DIR" "$STATE_DIR".log "$STATE_DIR".fault* "$STATE_DIR".told*
 }
 
 # Number of probes of the running kwhy that hook into the kernel; samplers only read files.
@@ -112,4 +113,45 @@ judge() { # setup, reports
 blamed_bystander() { # setup, reports
 	jq -r --argjson truth "$1" "$RIGHT"'
 		[.[] | select(blames_bystander($truth)) | "\(.cause): \(.headline)"] | join(" | ")' <<<"$2" || echo "the judge failed"
+}
+
+# Notes what the server tells of each report that it writes, with the time: "MICROSECONDS {id, revision, cause, ...}".
+# Whoever asked again and again instead would take the CPU from the victims, and be right to be blamed.
+listen_start() {
+	TOLD=$STATE_DIR.told
+	: >"$TOLD"
+	curl -sN "$URL/api/v1/stream" > >(
+		while IFS= read -r line; do
+			[[ $line != 'data: {"id"'* ]] || echo "${EPOCHREALTIME/./} ${line#data: }"
+		done >>"$TOLD"
+	) &
+	LISTENER=$!
+}
+
+listen_stop() {
+	[[ -z ${LISTENER:-} ]] || kill "$LISTENER" 2>/dev/null
+	LISTENER=
+}
+
+# Milliseconds from the onset to the first report in which cause, victim and culprit stood, no later than ten seconds
+# after it; else "null".
+time_to_report() { # setup, onset_ns
+	local told_us line id revision
+	while read -r told_us line; do
+		((told_us * 1000 >= $2 && told_us * 1000 <= $2 + 10000000000)) || continue
+		read -r id revision < <(jq -r '"\(.id) \(.revision)"' <<<"$line")
+		curl -sf -m 10 "$URL/api/v1/incidents/$id?revision=$revision" | jq -cs . >"$TOLD.report"
+		if [[ -z $(judge "$1" "$(<"$TOLD.report")") ]]; then
+			echo $(((told_us - $2 / 1000) / 1000))
+			return
+		fi
+	done < <(grep -F "\"cause\":\"$(jq -r .cause <<<"$1")" "$TOLD") # or a finer one
+	echo null
+}
+
+# The same, once there is one or the ten seconds are over.
+wait_for_report() { # setup, onset_ns
+	local took
+	while took=$(time_to_report "$1" "$2") && [[ $took == null ]] && (($(now_ns) <= $2 + 10000000000)); do sleep 1; done
+	echo "$took"
 }

@@ -56,20 +56,14 @@ attempt() { # fault, label
 	fi
 	setup=$(jq -c 'select(.event == "setup")' "$log")
 	onset_ns=$(jq -r 'select(.event == "onset") | .wall_ns' "$log")
-	while (($(now_ns) - onset_ns < 10000000000)); do
-		reports=$(reports_between "$((onset_ns - 1000000000))" "$(now_ns)")
-		verdict=$(judge "$setup" "$reports")
-		if [[ -z $verdict ]]; then
-			elapsed=$((($(now_ns) - onset_ns) / 1000000))
-			break
-		fi
-		sleep 0.3
-	done
 	wait "$pid"
 	status=$?
 	stolen=$(stolen_percent "${ticks[@]}")
+	elapsed=$(wait_for_report "$setup" "$onset_ns")
 	sleep 2
 	reports=$(reports_between "$((onset_ns - 1000000000))" "$(now_ns)")
+	if [[ $elapsed != null ]]; then verdict=
+	else verdict=$(judge "$setup" "$reports") verdict=${verdict:-"no report within ten seconds"}; fi
 	blamed=$(blamed_bystander "$setup" "$reports")
 	echo "# $(jq -c '{fault, cause, seed, params}' <<<"$setup")"
 	jq -r '.[] | "#   \(.cause) [\(.confidence.level), \(.severity)] \(.headline)"' <<<"$reports"
@@ -149,6 +143,7 @@ if ! kwhy_start; then
 	exit 1
 fi
 ok "kwhy up is ready"
+listen_start
 if (($(attached_probes) == 0)); then
 	skip "faults end to end" "no BPF program can be attached on this host"
 	exit 0
@@ -170,4 +165,5 @@ for ((round = 1; round <= rounds; round++)); do
 	done
 done
 ((healthy_seconds)) && run_healthy
+listen_stop
 if kwhy_stop; then ok "kwhy up stops cleanly"; else not_ok "kwhy up stops cleanly" "exit status $?"; fi
