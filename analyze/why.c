@@ -124,10 +124,19 @@ static struct window window_of(const struct why *w, const struct episode *e, int
 	return window;
 }
 
-static bool more_telling(const struct diagnosis *new, const struct diagnosis *old)
+static int64_t waited_for(const struct episode *e, const struct hypothesis *root)
 {
-	const struct hypothesis *a = diagnosis_root(new), *b = diagnosis_root(old);
+	return e->symptom->kind == SYMPTOM_WAIT && root->level >= CONFIDENCE_PROBABLE ? e->total : 0;
+}
 
+/* Of two waits the one that took more than twice the time is the answer, whoever is to blame for the other. */
+static bool more_telling(const struct diagnosis *new, const struct episode *e, const struct incident *found)
+{
+	const struct hypothesis *a = diagnosis_root(new), *b = diagnosis_root(&found->diagnosis);
+	int64_t now = waited_for(e, a), before = waited_for(&found->victims[0].episode, b);
+
+	if (now && before && (now > 2 * before || before > 2 * now))
+		return now > before;
 	if (a->severity != b->severity)
 		return a->severity > b->severity;
 	if (a->level != b->level)
@@ -141,7 +150,7 @@ static int offer(struct why *w, const struct episode *e, struct diagnosis *d, co
 	const struct hypothesis *root = diagnosis_root(d);
 	struct incident *incident;
 
-	if (w->found && !more_telling(d, &w->found->diagnosis))
+	if (w->found && !more_telling(d, e, w->found))
 		return 0;
 	incident = calloc(1, sizeof(*incident));
 	if (!incident)
@@ -271,9 +280,13 @@ static int detect(struct why *w, struct episode *seen)
 		r = detector_tick(w->detector, w->sql, last_ns ? last_ns : ts_ns - NSEC_PER_SEC, ts_ns);
 		last_ns = ts_ns;
 		count = detector_episodes(w->detector, &episodes);
-		for (size_t i = 0; i < count; i++)
-			if (episodes[i]->container == w->container && episodes[i]->active && ts_ns >= w->from_ns)
+		for (size_t i = 0; i < count; i++) {
+			if (episodes[i]->container != w->container)
+				continue;
+			episodes[i]->explained = true; /* no news within it: diagnose_parts() looks for that */
+			if (episodes[i]->active && ts_ns >= w->from_ns)
 				note_episode(&seen[episodes[i]->symptom->index], episodes[i]);
+		}
 	}
 	sql_done(stmt);
 	return r;
