@@ -33,7 +33,7 @@ same() { # name, file, file
 replay_one() { # fault
 	local capture=$work/$1.kwcap truth=$here/$1.truth.json diff verdict blamed reports
 	gzip -dc "$here/$1.kwcap.gz" >"$capture" || { not_ok "replay $1" "capture unreadable"; return; }
-	"$KWHY" replay "$capture" >"$capture.reports.jsonl" 2>"$capture.err" ||
+	"$KWHY" replay "$capture" --keep "$capture.state" >"$capture.reports.jsonl" 2>"$capture.err" ||
 		{ not_ok "replay $1" "exit $?: $(tail -n 1 "$capture.err")"; return; }
 	diff=$(summary "$capture.reports.jsonl" | diff "$here/$1.expected" - 2>&1)
 	reports=$(jq -cs . "$capture.reports.jsonl")
@@ -43,6 +43,35 @@ replay_one() { # fault
 	elif [[ -n $blamed ]]; then not_ok "replay $1" "bystander blamed: $blamed"
 	elif [[ -n $diff ]]; then not_ok "replay $1" "not what is expected (tests/replay/record.sh --expect): $diff"
 	else ok "replay $1"; fi
+}
+
+# Asked about the very window of an incident, `kwhy why` says what the incident says: its cause and its culprit, or
+# those of another one of that time from which the same container suffers as much, or loses more time.
+why_agrees() { # fault
+	local reports=$work/$1.kwcap.reports.jsonl state=$work/$1.kwcap.state id container since until answer wrong bad=
+	while read -r id container since until; do
+		answer=$("$KWHY" why "$container" --since "$since" --until "$until" --json --state "$state" 2>/dev/null |
+			jq -c '{cause, headline, culprits: [.culprits[] | {what, container: {cgroup: .container.cgroup?}}]}')
+		wrong=$(jq -rs --arg id "$id" --arg container "$container" --arg answer "$answer" '
+			def rank: {info: 0, warning: 4, critical: 8}[.severity]
+				+ {possible: 1, probable: 2, confirmed: 3}[.confidence.level];
+			def told: [.cause, (.culprits[0] | .container.cgroup // .what)];
+			def suffers: any(.victims[]; (.container.cgroup // "host") == $container);
+			($answer | fromjson? // {cause: "no answer"}) as $said
+			| (.[] | select(.id == $id)) as $report
+			| def lost: [.victims[] | select((.container.cgroup // "host") == $container).impact[]
+				| select(.unit == "ns").value | tonumber] | max // 0;
+			  def beside: suffers and (rank >= ($report | rank) or lost > ($report | lost))
+				and (.window.onset_ns | tonumber) <= ($report.window.end_ns | tonumber)
+				and (.window.end_ns | tonumber) >= ($report.window.onset_ns | tonumber);
+			  if any(.[] | select(.id == $id or beside); told == ($said | told)) then empty
+			  else "\($report.cause) of \($container): \($said | told | map(. // "nobody") | join(", ")):"
+				+ " \($said.headline)" end' "$reports")
+		[[ -z $wrong ]] || grep -qsx "$1 ${wrong%% *} .*" "$here/why.exceptions" || bad+="$wrong; "
+	done < <(jq -r 'select(.merged_into == null and (.confidence.level == "confirmed" or .confidence.level == "probable"))
+		| [.id, .hypotheses[0].victim.cgroup // "host", .window.onset_ns, .window.end_ns] | join(" ")' "$reports")
+	rm -rf "$state"
+	if [[ -n $bad ]]; then not_ok "why $1" "an incident, and what kwhy why says of its time: $bad"; else ok "why $1"; fi
 }
 
 # The stored capture holds nothing but the fault's containers and the host.
@@ -125,6 +154,7 @@ for name in "${names[@]}"; do
 	while (($(jobs -rp | wc -l) >= $(nproc))); do wait -n; done
 	{
 		replay_one "$name"
+		why_agrees "$name"
 		if [[ -x $trim ]]; then trimmed_one "$name"; else skip "capture $name is trimmed" "make tests-replay was not run"; fi
 	} >"$work/$name.lines" 2>&1 &
 done
