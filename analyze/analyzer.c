@@ -321,6 +321,7 @@ static int diagnose(struct analyzer *a, struct episode *e, int64_t now_ns)
 	struct diagnosis d;
 	int r = diagnose_from(a, e, e->onset_ns, now_ns, &coverage, &d);
 
+	e->told_peak = e->peak;
 	if (r == 0)
 		r = diagnose_recent(a, e, now_ns, &coverage, &d);
 	if (r == 0)
@@ -343,11 +344,17 @@ static bool ripe(const struct analyzer *a, const struct episode *e)
 	return e->symptom->kind != SYMPTOM_WAIT || e->worst_ns >= a->thresholds.single_ns || e->ticks >= 2;
 }
 
+/* By some: what hangs for minutes has a new peak every tick. */
+static bool is_worse(const struct episode *e, int64_t now_ns)
+{
+	return e->peak_ns == now_ns && e->peak > e->told_peak + e->told_peak / 10;
+}
+
 static bool to_be_diagnosed(const struct analyzer *a, const struct episode *e, int64_t now_ns)
 {
 	unsigned int eager = e->explained ? EAGER_TICKS : UNEXPLAINED_TICKS;
 
-	return ripe(a, e) && (e->ticks <= eager || e->ticks % LAZY_TICKS == 0 || e->peak_ns == now_ns || e->contradictions);
+	return ripe(a, e) && (e->ticks <= eager || e->ticks % LAZY_TICKS == 0 || is_worse(e, now_ns) || e->contradictions);
 }
 
 /* Whether something is known to stop a container just now. */

@@ -19,6 +19,7 @@ struct episode {
 	int64_t worst_ns;   /* longest wait */
 	double share;       /* of run and wait time, at the peak */
 	int64_t peak;       /* sum within the detection window at the peak */
+	int64_t told_peak;  /* that when it was last diagnosed */
 	int64_t usual;      /* the same, usually */
 	int64_t known_ns;   /* past that "usual" is taken from */
 	bool active;        /* at the newest tick */

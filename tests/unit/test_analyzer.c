@@ -5,6 +5,7 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <sqlite3.h>
 
 #include "aggregate/aggregate.h" /* what the made-up host writes through */
 #include "analyze/analyzer.h"
@@ -307,6 +308,64 @@ static void test_long_chain(void **state)
 	assert_int_equal(json_array_size(json_object_get(report, "victims")), 4);
 	assert_int_equal(json_array_size(edges_of(report)), 4);
 	host_free(&h);
+}
+
+static int64_t statements_run;
+
+static int count_statement(unsigned int what, void *ctx, void *stmt, void *ns)
+{
+	(void)what;
+	(void)ctx;
+	(void)stmt;
+	(void)ns;
+	statements_run++;
+	return 0;
+}
+
+static int count_on(sqlite3 *db, char **ret_error, const struct sqlite3_api_routines *api)
+{
+	(void)ret_error;
+	(void)api;
+	return sqlite3_trace_v2(db, SQLITE_TRACE_PROFILE, count_statement, NULL);
+}
+
+/* What the analyzer runs over one who waits that long for a lock. */
+static int64_t statements_of_hang(int seconds)
+{
+	struct host h;
+	int waiter, holder;
+
+	host_of_two(&h, &waiter, &holder);
+	for (int i = 0; i < 5; i++)
+		synth_tick(h.s);
+	for (int i = 1; i <= seconds; i++) {
+		struct kw_event *e = synth_event(h.s, KW_KIND_lock, waiter, holder, 999 * MS, i * SEC);
+
+		*(struct kw_lock *)synth_payload(e) = (struct kw_lock){ .type = 3, .name = "inode", .place = "vfs_write" };
+		e->flags |= KW_FLAG_PENDING;
+		synth_send(h.s, e);
+		synth_wait(h.s, waiter, KW_WAIT_LOCK, SEC, i * SEC, 1);
+		synth_blame(h.s, KW_RES_LOCK, waiter, holder, KW_SINK_CONTAINER, SEC, 1);
+		synth_tick(h.s);
+	}
+	assert_int_equal(sqlite3_auto_extension((void (*)(void))count_on), SQLITE_OK);
+	statements_run = 0;
+	analyse(&h);
+	sqlite3_cancel_auto_extension((void (*)(void))count_on);
+	assert_non_null(newest(&h, "lock.kernel"));
+	host_free(&h);
+	return statements_run;
+}
+
+/* Each second it has hung for longer than ever, and that is no news. */
+static void test_long_hang(void **state)
+{
+	int64_t first = statements_of_hang(20), later = statements_of_hang(80) - statements_of_hang(60);
+
+	(void)state;
+	print_message("statements of a hang of 20 s: %lld, of 20 s more after a minute: %lld\n", (long long)first,
+		      (long long)later);
+	assert_true(later * 2 < first);
 }
 
 /* For a second, a server that accepts nothing drops connections. */
@@ -813,6 +872,7 @@ int main(void)
 		cmocka_unit_test(test_usual),
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_long_chain),
+		cmocka_unit_test(test_long_hang),
 		cmocka_unit_test(test_cascade),
 		cmocka_unit_test(test_cascade_at_once),
 		cmocka_unit_test(test_merged),
