@@ -6,6 +6,7 @@
 
 #include "base/timeutil.h"
 #include "web/html.h"
+#include "web/render_report.h"
 #include "web/rows.h"
 
 struct text {
@@ -165,47 +166,15 @@ static bool is_of_other(const json_t *item, const json_t *hypotheses)
 	return false;
 }
 
-static const json_t *evidence_by_id(const json_t *report, const char *id)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach (json_object_get(report, "evidence"), i, item)
-		if (!strcmp(value_text(item, "id"), id))
-			return item;
-	return NULL;
-}
-
-/* What decided against a cause: the first of its tests that failed; where none did, the first that could not be made. */
-static const json_t *deciding_test(const json_t *h)
-{
-	const json_t *open = NULL;
-	json_t *test;
-	size_t i;
-
-	json_array_foreach (json_object_get(h, "tests"), i, test) {
-		const json_t *pass = json_object_get(test, "pass");
-
-		if (json_is_false(pass))
-			return test;
-		if (!open && json_is_null(pass))
-			open = test;
-	}
-	return open;
-}
-
 static void other_cause(const struct text *t, const json_t *report, const json_t *h)
 {
 	bool ruled_out = !strcmp(value_text(h, "verdict"), "ruled_out");
-	const json_t *test = deciding_test(h);
-	const char *id = json_string_value(json_array_get(json_object_get(test, "evidence"), 0));
-	const json_t *item = id ? evidence_by_id(report, id) : NULL;
-	AUTO(strbuf) struct strbuf line = STRBUF_INIT;
+	AUTO(strbuf) struct strbuf line = STRBUF_INIT, reason = STRBUF_INIT;
 
 	strbuf_addf(&line, "%s, %s", value_text(h, "cause"), ruled_out ? "ruled out" : "could not be tested");
-	if (item)
-		strbuf_addf(&line, ": %s%s", json_is_false(json_object_get(item, "holds")) ? "only this was seen: " : "",
-			    value_text(item, "claim"));
+	hypothesis_reason(report, h, &reason);
+	if (reason.len)
+		strbuf_addf(&line, ": %s", strbuf_str(&reason));
 	wrapped(t, "  - ", strbuf_str(&line));
 }
 

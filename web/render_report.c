@@ -745,6 +745,46 @@ static const char *verdict_badge(const char *verdict)
 	return "<span class=\"badge warning\"><span class=\"shape\" aria-hidden=\"true\">?</span> untestable</span>";
 }
 
+static const json_t *evidence_by_id(const json_t *report, const char *id)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(report, "evidence"), i, item)
+		if (!strcmp(value_text(item, "id"), id))
+			return item;
+	return NULL;
+}
+
+/* What decided against a cause: the first of its tests that failed; where none did, the first that could not be made. */
+static const json_t *deciding_test(const json_t *h)
+{
+	const json_t *open = NULL;
+	json_t *test;
+	size_t i;
+
+	json_array_foreach (json_object_get(h, "tests"), i, test) {
+		const json_t *pass = json_object_get(test, "pass");
+
+		if (json_is_false(pass))
+			return test;
+		if (!open && json_is_null(pass))
+			open = test;
+	}
+	return open;
+}
+
+void hypothesis_reason(const json_t *report, const json_t *hypothesis, struct strbuf *out)
+{
+	const json_t *test = deciding_test(hypothesis);
+	const char *id = json_string_value(json_array_get(json_object_get(test, "evidence"), 0));
+	const json_t *item = id ? evidence_by_id(report, id) : NULL;
+
+	if (item)
+		strbuf_addf(out, "%s%s", json_is_false(json_object_get(item, "holds")) ? "only this was seen: " : "",
+			    value_text(item, "claim"));
+}
+
 /* The name leads to the evidence that bears its number. */
 static void test_name(struct strbuf *b, const json_t *test)
 {
@@ -760,54 +800,53 @@ static void test_name(struct strbuf *b, const json_t *test)
 	strbuf_addstr(b, "</td><td>");
 }
 
-static void hypothesis(struct strbuf *b, const json_t *h)
+static void test_row(struct strbuf *b, const json_t *test)
 {
-	const json_t *tests = json_object_get(h, "tests");
-	json_t *test;
-	size_t i, n = json_array_size(tests);
+	const json_t *pass = json_object_get(test, "pass");
 
-	if (!n) {
-		text(b, "<tr><th scope=\"row\"><code class=\"cause\">", value_text(h, "cause"), "</code> ");
-		strbuf_addf(b, "%s</th><td colspan=\"4\"></td></tr>\n", verdict_badge(value_text(h, "verdict")));
-		return;
-	}
-	json_array_foreach ((json_t *)tests, i, test) {
-		const json_t *pass = json_object_get(test, "pass");
-
-		strbuf_addstr(b, "<tr>");
-		if (!i) {
-			strbuf_addf(b, "<th scope=\"rowgroup\" rowspan=\"%zu\">", n);
-			text(b, "<code class=\"cause\">", value_text(h, "cause"), "</code><br>");
-			strbuf_addf(b, "%s</th>", verdict_badge(value_text(h, "verdict")));
-		}
-		test_name(b, test);
-		html_value(b, "", json_object_get(test, "expected"));
-		strbuf_addstr(b, "</td><td>");
-		html_value(b, "", json_object_get(test, "observed"));
-		strbuf_addf(b, "</td><td>%s</td></tr>\n",
-			    json_is_boolean(pass) ? json_is_true(pass) ? "✓ passes" : "✕ fails" : "? unknown");
-	}
+	strbuf_addstr(b, "<tr>");
+	test_name(b, test);
+	html_value(b, "", json_object_get(test, "expected"));
+	strbuf_addstr(b, "</td><td>");
+	html_value(b, "", json_object_get(test, "observed"));
+	strbuf_addf(b, "</td><td>%s</td></tr>\n",
+		    json_is_boolean(pass) ? json_is_true(pass) ? "✓ passes" : "✕ fails" : "? unknown");
 }
 
-static void hypotheses(struct strbuf *b, const json_t *list)
+/* The verdict and what decided it; the tests behind it. */
+static void hypothesis(struct strbuf *b, const json_t *report, const json_t *h)
 {
+	const json_t *tests = json_object_get(h, "tests");
+	AUTO(strbuf) struct strbuf reason = STRBUF_INIT;
+	json_t *test;
+	size_t i;
+
+	if (strcmp(value_text(h, "verdict"), "supported"))
+		hypothesis_reason(report, h, &reason);
+	text(b, "<details class=\"evidence\"><summary><code class=\"cause\">", value_text(h, "cause"), "</code> ");
+	strbuf_addf(b, "%s ", verdict_badge(value_text(h, "verdict")));
+	text(b, "<span class=\"claim\">", strbuf_str(&reason), "</span></summary>\n");
+	text(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Tests of ", value_text(h, "cause"),
+	     "\"><table class=\"tests\">");
+	strbuf_addstr(b, "<thead><tr><th scope=\"col\">Test</th><th scope=\"col\">Expected</th><th scope=\"col\">Observed"
+			 "</th><th scope=\"col\">Result</th></tr></thead>\n<tbody>\n");
+	json_array_foreach ((json_t *)tests, i, test)
+		test_row(b, test);
+	strbuf_addstr(b, "</tbody></table></div></details>\n");
+}
+
+static void hypotheses(struct strbuf *b, const json_t *report)
+{
+	const json_t *list = json_object_get(report, "hypotheses");
 	json_t *h;
 	size_t i;
 
 	if (!json_array_size(list))
 		return;
 	section(b, "alternatives", "Explanations tested");
-	strbuf_addstr(
-		b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Tests of explanations\"><table "
-		   "class=\"tests\">"
-		   "<thead><tr><th scope=\"col\">Cause</th><th scope=\"col\">Test</th><th scope=\"col\">Expected</th>"
-		   "<th scope=\"col\">Observed</th><th scope=\"col\">Result</th></tr></thead>\n");
-	json_array_foreach ((json_t *)list, i, h) {
-		strbuf_addstr(b, "<tbody>\n");
-		hypothesis(b, h);
-		strbuf_addstr(b, "</tbody>\n");
-	}
-	strbuf_addstr(b, "</table></div></section>\n");
+	json_array_foreach ((json_t *)list, i, h)
+		hypothesis(b, report, h);
+	strbuf_addstr(b, "</section>\n");
 }
 
 /* ---- timeline, data quality, foot ---- */
@@ -950,7 +989,7 @@ void render_report_article(struct strbuf *b, const json_t *report, const struct 
 		charts_link(b, report);
 	remediation(b, report, links != NULL);
 	evidence(b, report, links != NULL);
-	hypotheses(b, json_object_get(report, "hypotheses"));
+	hypotheses(b, report);
 	timeline(b, report);
 	data_quality(b, json_object_get(report, "data_quality"));
 	if (links && links->before_foot)

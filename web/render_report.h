@@ -27,4 +27,7 @@ void render_report_markdown(struct strbuf *b, const json_t *report);
 /* "", or for a claim that was tested and did not hold what must stand before it: without, it would read as a fact. */
 const char *evidence_prefix(const json_t *item);
 
+/* Adds why a cause of the report's hypotheses is not the answer, as plain text; nothing when no test says. */
+void hypothesis_reason(const json_t *report, const json_t *hypothesis, struct strbuf *out);
+
 #endif
