@@ -159,7 +159,7 @@ static void retransmit(struct synth *s, int at_ms)
 	synth_send(s, e);
 }
 
-static void drop(struct synth *s, int at_ms)
+static void drop_by(struct synth *s, int at_ms, const char *reason, const char *place, const char *class)
 {
 	struct kw_event *e = synth_event(s, KW_KIND_drop, SYNTH_NOBODY, SYNTH_NOBODY, at_ms * MS, 0);
 	struct kw_drop *d = synth_payload(e);
@@ -169,12 +169,17 @@ static void drop(struct synth *s, int at_ms)
 			       .family = 2,
 			       .protocol = 6,
 			       .sport = 40000,
-			       .dport = 80,
-			       .reason_name = "NETFILTER_DROP",
-			       .place = "nft_do_chain",
-			       .class = "policy" };
+			       .dport = 80 };
+	snprintf(d->reason_name, sizeof(d->reason_name), "%s", reason);
+	snprintf(d->place, sizeof(d->place), "%s", place);
+	snprintf(d->class, sizeof(d->class), "%s", class);
 	memcpy(d->daddr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0\x02", 16);
 	synth_send(s, e);
+}
+
+static void drop(struct synth *s, int at_ms)
+{
+	drop_by(s, at_ms, "NETFILTER_DROP", "nft_do_chain", "policy");
 }
 
 static void net_loss(struct synth *s, enum variant v, int second)
@@ -195,6 +200,18 @@ static void drop_policy(struct synth *s, enum variant v, int second)
 	(void)second;
 	for (int i = 0; i < 4; i++) {
 		if (v == FAULT)
+			drop(s, 100 + 200 * i);
+		retransmit(s, 200 + 200 * i);
+	}
+}
+
+static void drop_other(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	for (int i = 0; i < 4; i++) {
+		if (v == FAULT)
+			drop_by(s, 100 + 200 * i, "IP_LOCAL_SOURCE", "ip_rcv_finish_core", "other");
+		else if (v == ALIKE)
 			drop(s, 100 + 200 * i);
 		retransmit(s, 200 + 200 * i);
 	}
@@ -266,6 +283,8 @@ static const struct story stories[] = {
 	{ "lock.kernel", lock_kernel, "lock", "/test/batch", NULL, "warning", "confirmed", "fs.frozen", NULL },
 	{ "net.loss", net_loss, "drop", NULL, "path", "warning", "probable", "net.drop.policy", "possible" },
 	{ "net.drop.policy", drop_policy, "drop", NULL, "netfilter", "warning", "confirmed", "net.loss", NULL },
+	{ "net.drop.other", drop_other, "drop", NULL, "kernel:ip_rcv_finish_core", "warning", "probable", "net.drop.policy",
+	  NULL },
 	{ "proc.killed", killed, "signal", "/test/batch", NULL, "critical", "confirmed", NULL, NULL },
 	{ "fs.frozen", fs_frozen, "freeze", "/test/batch", NULL, "critical", "confirmed", "lock.kernel", "probable" },
 	{ "proc.frozen", frozen, "freeze", "/test/batch", NULL, "critical", "confirmed", NULL, "probable" },

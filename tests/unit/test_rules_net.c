@@ -290,7 +290,7 @@ static void talks(struct synth *s)
 	netstat(s, CULPRIT)->tcp_in_segs = 30;
 }
 
-static void held(struct synth *s, int64_t ns, int count)
+static void held_by(struct synth *s, const char *qdisc, int64_t ns, int count)
 {
 	for (int i = 0; i < count; i++) {
 		struct kw_event *e = synth_event(s, KW_KIND_qdelay, VICTIM, CULPRIT, (300 + 100 * i) * MS, ns);
@@ -299,11 +299,17 @@ static void held(struct synth *s, int64_t ns, int count)
 		e->subject.pid = e->subject.tid = e->peer.pid = e->peer.tid = 0;
 		*q = (struct kw_qdelay){ .netns = NETNS(VICTIM), .ifindex = 2, .queued = 80, .backlog_bytes = 90000,
 					 .own_bytes = 4000, .peer_bytes = 300000, .all_bytes = 310000, .family = 2,
-					 .protocol = 6, .sport = 40000, .dport = 80, .device = "eth0", .qdisc = "tbf" };
+					 .protocol = 6, .sport = 40000, .dport = 80, .device = "eth0" };
+		snprintf(q->qdisc, sizeof(q->qdisc), "%s", qdisc);
 		address_of(VICTIM, q->saddr);
 		address_of(CULPRIT, q->daddr);
 		synth_send(s, e);
 	}
+}
+
+static void held(struct synth *s, int64_t ns, int count)
+{
+	held_by(s, "tbf", ns, count);
 }
 
 /* The look-alike: late because the requests stood in a queue. */
@@ -326,6 +332,17 @@ static void long_polls(struct synth *s, enum variant v, int second)
 	talks(s);
 	if (v == FAULT)
 		late(s, 900 * MS, 6);
+}
+
+/* Held back on purpose: nobody filled the queue. */
+static void chaos(struct synth *s, enum variant v, int second)
+{
+	(void)second;
+	talks(s);
+	if (v == FAULT)
+		held_by(s, "netem", 200 * MS, 6);
+	else if (v == ALIKE)
+		held(s, 200 * MS, 6);
 }
 
 static void queueing(struct synth *s, enum variant v, int second)
@@ -395,6 +412,7 @@ static const struct story stories[] = {
 	  NULL },
 	{ "net.neigh_full", neighbours_full, "drop", "/test/batch", NULL, "warning", "confirmed", "net.drop.qdisc", NULL },
 	{ "net.queueing", queueing, "qdelay", "/test/batch", NULL, "warning", "confirmed", "net.drop.qdisc", NULL },
+	{ "net.queueing.netem", chaos, "qdelay", NULL, "qdisc", "warning", "confirmed", "net.queueing", NULL },
 	{ "net.memory", own_memory, "sockmem", "/test/web", "limit", "warning", "confirmed", "net.drop.rcvbuf", NULL },
 	{ "net.memory", host_memory, "sockmem", NULL, "tcp_mem", "warning", "confirmed", NULL, NULL },
 };
