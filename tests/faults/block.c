@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Block I/O: queueing behind a neighbour, and a device that fails. */
+/* Block I/O: queueing behind a neighbour, and a device that fails or is late. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,12 +17,14 @@
 struct block_state {
 	struct tally reads[PHASES], bystander[PHASES], hog[PHASES];
 	_Atomic uint64_t served, errors;
-	char dev[32], other[32];
+	char dev[48], other[32];
 	int64_t size;
 	int period_ms, block_size, hog_block_size, per_s;
 	struct read_limit limit;
 	bool hog_writes;
 	_Atomic int last_errno;
+	struct mapped mapped;
+	int late_ms;
 };
 
 static uint64_t step(uint64_t *seed)
@@ -280,6 +282,119 @@ static int error_proof(struct sandbox *sb)
 	return st->reads[1].failed >= 5 && st->last_errno == EIO && !st->reads[0].failed ? 0 : -ENODATA;
 }
 
+/* ---- a device that takes its time for a single request --------------------------------------------------------------- */
+
+static int slow_setup(struct sandbox *sb)
+{
+	struct block_state *st = sb->state;
+	struct slow_disk disk = { .size = sandbox_random(sb, 64, 512) * MIB,
+				  .request_ns = sandbox_random(sb, 100, 400) * MS / 1000,
+				  .late_ns = sandbox_random(sb, 150, 500) * MS };
+	char name[32];
+	int r;
+
+	st->period_ms = sandbox_random(sb, 10, 30);
+	facts_ns(&sb->params, "late_ns", disk.late_ns);
+	r = disk_setup(sb, &disk, name, sizeof(name));
+	if (r == 0)
+		r = container_new(sb, &sb->victim);
+	if (r == 0)
+		r = sandbox_spawn(sb, sb->victim, reader, st);
+	snprintf(sb->culprit_what, sizeof(sb->culprit_what), "disk:%s", name);
+	return r < 0 ? r : 0;
+}
+
+static int slow_proof(struct sandbox *sb)
+{
+	struct block_state *st = sb->state;
+
+	facts_tally(&sb->proof, "read", st->reads);
+	facts_ns(&sb->proof, "bystander_max_ns", (int64_t)st->bystander[1].max_ns);
+	return st->reads[1].count >= 3 && tally_mean(&st->reads[1]) > 100 * (uint64_t)MS &&
+			       tally_mean(&st->reads[1]) > 5 * tally_mean(&st->reads[0]) ?
+		       0 :
+		       -ENODATA;
+}
+
+/* ---- a device that does not answer at all --------------------------------------------------------------------------- */
+
+static int hang_setup(struct sandbox *sb)
+{
+	struct block_state *st = sb->state;
+	struct slow_disk disk = { .size = sandbox_random(sb, 64, 512) * MIB,
+				  .request_ns = sandbox_random(sb, 100, 400) * MS / 1000, .hangs = true };
+	char name[32];
+	int r;
+
+	st->period_ms = sandbox_random(sb, 10, 30);
+	r = disk_setup(sb, &disk, name, sizeof(name));
+	if (r == 0)
+		r = container_new(sb, &sb->victim);
+	if (r == 0)
+		r = sandbox_spawn(sb, sb->victim, reader, st);
+	snprintf(sb->culprit_what, sizeof(sb->culprit_what), "disk:%s", name);
+	return r < 0 ? r : 0;
+}
+
+static int hang_proof(struct sandbox *sb)
+{
+	struct block_state *st = sb->state;
+
+	facts_tally(&sb->proof, "read", st->reads);
+	facts_ns(&sb->proof, "bystander_max_ns", (int64_t)st->bystander[1].max_ns);
+	return st->reads[0].count && st->reads[1].max_ns > (uint64_t)sb->fault_ms * MS / 2 ? 0 : -ENODATA;
+}
+
+/* ---- late or failing by the device mapper, over a device that is quick and sound ------------------------------------------- */
+
+static int mapped_setup(struct sandbox *sb)
+{
+	struct block_state *st = sb->state;
+	int r = container_new(sb, &sb->victim);
+	struct loop loop = { .name = NULL };
+	char image[128];
+
+	st->size = sandbox_random(sb, 32, 96) * MIB;
+	st->block_size = ALIGNMENT << sandbox_random(sb, 0, 2);
+	st->period_ms = sandbox_random(sb, 10, 30);
+	st->late_ms = sandbox_random(sb, 150, 500);
+	if (r == 0)
+		r = image_new(sb, "below.img", st->size, image, sizeof(image));
+	if (r == 0)
+		r = loop_new(sb, image, true, &loop);
+	if (r == 0)
+		r = mapped_new(sb, &loop, st->size, &st->mapped);
+	if (r < 0)
+		return r;
+	snprintf(st->dev, sizeof(st->dev), "%s", st->mapped.dev);
+	snprintf(sb->culprit_what, sizeof(sb->culprit_what), "disk:%s", st->mapped.disk);
+	facts_int(&sb->params, "read_period_ms", st->period_ms);
+	r = sandbox_spawn(sb, sb->victim, reader, st);
+	return r < 0 ? r : other_disk(sb, st);
+}
+
+static int mapped_fails(struct sandbox *sb)
+{
+	struct block_state *st = sb->state;
+
+	return mapped_become(&st->mapped, "error", 0);
+}
+
+static int mapped_delays(struct sandbox *sb)
+{
+	struct block_state *st = sb->state;
+
+	facts_int(&sb->proof, "late_ms", st->late_ms);
+	return mapped_become(&st->mapped, "delay", st->late_ms);
+}
+
+static int mapped_recovers(struct sandbox *sb)
+{
+	struct block_state *st = sb->state;
+
+	return mapped_become(&st->mapped, "linear", 0);
+}
+
 const struct fault fault_io_neighbor = {
 	.name = "io_neighbor",
 	.cause = "io.neighbor",
@@ -319,5 +434,49 @@ const struct fault fault_io_error = {
 	.probes = "block",
 	.needs = "root, loop devices, FUSE",
 	.setup = error_setup,
+	.proof = error_proof,
+};
+
+const struct fault fault_io_slow = {
+	.name = "io_slow",
+	.cause = "io.device_slow",
+	.text = "The disk a container reads begins to take its time for each request.",
+	.probes = "block,offcpu",
+	.needs = "root, loop devices, FUSE",
+	.setup = slow_setup,
+	.proof = slow_proof,
+};
+
+const struct fault fault_io_hang = {
+	.name = "io_hang",
+	.cause = "io.device_slow",
+	.text = "The disk a container reads does not answer any more, for seconds.",
+	.probes = "block,offcpu,scan",
+	.needs = "root, loop devices, FUSE",
+	.setup = hang_setup,
+	.proof = hang_proof,
+};
+
+const struct fault fault_mapped_slow = {
+	.name = "mapped_slow",
+	.cause = "io.device_slow",
+	.text = "A device of the device mapper holds each request back; the disk below it is quick.",
+	.probes = "block,offcpu",
+	.needs = "root, loop devices, the device mapper with its target delay",
+	.setup = mapped_setup,
+	.onset = mapped_delays,
+	.end = mapped_recovers,
+	.proof = slow_proof,
+};
+
+const struct fault fault_mapped_error = {
+	.name = "mapped_error",
+	.cause = "io.device_error",
+	.text = "A device of the device mapper begins to fail; the disk below it is sound.",
+	.probes = "block",
+	.needs = "root, loop devices, the device mapper",
+	.setup = mapped_setup,
+	.onset = mapped_fails,
+	.end = mapped_recovers,
 	.proof = error_proof,
 };

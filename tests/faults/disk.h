@@ -16,6 +16,7 @@ struct slow_disk {
 	int64_t size;
 	int64_t request_ns;      /* time for each request... */
 	int64_t bytes_per_sec;   /* ...and for its bytes; 0: none */
+	int64_t late_ns;         /* and more for each while the phase is PHASE_FAULT */
 	int64_t bad_from, bad_to; /* reads in here fail with EIO while the phase is PHASE_FAULT */
 	_Atomic uint64_t *served, *errors;
 	bool hangs; /* no read is answered while the phase is PHASE_FAULT */
@@ -58,5 +59,21 @@ int slow_file_new(struct sandbox *sb, const struct container *c, const struct sl
 		  size_t path_size);
 /* Serves the disk from a process of its own and puts a loop device over it. */
 int slow_disk_new(struct sandbox *sb, const struct slow_disk *disk, struct loop *ret_loop);
+
+/* A device of the device mapper. */
+struct mapped {
+	char name[64];
+	char disk[32];  /* "dm-3" */
+	char dev[48];   /* "/dev/dm-3" */
+	char below[32]; /* "MAJ:MIN" of what it lies on */
+	int64_t size;
+};
+
+/* As large as what it lies on, and the same for now.  It goes with its last user.  Written down as the fact "device". */
+int mapped_new(struct sandbox *sb, const struct loop *below, int64_t size, struct mapped *ret_mapped);
+/* Another table: "linear", "error", or "delay" with delay_ms. */
+int mapped_become(const struct mapped *m, const char *target, int delay_ms);
+/* Suspends it, and freezes the file system on it, or lets it go on. */
+int mapped_suspend(const struct mapped *m, bool suspend);
 
 #endif

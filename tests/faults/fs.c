@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A file system that somebody freezes. */
+/* A file system that somebody freezes, by itself or with the device it is on. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -16,6 +16,7 @@ struct fs_state {
 	char mountpoint[128], other[128];
 	int period_ms;
 	_Atomic int froze, thawed;
+	struct mapped mapped; /* its device; no name: a loop device */
 };
 
 /* Appends a small record, as a log does, and begins anew when the file got long. */
@@ -74,15 +75,60 @@ static void freeze(struct sandbox *sb, void *arg)
 		nap_ns(20 * MS);
 }
 
-static int frozen_setup(struct sandbox *sb)
+/* As for a snapshot of a logical volume: the device is suspended, and the kernel freezes what is mounted from it. */
+static void suspend(struct sandbox *sb, void *arg)
+{
+	struct fs_state *st = arg;
+
+	while (sandbox_phase(sb) < PHASE_FAULT)
+		nap_ns(5 * MS);
+	if (mapped_suspend(&st->mapped, true) == 0)
+		atomic_store(&st->froze, 1);
+	while (sandbox_phase(sb) == PHASE_FAULT)
+		nap_ns(5 * MS);
+	if (mapped_suspend(&st->mapped, false) == 0)
+		atomic_store(&st->thawed, 1);
+	while (sandbox_phase(sb) < PHASE_STOP)
+		nap_ns(20 * MS);
+}
+
+static int mounted_for_freeze(struct sandbox *sb)
+{
+	struct fs_state *st = sb->state;
+	int r = ext4_new(sb, sandbox_word(sb), 64 << 20, st->mountpoint, sizeof(st->mountpoint));
+
+	return r < 0 ? r : sandbox_undo_freeze(sb, st->mountpoint);
+}
+
+static int mounted_for_suspend(struct sandbox *sb)
+{
+	struct fs_state *st = sb->state;
+	struct loop loop, mapped = { .fd = -1 };
+	char image[128];
+	int r = image_new(sb, "below.img", 64 << 20, image, sizeof(image));
+
+	/* A suspended device survives us, and with it whoever waits for it. */
+	if (access("/proc/kwhy_fault", F_OK) < 0)
+		return sandbox_fail(sb, -EOPNOTSUPP, "only guests of tests/vm may hang");
+	if (r == 0)
+		r = ext4_format(sb, image, NULL, 0);
+	if (r == 0)
+		r = loop_new(sb, image, true, &loop);
+	if (r == 0)
+		r = mapped_new(sb, &loop, 64 << 20, &st->mapped);
+	if (r < 0)
+		return r;
+	snprintf(mapped.dev, sizeof(mapped.dev), "%.31s", st->mapped.dev);
+	return ext4_mount(sb, sandbox_word(sb), &mapped, NULL, st->mountpoint, sizeof(st->mountpoint));
+}
+
+static int setup_for(struct sandbox *sb, int (*mounted)(struct sandbox *sb), body_fn culprit)
 {
 	struct fs_state *st = sb->state;
 	int r = sandbox_parties(sb);
 
 	if (r == 0)
-		r = ext4_new(sb, sandbox_word(sb), 64 << 20, st->mountpoint, sizeof(st->mountpoint));
-	if (r == 0)
-		r = sandbox_undo_freeze(sb, st->mountpoint);
+		r = mounted(sb);
 	if (r == 0)
 		r = ext4_new(sb, "second", 64 << 20, st->other, sizeof(st->other));
 	st->period_ms = sandbox_random(sb, 15, 40);
@@ -90,12 +136,22 @@ static int frozen_setup(struct sandbox *sb)
 	facts_int(&sb->params, "frozen_ms", sb->fault_ms);
 	facts_str(&sb->params, "mountpoint", st->mountpoint);
 	if (r == 0)
-		r = sandbox_spawn(sb, sb->culprit, freeze, st);
+		r = sandbox_spawn(sb, sb->culprit, culprit, st);
 	if (r > 0)
 		r = sandbox_spawn(sb, sb->bystander, bystander, st);
 	if (r > 0)
 		r = sandbox_spawn(sb, sb->victim, victim, st);
 	return r < 0 ? r : 0;
+}
+
+static int frozen_setup(struct sandbox *sb)
+{
+	return setup_for(sb, mounted_for_freeze, freeze);
+}
+
+static int suspended_setup(struct sandbox *sb)
+{
+	return setup_for(sb, mounted_for_suspend, suspend);
 }
 
 static int frozen_proof(struct sandbox *sb)
@@ -116,5 +172,15 @@ const struct fault fault_fs_frozen = {
 	.probes = "freeze,lock,scan",
 	.needs = "root, loop devices, ext4, mkfs.ext4",
 	.setup = frozen_setup,
+	.proof = frozen_proof,
+};
+
+const struct fault fault_fs_suspended = {
+	.name = "fs_suspended",
+	.cause = "fs.frozen",
+	.text = "A container suspends the mapped device of a file system that another one writes to, as for a snapshot.",
+	.probes = "freeze,lock,scan",
+	.needs = "a guest of tests/vm, with its module and the device mapper",
+	.setup = suspended_setup,
 	.proof = frozen_proof,
 };

@@ -10,6 +10,8 @@ struct net_state {
 	struct tally requests[PHASES], bystander[PHASES];
 	_Atomic uint64_t lost, retransmits, bystander_retransmits;
 	struct talk talk, other;
+	struct wire wire;
+	int server_netns;
 };
 
 /* A bystander that talks to a server of its own over veth and loses nothing. */
@@ -148,6 +150,75 @@ static int drop_proof(struct sandbox *sb)
 	facts_int(&sb->proof, "bystander_failed", (int64_t)st->bystander[1].failed);
 	return st->requests[1].failed >= 5 && !st->requests[0].failed ? 0 : -ENODATA;
 }
+
+/* ---- somebody else takes the client's address ---------------------------------------------------------------------- */
+
+static int conflict_setup(struct sandbox *sb)
+{
+	struct net_state *st = sb->state;
+	struct container *server = NULL;
+	int r = container_new(sb, &sb->victim);
+
+	if (r == 0)
+		r = container_new(sb, &server);
+	if (r == 0)
+		r = wire_veth(sb, sb->victim, server, &st->wire);
+	if (r < 0 || !server)
+		return r;
+	st->server_netns = server->netns_fd;
+	st->talk = talk_draw(sb, st->wire.server, st->requests);
+	st->talk.reconnect = false; /* what is sent again is sent on a connection that there was */
+	st->talk.timeout_ns = 2500 * MS;
+	st->talk.retransmits = &st->retransmits;
+	snprintf(sb->culprit_what, sizeof(sb->culprit_what), "kernel:");
+	facts_str(&sb->params, "peer", server->path);
+	facts_str(&sb->params, "address", st->wire.client);
+	r = talk_spawn(sb, sb->victim, server, &st->talk, sandbox_random(sb, 6, 10));
+	return r < 0 ? r : talking_bystander(sb, st);
+}
+
+/* The server then takes what comes from there for forged: "martian source" (net/ipv4/route.c). */
+static int take_address(struct sandbox *sb, const char *add_or_del)
+{
+	struct net_state *st = sb->state;
+	char address[24];
+
+	snprintf(address, sizeof(address), "%s/32", st->wire.client);
+	return sandbox_exec(sb, st->server_netns, (const char *const[]){ "ip", "addr", add_or_del, address, "dev", "lo",
+			    NULL });
+}
+
+static int conflict_onset(struct sandbox *sb)
+{
+	return take_address(sb, "add");
+}
+
+static int conflict_end(struct sandbox *sb)
+{
+	return take_address(sb, "del");
+}
+
+static int conflict_proof(struct sandbox *sb)
+{
+	struct net_state *st = sb->state;
+
+	facts_tally(&sb->proof, "request", st->requests);
+	facts_int(&sb->proof, "retransmits", (int64_t)st->retransmits);
+	facts_int(&sb->proof, "bystander_failed", (int64_t)st->bystander[1].failed);
+	return st->retransmits >= 5 && (st->requests[1].failed || st->requests[1].max_ns > 1000 * (uint64_t)MS) ? 0 : -ENODATA;
+}
+
+const struct fault fault_net_drop_other = {
+	.name = "net_drop_other",
+	.cause = "net.drop.other",
+	.text = "A server's host takes the address of a client for its own, and with that what comes from it for forged.",
+	.probes = "drop,retransmit",
+	.needs = "root, network namespaces, veth, ip",
+	.setup = conflict_setup,
+	.onset = conflict_onset,
+	.end = conflict_end,
+	.proof = conflict_proof,
+};
 
 const struct fault fault_net_loss = {
 	.name = "net_loss",

@@ -22,7 +22,7 @@ struct netwait_state {
 		char address[20];
 		int port, buffer;
 	} bulk;
-	_Atomic uint64_t sent_bytes;
+	_Atomic uint64_t sent_bytes, retransmits;
 };
 
 static struct talk draw_talk(struct sandbox *sb, const char *address, struct tally *tally)
@@ -151,6 +151,61 @@ static int queue_proof(struct sandbox *sb)
 
 	facts_int(&sb->proof, "bulk_bytes", (int64_t)st->sent_bytes);
 	return slow_proof(sb);
+}
+
+/* ---- a device that holds or loses packets on purpose, as experiments with chaos have it ------------------------------ */
+
+static int netem(struct sandbox *sb, const char *what, const char *much)
+{
+	struct netwait_state *st = sb->state;
+
+	return sandbox_exec(sb, sb->victim->netns_fd, (const char *const[]){ "tc", "qdisc", "add", "dev",
+			    st->wire.device, "root", "netem", what, much, NULL });
+}
+
+static int netem_setup(struct sandbox *sb)
+{
+	struct netwait_state *st = sb->state;
+	struct container *server = NULL;
+	int r = served_victim(sb, &server);
+
+	if (r == 0 && (netem(sb, "delay", "0ms") < 0 || queue_end(sb) < 0))
+		return -EOPNOTSUPP;
+	snprintf(sb->culprit_what, sizeof(sb->culprit_what), "qdisc:");
+	st->talk.reconnect = false;
+	st->talk.retransmits = &st->retransmits;
+	facts_str(&sb->params, "device", st->wire.device);
+	if (r == 0)
+		r = talk_spawn(sb, sb->victim, server, &st->talk, sandbox_random(sb, 3, 5));
+	return r < 0 ? r : bystanders(sb);
+}
+
+static int delay_onset(struct sandbox *sb)
+{
+	char delay[16];
+
+	snprintf(delay, sizeof(delay), "%dms", sandbox_random(sb, 130, 300));
+	facts_str(&sb->proof, "delay", delay);
+	return netem(sb, "delay", delay);
+}
+
+
+static int loss_onset(struct sandbox *sb)
+{
+	char share[16];
+
+	snprintf(share, sizeof(share), "%d%%", sandbox_random(sb, 15, 40));
+	facts_str(&sb->proof, "lost", share);
+	return netem(sb, "loss", share);
+}
+
+static int loss_proof(struct sandbox *sb)
+{
+	struct netwait_state *st = sb->state;
+
+	facts_tally(&sb->proof, "request", st->requests);
+	facts_int(&sb->proof, "retransmits", (int64_t)st->retransmits);
+	return st->retransmits >= 5 ? 0 : -ENODATA;
 }
 
 /* ---- socket buffers at the container's limit ---------------------------------------------------------------------- */
@@ -308,4 +363,28 @@ const struct fault fault_net_memory = {
 	.onset = memory_onset,
 	.end = memory_end,
 	.proof = memory_proof,
+};
+
+const struct fault fault_netem_delay = {
+	.name = "netem_delay",
+	.cause = "net.queueing.netem",
+	.text = "Somebody has the device of a container hold each packet back for a while.",
+	.probes = "qdelay",
+	.needs = "root, network namespaces, veth, netem, tc, ip",
+	.setup = netem_setup,
+	.onset = delay_onset,
+	.end = queue_end,
+	.proof = slow_proof,
+};
+
+const struct fault fault_netem_loss = {
+	.name = "netem_loss",
+	.cause = "net.drop.qdisc",
+	.text = "Somebody has the device of a container lose packets at random.",
+	.probes = "drop,retransmit",
+	.needs = "root, network namespaces, veth, netem, tc, ip",
+	.setup = netem_setup,
+	.onset = loss_onset,
+	.end = queue_end,
+	.proof = loss_proof,
 };

@@ -85,10 +85,13 @@ static void on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_open(req, fi);
 }
 
-static void take_time(const struct slow_disk *d, size_t bytes)
+static void take_time(const struct server *s, size_t bytes)
 {
+	const struct slow_disk *d = &s->disk;
 	int64_t ns = d->request_ns;
 
+	if (sandbox_phase(s->sb) == PHASE_FAULT)
+		ns += d->late_ns;
 	if (d->bytes_per_sec > 0)
 		ns += (int64_t)bytes * 1000 * MS / d->bytes_per_sec;
 	nap_ns(ns);
@@ -108,7 +111,7 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 	size = MIN(size, (size_t)TRANSFER_MAX);
 	while (s->disk.hangs && sandbox_phase(s->sb) == PHASE_FAULT)
 		nap_ns(5 * MS);
-	take_time(&s->disk, size);
+	take_time(s, size);
 	if (s->disk.served)
 		atomic_fetch_add(s->disk.served, 1);
 	if (!is_bad(s, off, off + (int64_t)size)) {
@@ -129,7 +132,7 @@ static void on_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 
 	(void)ino;
 	(void)fi;
-	take_time(&s->disk, size);
+	take_time(s, size);
 	if (s->disk.served)
 		atomic_fetch_add(s->disk.served, 1);
 	if (s->backing >= 0 && pwrite(s->backing, buf, size, off) != (ssize_t)size)
