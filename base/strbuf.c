@@ -121,11 +121,14 @@ static const char *html_entity(uint32_t code)
 
 void strbuf_add_html(struct strbuf *b, const char *s)
 {
-	size_t left = strlen(s);
+	strbuf_add_html_n(b, s, strlen(s));
+}
 
-	while (left) {
+void strbuf_add_html_n(struct strbuf *b, const char *s, size_t len)
+{
+	while (len) {
 		uint32_t code;
-		size_t n = utf8_decode(s, left, &code);
+		size_t n = utf8_decode(s, len, &code);
 		const char *instead = n ? html_entity(code) : UTF8_REPLACEMENT;
 
 		n = MAX(n, 1);
@@ -134,7 +137,7 @@ void strbuf_add_html(struct strbuf *b, const char *s)
 		else
 			strbuf_add(b, s, n);
 		s += n;
-		left -= n;
+		len -= n;
 	}
 }
 

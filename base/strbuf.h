@@ -34,6 +34,7 @@ void strbuf_addf(struct strbuf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* HTML text and attribute values: & < > " ' become entities; bytes below 0x20 except \t \n become U+FFFD, as does bad
  * UTF-8. */
 void strbuf_add_html(struct strbuf *b, const char *s);
+void strbuf_add_html_n(struct strbuf *b, const char *s, size_t len);
 /* Terminal and Markdown text: control bytes and bad UTF-8 become '?'. */
 void strbuf_add_plain(struct strbuf *b, const char *s);
 

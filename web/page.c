@@ -244,6 +244,22 @@ void page_facet(struct strbuf *b, const struct http_request *req, const char *fa
 	strbuf_addstr(b, current ? "<span class=\"off\"> × take back</span></a></li>" : "</a></li>");
 }
 
+/* What was lost, in brackets behind the symptom, is paler than who did what to whom. */
+static void headline(struct strbuf *b, const char *text)
+{
+	const char *open = strstr(text, " ("), *close = open ? strchr(open, ')') : NULL;
+
+	if (!close) {
+		strbuf_add_html(b, text);
+		return;
+	}
+	strbuf_add_html_n(b, text, (size_t)(open - text));
+	strbuf_addstr(b, "<span class=\"loss\">");
+	strbuf_add_html_n(b, open, (size_t)(close + 1 - open));
+	strbuf_addstr(b, "</span>");
+	strbuf_add_html(b, close + 1);
+}
+
 static void incident_row(struct strbuf *b, const json_t *report)
 {
 	const json_t *window = json_object_get(report, "window");
@@ -254,7 +270,7 @@ static void incident_row(struct strbuf *b, const json_t *report)
 	strbuf_addstr(b, "\"><h3><a href=\"/incidents/");
 	strbuf_add_html(b, value_text(report, "id"));
 	strbuf_addstr(b, "\">");
-	strbuf_add_html(b, value_text(report, "headline"));
+	headline(b, value_text(report, "headline"));
 	strbuf_addstr(b, "</a></h3><p class=\"meta\">");
 	html_severity(b, value_text(report, "severity"));
 	html_status(b, value_text(report, "status"));

@@ -18,17 +18,22 @@
 #define DAY_NS (24 * 3600 * NSEC_PER_SEC)
 #define SPAN_NS (60 * NSEC_PER_SEC)
 #define CONTAINERS_MAX 25
-#define INCIDENTS_MAX 5
+#define HOUR_NS (3600 * NSEC_PER_SEC)
+#define INCIDENTS_MAX 8
+#define NOTES_UP_TO 5 /* notes are added up to so many */
+#define OF_A_CAUSE 2
 #define LOOKED_THROUGH 100
+#define AGES 3
+#define RANKS_OF_AN_AGE 8 /* two severities, four degrees of certainty */
 
 static int collect_report(void *ctx, const json_t *report)
 {
 	return json_array_append(ctx, (json_t *)report) ? -ENOMEM : 0;
 }
 
-static json_t *incidents(struct reader *r, const char *status, int64_t limit)
+static json_t *incidents(struct reader *r, const char *status, const char *severity)
 {
-	const struct incident_filter filter = { .status = status, .limit = limit, .brief = true };
+	const struct incident_filter filter = { .status = status, .severity = severity, .limit = LOOKED_THROUGH, .brief = true };
 	json_t *items = json_array();
 
 	if (reader_select_reports(r) >= 0)
@@ -41,19 +46,69 @@ static bool hurts_now(const json_t *report)
 	return !strcmp(value_text(report, "status"), "open") && strcmp(value_text(report, "severity"), "info") != 0;
 }
 
-/* The newest, behind those that go on and are more than a note: what a container does to itself must not hide them. */
-static json_t *foremost(struct reader *r)
+/* What goes on, what began within the last hour, what is older; of each the worst and then the surest. */
+static int rank(const json_t *report, int severity, int64_t now_ns)
 {
-	json_t *newest = incidents(r, NULL, LOOKED_THROUGH), *out = json_array(), *report;
+	static const char *const levels[] = { "confirmed", "probable", "possible" };
+	int64_t onset = value_int(json_object_get(report, "window"), "onset_ns", 0);
+	const char *level = value_text(json_object_get(report, "confidence"), "level");
+	int age = hurts_now(report) ? 0 : onset > now_ns - HOUR_NS ? 1 : 2;
+	size_t doubt = 0;
 
-	for (int hurting = 1; hurting >= 0; hurting--) {
-		size_t i;
+	while (doubt < ARRAY_SIZE(levels) && strcmp(level, levels[doubt]))
+		doubt++;
+	return age * RANKS_OF_AN_AGE + severity * (int)(ARRAY_SIZE(levels) + 1) + (int)doubt;
+}
 
-		json_array_foreach (newest, i, report)
-			if (hurts_now(report) == hurting && json_array_size(out) < INCIDENTS_MAX)
-				json_array_append(out, report);
-	}
-	json_decref(newest);
+static size_t count_cause(const json_t *list, const char *cause)
+{
+	const json_t *report;
+	size_t i, n = 0;
+
+	json_array_foreach ((json_t *)list, i, report)
+		n += !strcmp(value_text(report, "cause"), cause);
+	return n;
+}
+
+/* Those that hurt, the foremost first. */
+static json_t *ranked(struct reader *r, int64_t now_ns)
+{
+	json_t *by_severity[] = { incidents(r, NULL, "critical"), incidents(r, NULL, "warning") }, *out = json_array(), *report;
+
+	for (int at = 0; at < AGES * RANKS_OF_AN_AGE; at++)
+		for (size_t s = 0; s < ARRAY_SIZE(by_severity); s++) {
+			size_t i;
+
+			json_array_foreach (by_severity[s], i, report)
+				if (rank(report, (int)s, now_ns) == at)
+					json_array_append(out, report);
+		}
+	for (size_t s = 0; s < ARRAY_SIZE(by_severity); s++)
+		json_decref(by_severity[s]);
+	return out;
+}
+
+/*
+ * Two of each cause, then the others: one fault may make many wait, and must not hide another.  Notes, such as what
+ * containers do to themselves, are behind all that hurt somebody.
+ */
+static json_t *foremost(struct reader *r, int64_t now_ns)
+{
+	json_t *hurt = ranked(r, now_ns), *notes = incidents(r, NULL, "info"), *out = json_array(), *others = json_array();
+	json_t *report;
+	size_t i;
+
+	json_array_foreach (hurt, i, report)
+		json_array_append(count_cause(out, value_text(report, "cause")) < OF_A_CAUSE ? out : others, report);
+	json_array_extend(out, others);
+	while (json_array_size(out) > INCIDENTS_MAX)
+		json_array_remove(out, json_array_size(out) - 1);
+	json_array_foreach (notes, i, report)
+		if (json_array_size(out) < NOTES_UP_TO)
+			json_array_append(out, report);
+	json_decref(hurt);
+	json_decref(notes);
+	json_decref(others);
 	return out;
 }
 
@@ -188,7 +243,7 @@ static json_t *hours(const struct http_request *req)
 
 static json_t *overview_model(const struct http_request *req)
 {
-	json_t *open = incidents(req->reader, "open", 100), *item;
+	json_t *open = incidents(req->reader, "open", NULL), *item;
 	int64_t wrong = 0;
 	size_t i;
 
@@ -196,7 +251,7 @@ static json_t *overview_model(const struct http_request *req)
 		wrong += hurts_now(item);
 	json_decref(open);
 	return json_pack("{s:I, s:o, s:o, s:o, s:o}", "open", (json_int_t)wrong, "incidents",
-			 foremost(req->reader), "containers", busiest(req->reader), "readiness",
+			 foremost(req->reader, req->now_ns), "containers", busiest(req->reader), "readiness",
 			 list_readiness(req->reader, req->now_ns), "hours", hours(req));
 }
 
@@ -284,12 +339,15 @@ int page_overview(const struct http_request *req, struct http_response *res)
 		return http_json(res, model);
 	page_begin(res, &page);
 	verdict(b, model);
-	strbuf_addstr(b, "<section aria-labelledby=\"h-newest\"><h2 id=\"h-newest\"><a href=\"/incidents\">Newest "
-			 "incidents</a></h2>\n");
-	if (json_array_size(json_object_get(model, "incidents")))
+	strbuf_addstr(b, "<section aria-labelledby=\"h-newest\"><h2 id=\"h-newest\"><a href=\"/incidents\">What matters "
+			 "first</a></h2>\n");
+	if (json_array_size(json_object_get(model, "incidents"))) {
+		strbuf_addstr(b, "<p class=\"note\">What goes on, then what began within the last hour: the worst and surest "
+				 "first, two of each cause before more of it. <a href=\"/incidents\">All, the newest first</a></p>\n");
 		page_incident_rows(b, json_object_get(model, "incidents"));
-	else
+	} else {
 		page_empty(b, "No incident so far.");
+	}
 	strbuf_addstr(b, "</section>\n<section aria-labelledby=\"h-day\"><h2 id=\"h-day\">The last day</h2>\n");
 	render_day(b, json_object_get(model, "hours"), req->now_ns);
 	strbuf_addstr(b, "</section>\n");

@@ -547,7 +547,7 @@ const report = await findReport().catch((error) => {
 console.log(`# ${report.headline}`);
 const charts = (await fetch(`${url}static/uPlot.esm.js`)).status === 200;
 const places = [
-	{ name: "overview", path: "", texts: ["Newest incidents", "The last day", "The last minute", "Storage", "Locks, peers"], act: checkContrast },
+	{ name: "overview", path: "", texts: ["What matters first", "The last day", "The last minute", "Storage", "Locks, peers"], act: checkContrast },
 	{ name: "incidents", path: "incidents", texts: [report.cause, "Severity", "Status"], act: narrowDown },
 	{ name: "report", path: `incidents/${report.id}`, act: readReport,
 		texts: [truth.victim, truth.culprit, "Evidence", "What to do", "Explanations tested", "Data quality"] },
