@@ -513,8 +513,13 @@ struct sock_cgroup_data {
 	struct cgroup *cgroup;
 };
 
+struct sk_buff_head {
+	u32 qlen;
+};
+
 struct sock {
 	struct sock_common __sk_common;
+	struct sk_buff_head sk_receive_queue;
 	u16 sk_protocol;
 	int sk_err;
 	int sk_wmem_queued;
@@ -524,6 +529,10 @@ struct sock {
 	} sk_backlog;
 	struct sock_cgroup_data sk_cgrp_data;
 	struct socket *sk_socket;
+};
+
+struct udp_sock {
+	struct sk_buff_head reader_queue;
 };
 
 struct proto {

@@ -11,6 +11,7 @@
  *	rx:softirq            of the host: times that received packets waited 1 ms (probe.irq.threshold) or more for their soft
  *	                      interrupt; nobody knows yet whose they are
  *	rx:unread             times that data lay in a TCP socket for 10 ms or more before its tasks read it
+ *	rx:unread_udp         times that its tasks left a UDP socket alone for 10 ms or more though datagrams were there
  */
 #ifndef KWHY_SCHEMA_EV_TALLY_H
 #define KWHY_SCHEMA_EV_TALLY_H

@@ -51,7 +51,7 @@ struct deed {
 struct told {
 	const struct deed *deed;
 	uint64_t rcvbuf, refused, sections;
-	uint64_t answer_ns, lock_ns, gap_ns, unread_ns;
+	uint64_t answer_ns, lock_ns, gap_ns, unread_ns, unread_udp_ns;
 };
 
 static void take_drop(struct told *t, const struct kw_drop *d)
@@ -69,6 +69,8 @@ static void take_tally(struct told *t, const struct kw_tally *tally)
 {
 	if (!strcmp(tally->name, "rx:unread") && tally->max_ns > t->unread_ns)
 		t->unread_ns = tally->max_ns;
+	if (!strcmp(tally->name, "rx:unread_udp") && tally->max_ns > t->unread_udp_ns)
+		t->unread_udp_ns = tally->max_ns;
 }
 
 static int on_event(void *ctx, const struct kw_event *e)
@@ -235,6 +237,24 @@ static void leave_unread(struct deed *deed)
 	deed->took_ns = (uint64_t)(time_boot_ns() - came);
 }
 
+/* Of two datagrams the first lies for a while; the second is read at once after it, and so was not left alone. */
+static void leave_datagrams(struct deed *deed)
+{
+	struct sockaddr_in to;
+	int fd = bound(SOCK_DGRAM, &to), out = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int64_t came;
+	char c = 'x';
+
+	sendto(out, &c, 1, 0, (struct sockaddr *)&to, sizeof(to));
+	recv(fd, &c, 1, MSG_PEEK);
+	came = time_boot_ns();
+	poll(NULL, 0, LATE_NS / NSEC_PER_MSEC);
+	sendto(out, &c, 1, 0, (struct sockaddr *)&to, sizeof(to));
+	recv(fd, &c, 1, 0);
+	deed->took_ns = (uint64_t)(time_boot_ns() - came);
+	recv(fd, &c, 1, 0);
+}
+
 /* How long write() takes to wake all who poll the pipe, with interrupts off. */
 static uint64_t knock_ns(int fd)
 {
@@ -392,6 +412,8 @@ int main(void)
 		      told.sections, ROUNDS);
 	else
 		skip(&k, "own code is no kernel section", "no real-time class here");
+	if (observe_time(deed, &told, leave_datagrams, &told.unread_udp_ns))
+		same_time(&k, "datagrams that were left alone", told.unread_udp_ns, deed->took_ns);
 	if (observe_time(deed, &told, hold_interrupts, &told.gap_ns) && deed->took_ns)
 		same_time(&k, "interrupts held off", told.gap_ns, deed->took_ns);
 	else

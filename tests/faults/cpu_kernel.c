@@ -29,6 +29,17 @@ struct kernel_state {
 	_Atomic int ready;
 };
 
+/* As many files as this process may ever open. */
+static void open_many(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
 /* ---- work that interrupts stretch ---------------------------------------------------------------------------------- */
 
 /* The thread's CPU clock runs on while interrupts are served in it, so a request is so many steps, not so much time. */
@@ -246,6 +257,81 @@ static int irq_setup(struct sandbox *sb)
 	return r < 0 ? r : busy_container(sb, &sb->bystander);
 }
 
+/* ---- an agent that reads the counters of another CPU over and over ---------------------------------------------------- */
+
+#define GROUP_MAX 1000 /* what is read of a group at once is limited to 16 KiB (kernel/events/core.c) */
+
+struct agent {
+	int cpu, counters, on;
+};
+
+/*
+ * A group of counters of one CPU.  To read it from another one the kernel has that CPU update all of them, in the
+ * interrupt that asks it to (perf_event_read(), kernel/events/core.c).
+ */
+static int counters_new(const struct agent *a)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.read_format = PERF_FORMAT_GROUP,
+	};
+	int leader = -1;
+
+	for (int i = 0; i < a->counters; i++) {
+		int fd = (int)syscall(SYS_perf_event_open, &attr, -1, a->cpu, leader, PERF_FLAG_FD_CLOEXEC);
+
+		if (fd < 0)
+			return -errno;
+		if (leader < 0)
+			leader = fd;
+	}
+	return leader;
+}
+
+static void agent_body(struct sandbox *sb, void *arg)
+{
+	const struct agent *a = arg;
+	struct kernel_state *st = sb->state;
+	uint64_t values[1 + GROUP_MAX];
+	int fd;
+
+	open_many();
+	fd = counters_new(a);
+	if (fd < 0) {
+		atomic_store(&st->error, -fd);
+		return;
+	}
+	stay_on(a->on);
+	while (sandbox_phase(sb) < PHASE_FAULT)
+		nap_ns(5 * MS);
+	while (sandbox_phase(sb) == PHASE_FAULT && read(fd, values, sizeof(values)) > 0)
+		atomic_fetch_add(&st->done, 1);
+	while (sandbox_phase(sb) < PHASE_STOP)
+		nap_ns(20 * MS);
+}
+
+static int ipi_setup(struct sandbox *sb)
+{
+	struct stretched victim = { .rq = draw_requests(sb, 5, 35, 45) };
+	struct agent agent = { .counters = sandbox_random(sb, 500, GROUP_MAX - 100) };
+	int r = draw_cpus(sb, &victim.cpu, &agent.on);
+
+	agent.cpu = victim.cpu;
+	facts_int(&sb->params, "counters", agent.counters);
+	if (r == 0)
+		r = sandbox_parties(sb);
+	if (r == 0)
+		r = sandbox_spawn(sb, sb->victim, stretched_body, &victim);
+	if (r > 0)
+		r = sandbox_spawn(sb, sb->culprit, agent_body, &agent);
+	if (r > 0)
+		r = sandbox_spawn(sb, sb->bystander, hog_body,
+				  &(struct hog){ .cpu = agent.on, .percent = 15, .burst_ns = 2 * MS });
+	return r < 0 ? r : 0;
+}
+
 /* ---- work of the kernel that nothing interrupts -------------------------------------------------------------------- */
 
 /* Makes the kernel hold the CPU it is called on.  How long that took, or negative errno. */
@@ -384,13 +470,9 @@ static int watch_all(const int *fds)
 /* Files of their own: the kernel looks at all who watch a file whenever one more does. */
 static int open_often(struct sandbox *sb, int *fds)
 {
-	struct rlimit files;
 	char path[96];
 
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	open_many();
 	snprintf(path, sizeof(path), "%s/doorbell", sb->dir);
 	if (mkfifo(path, 0600) < 0)
 		return -errno;
@@ -456,6 +538,16 @@ const struct fault fault_cpu_irq = {
 	.probes = "irq",
 	.needs = "root, two CPUs, perf events",
 	.setup = irq_setup,
+	.proof = stretched_proof,
+};
+
+const struct fault fault_cpu_ipi = {
+	.name = "cpu_ipi",
+	.cause = "cpu.ipi",
+	.text = "A container reads counters of the CPU where another one computes, which has to stop for that each time.",
+	.probes = "irq",
+	.needs = "root, two CPUs, perf events, a kernel from 6.4 on",
+	.setup = ipi_setup,
 	.proof = stretched_proof,
 };
 

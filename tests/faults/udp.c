@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "tests/faults/cpu.h"
 #include "tests/faults/faults.h"
 #include "tests/faults/service.h"
 
@@ -25,7 +27,7 @@ struct stream {
 struct udp_state {
 	struct stream stream, flood, other;
 	_Atomic uint64_t sent[PHASES], flooded[PHASES], other_sent[PHASES];
-	_Atomic uint64_t received[PHASES], other_received[PHASES], buffer_errors;
+	_Atomic uint64_t received[PHASES], other_received[PHASES], buffer_errors, oldest_ns[PHASES];
 	int64_t work_ns, slow_ns; /* of the receiver, for each datagram */
 	int buffer;
 	struct tally unused[PHASES];
@@ -53,7 +55,27 @@ struct receiver {
 	int64_t work_ns, slow_ns;
 	_Atomic uint64_t *received; /* [PHASES] */
 	_Atomic uint64_t *errors;   /* NULL: not wanted */
+	_Atomic uint64_t *oldest_ns; /* [PHASES]; NULL: not wanted */
 };
+
+/* How old it is by the kernel's own stamp; negative: there is none. */
+static int64_t take_datagram(int fd)
+{
+	char data[DATAGRAM_MAX], control[CMSG_SPACE(sizeof(struct timespec))];
+	struct iovec iov = { .iov_base = data, .iov_len = sizeof(data) };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct timespec came, now;
+	const struct cmsghdr *c;
+
+	if (recvmsg(fd, &m, MSG_DONTWAIT) < 0)
+		return -errno;
+	c = CMSG_FIRSTHDR(&m);
+	if (!c || c->cmsg_type != SCM_TIMESTAMPNS)
+		return 0;
+	memcpy(&came, CMSG_DATA(c), sizeof(came));
+	clock_gettime(CLOCK_REALTIME, &now);
+	return MAX((now.tv_sec - came.tv_sec) * 1000 * MS + now.tv_nsec - came.tv_nsec, 0);
+}
 
 static void receive_body(struct sandbox *sb, void *arg)
 {
@@ -61,16 +83,21 @@ static void receive_body(struct sandbox *sb, void *arg)
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)v->port) };
 	AUTO_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	char data[DATAGRAM_MAX];
+	int one = 1;
 	enum phase phase;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &v->buffer, sizeof(v->buffer));
+	setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one));
 	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		return;
 	while ((phase = sandbox_phase(sb)) < PHASE_STOP) {
-		if (poll(&p, 1, 20) <= 0 || recv(fd, data, sizeof(data), MSG_DONTWAIT) < 0)
+		int64_t age_ns = poll(&p, 1, 20) > 0 ? take_datagram(fd) : -EAGAIN;
+
+		if (age_ns < 0)
 			continue;
 		atomic_fetch_add(&v->received[phase], 1);
+		if (v->oldest_ns && age_ns > (int64_t)v->oldest_ns[phase])
+			v->oldest_ns[phase] = (uint64_t)age_ns;
 		nap_ns(phase == PHASE_FAULT ? v->slow_ns : v->work_ns);
 	}
 	if (v->errors)
@@ -164,6 +191,34 @@ static int rcvbuf_setup(struct sandbox *sb)
 	return r < 0 ? r : bystanders(sb);
 }
 
+/* Its own threads use up the quota of a receiver: what was sent to it lies in its socket until it may run again. */
+static int unread_setup(struct sandbox *sb)
+{
+	struct udp_state *st = sb->state;
+	struct receiver v = { .buffer = 1 << 20, .received = st->received, .oldest_ns = st->oldest_ns };
+	struct hog hog = { .cpu = -1, .percent = 100 };
+	int hogs = sandbox_random(sb, 2, 4), r = container_new(sb, &sb->victim);
+	struct container *sender = NULL;
+
+	sb->culprit = sb->victim;
+	if (r == 0)
+		r = container_new(sb, &sender);
+	if (r == 0)
+		r = wire_veth(sb, sender, sb->victim, &st->stream.wire);
+	if (r == 0)
+		r = set_quota(sb, sb->victim, 1000 * sandbox_random(sb, 10, 20));
+	draw_stream(sb, &st->stream, st->sent);
+	v.port = st->stream.port;
+	facts_int(&sb->params, "hogs", hogs);
+	if (r == 0)
+		r = add_receiver(sb, sb->victim, &v);
+	if (r == 0)
+		r = add_sender(sb, sender, &st->stream);
+	for (int i = 0; i < hogs && r >= 0; i++)
+		r = sandbox_spawn(sb, sb->victim, hog_body, &hog);
+	return r < 0 ? r : bystanders(sb);
+}
+
 static void udp_facts(struct sandbox *sb)
 {
 	struct udp_state *st = sb->state;
@@ -185,6 +240,16 @@ static int rcvbuf_proof(struct sandbox *sb)
 
 	udp_facts(sb);
 	return st->buffer_errors >= 20 ? 0 : -ENODATA;
+}
+
+static int unread_proof(struct sandbox *sb)
+{
+	struct udp_state *st = sb->state;
+
+	udp_facts(sb);
+	facts_ns(&sb->proof, "oldest_before_ns", (int64_t)st->oldest_ns[0]);
+	facts_ns(&sb->proof, "oldest_ns", (int64_t)st->oldest_ns[1]);
+	return st->oldest_ns[1] >= 30 * (uint64_t)MS ? 0 : -ENODATA;
 }
 
 /* One sender, the victim, and a receiver with a large buffer. */
@@ -259,6 +324,16 @@ const struct fault fault_net_drop_rcvbuf = {
 	.needs = "root, network namespaces, veth, ip",
 	.setup = rcvbuf_setup,
 	.proof = rcvbuf_proof,
+};
+
+const struct fault fault_net_unread = {
+	.name = "net_unread",
+	.cause = "cpu.throttled",
+	.text = "A receiver of datagrams is stopped by its CPU quota, and they lie in its socket meanwhile.",
+	.probes = "unread,throttle",
+	.needs = "root, the cpu controller with bandwidth control, network namespaces, veth, ip",
+	.setup = unread_setup,
+	.proof = unread_proof,
 };
 
 const struct fault fault_net_drop_qdisc = {

@@ -94,7 +94,6 @@ static void irq(struct synth *s, enum variant v, int second)
 	softirq(s, v == FAULT ? ALIKE : v == ALIKE ? FAULT : MISSING, second);
 }
 
-/* A request to another CPU costs more outside its handler than inside: no real fault gets over the alarm here. */
 static void ipi(struct synth *s, enum variant v, int second)
 {
 	if (v == ALIKE || v == MISSING) {

@@ -70,7 +70,7 @@ build_module() { # folder of the kernel, RUN folder
 # 5.19; and those that are less with the objects for older kernels.  The doctor says what that costs; anything else is a
 # defect.
 declare -A lacks=([6.1]='irq|nosched|fuse' [6.12]='nosched' [newest]='nosched'
-	[5.10]='reclaim|oom|evict|block|iolimit|drop|netfail|answer|runq|irq|nosched|lock|journal|fuse|limits|errors|fserror|sync|nospace')
+	[5.10]='reclaim|oom|evict|block|iolimit|drop|netfail|answer|runq|irq|nosched|lock|journal|fuse|limits|errors|fserror|sync|nospace|unread')
 
 judge_doctor() { # name, folder, version
 	local bad wanted
