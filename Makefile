@@ -313,7 +313,7 @@ fuzz:
 accuracy: all tests-faults
 	$(Q)BUILD='$(BUILD)' exec tests/accuracy/run.sh $(ARGS)
 
-bench: all
+bench: all $(BUILD)/tests/bpf/nothing.bpf.o
 	@sh packaging/deps.sh $(BENCH_PACKAGES) || echo "Going on without: what needs them is left out"
 	$(Q)MAKE='$(MAKE)' BUILD='$(BUILD)' exec tests/bench/run.sh
 
