@@ -159,53 +159,87 @@ static __always_inline struct disk *disk_get(u32 dev)
 	return bpf_map_lookup_elem(&disks, &dev);
 }
 
-/* With the lock held: brings the integrals to now. */
+/*
+ * With the lock held: brings the integrals to now.  Without branches in the loop, each of which the verifier would go
+ * both ways; what is rounded off is less than a nanosecond a request in the device.
+ */
 static __always_inline void advance(struct disk *d, u64 now)
 {
 	u64 dt = now > d->last_ns ? now - d->last_ns : 0;
 
 	if (dt && d->inflight && d->last_ns) {
+		u64 each = dt / d->inflight, alone = d->inflight == 1 ? dt : 0;
+
 		d->busy_ns += dt;
 		for (u32 i = 0; i < SLOTS; i++) {
-			struct slot *s = &d->slot[i];
-
-			if (!s->inflight)
-				continue;
-			s->acc_ns += dt * s->inflight / d->inflight;
-			if (d->inflight == 1)
-				s->alone_ns += dt;
+			d->slot[i].acc_ns += each * d->slot[i].inflight;
+			d->slot[i].alone_ns += alone * d->slot[i].inflight;
 		}
 	}
 	if (dt)
 		d->last_ns = now;
 }
 
-/* With the lock held: the slot of cg; takes the one that was idle longest when it has none. */
-static __always_inline u32 slot_get(struct disk *d, const struct kw_cg *cg, u32 writeback, u64 now)
+/* For whom a slot is looked for, and which: its own, or the one that was idle longest. */
+struct slot_search {
+	const struct disk *d;
+	struct kw_cg cg;
+	u64 oldest;
+	u32 writeback;
+	u32 at;
+};
+
+static __always_inline bool slot_is_of(const struct slot *s, const struct kw_cg *cg, u32 writeback)
 {
-	u32 best = OVERFLOW;
-	u64 oldest = ~0ULL;
+	return s->born_ns && s->cg.v1 == cg->v1 && s->cg.v2 == cg->v2 && s->writeback == writeback;
+}
 
-	for (u32 i = 0; i < OVERFLOW; i++) {
-		struct slot *s = &d->slot[i];
+/* KW_LOOP() callback. */
+static int slot_look(u32 i, void *data)
+{
+	struct slot_search *c = data;
+	const struct slot *s = &c->d->slot[i & OVERFLOW];
 
-		if (s->born_ns && s->cg.v1 == cg->v1 && s->cg.v2 == cg->v2 && s->writeback == writeback)
-			return i;
-		if (!s->inflight && s->used_ns < oldest) {
-			oldest = s->used_ns;
-			best = i;
-		}
+	if (slot_is_of(s, &c->cg, c->writeback)) {
+		c->at = i;
+		return 1;
 	}
-	if (best < OVERFLOW) {
-		d->slot[best].cg = *cg;
-		d->slot[best].writeback = writeback;
-		d->slot[best].acc_ns = 0;
-		d->slot[best].alone_ns = 0;
-		d->slot[best].bytes = 0;
-		d->slot[best].pid = 0;
-		d->slot[best].born_ns = now;
+	if (!s->inflight && s->used_ns < c->oldest) {
+		c->oldest = s->used_ns;
+		c->at = i;
 	}
-	return best;
+	return 0;
+}
+
+/*
+ * Without the lock, under which there are no calls, and the verifier would go through each way of each step.  At worst
+ * two CPUs give a cgroup a slot each: both go by its name.
+ */
+static __always_inline u32 slot_find(const struct disk *d, const struct kw_cg *cg, u32 writeback)
+{
+	struct slot_search c = { .d = d, .cg = *cg, .oldest = ~0ULL, .writeback = writeback, .at = OVERFLOW };
+
+	KW_LOOP(OVERFLOW, slot_look, &c);
+	return c.at & OVERFLOW;
+}
+
+/* With the lock held: the slot that was found, unless somebody has a request in it meanwhile. */
+static __always_inline u32 slot_get(struct disk *d, u32 at, const struct kw_cg *cg, u32 writeback, u64 now)
+{
+	struct slot *s = &d->slot[at & OVERFLOW];
+
+	if (at == OVERFLOW || slot_is_of(s, cg, writeback))
+		return at;
+	if (s->inflight)
+		return OVERFLOW;
+	s->cg = *cg;
+	s->writeback = writeback;
+	s->acc_ns = 0;
+	s->alone_ns = 0;
+	s->bytes = 0;
+	s->pid = 0;
+	s->born_ns = now;
+	return at;
 }
 
 /* With the lock held. */
@@ -261,6 +295,7 @@ static __always_inline struct request_state *arrive(struct request *rq, u64 now,
 	struct request_state *st = bpf_map_lookup_elem(&fresh_requests, &scratch);
 	struct kw_cg key;
 	struct disk *d;
+	u32 at;
 
 	if (!gd || !st)
 		return NULL;
@@ -275,9 +310,10 @@ static __always_inline struct request_state *arrive(struct request *rq, u64 now,
 		kw_count_lost_other(KW_KIND_block);
 		return NULL;
 	}
+	at = slot_find(d, &key, st->writeback);
 	kw_spin_lock(&d->lock);
 	advance(d, now);
-	st->slot = slot_get(d, &key, st->writeback, now);
+	st->slot = slot_get(d, at, &key, st->writeback, now);
 	st->inflight = d->inflight;
 	st->inflight_other = d->inflight - d->slot[st->slot & OVERFLOW].inflight;
 	d->slot[st->slot & OVERFLOW].used_ns = now;
@@ -334,6 +370,7 @@ static __always_inline int issued(struct request *rq)
 	struct request_state *st;
 	struct kw_cg key;
 	struct disk *d;
+	u32 at;
 
 	if (kw_is_off())
 		return 0;
@@ -352,10 +389,11 @@ static __always_inline int issued(struct request *rq)
 	st->issue_ns = now;
 	st->requeued = 0;
 	key = occupant_key(&st->owner.cg);
+	/* Its slot may have been given away while it was queued. */
+	at = slot_find(d, &key, st->writeback);
 	kw_spin_lock(&d->lock);
 	advance(d, now);
-	/* Its slot may have been given away while it was queued. */
-	st->slot = slot_get(d, &key, st->writeback, now);
+	st->slot = slot_get(d, at, &key, st->writeback, now);
 	kw_locked_add(&d->inflight, 1);
 	kw_locked_add(&d->slot[st->slot & OVERFLOW].inflight, 1);
 	d->slot[st->slot & OVERFLOW].used_ns = now;
@@ -470,6 +508,25 @@ static __always_inline void blame(const struct request_state *st, struct shares 
 	blame_one(KW_SINK_UNKNOWN, &victim, NULL, st->dev, sh->unknown_ns);
 }
 
+struct share_search {
+	const struct shares *sh;
+	u64 most;
+	u32 best;
+};
+
+/* KW_LOOP() callback. */
+static int share_look(u32 i, void *data)
+{
+	struct share_search *c = data;
+	const struct share *s = &c->sh->of[i & OVERFLOW];
+
+	if (s->ns >= c->most && !s->taken) {
+		c->most = s->ns;
+		c->best = i;
+	}
+	return 0;
+}
+
 /*
  * The largest share not yet taken; takes it.  SLOTS when there is none left worth naming.  A function of its own,
  * verified once, because the four calls multiply the verifier's paths.
@@ -478,20 +535,16 @@ __noinline int largest_share(void)
 {
 	u32 zero = 0;
 	struct shares *sh = bpf_map_lookup_elem(&scratch_shares, &zero);
-	u64 most = WORTH_NS;
-	u32 best = SLOTS;
+	struct share_search c = { .most = WORTH_NS, .best = SLOTS };
 
 	if (!sh)
 		return SLOTS;
-	for (u32 i = 0; i < OVERFLOW; i++) {
-		if (sh->of[i].ns >= most && !sh->of[i].taken) {
-			most = sh->of[i].ns;
-			best = i;
-		}
-	}
-	if (best < SLOTS)
-		sh->of[best].taken = 1;
-	return best;
+	c.sh = sh;
+	KW_LOOP(OVERFLOW, share_look, &c);
+	if (c.best >= OVERFLOW)
+		return SLOTS;
+	sh->of[c.best].taken = 1;
+	return c.best;
 }
 
 #define OCCUPANT(n)                                                                                             \
