@@ -160,8 +160,14 @@ static bool daemon_runs(const char *root, const struct docker_api *api)
  */
 static bool would_start(const char *root, const struct docker_api *api)
 {
-	unsigned long long inode = listening_inode(root, api->socket);
+	unsigned long long inode;
+	char path[PATH_MAX];
 
+	/* Mostly there is none, and the list of all sockets may be long. */
+	snprintf(path, sizeof(path), "%.4000s%s", root, api->socket);
+	if (access(path, F_OK) < 0)
+		return false;
+	inode = listening_inode(root, api->socket);
 	return inode && holds(root, 1, inode) && !daemon_runs(root, api);
 }
 
