@@ -8,18 +8,21 @@
 
 #include "base/cleanup.h"
 
-#define MODULES_MAX 512
+#define MODULES_MAX 512 /* as bits of a symbol */
+#define NAMES_MAX (1 << 23)
+#define REACH (UINT64_C(1) << 31) /* code of one kernel, modules included, calls each other within that */
 #define MODULE_LEN 56
 /* Farther behind a symbol than this lies something that is not in the table (module gone, init text). */
 #define SYMBOL_SPAN_MAX (1 << 20)
 
 struct symbol {
-	uint64_t address;
-	uint32_t name; /* in the arena */
-	uint32_t module;
+	uint32_t offset; /* from base */
+	uint32_t name : 23; /* in the arena */
+	uint32_t module : 9;
 };
 
 struct kallsyms {
+	uint64_t base;
 	struct symbol *symbols;
 	size_t count, cap;
 	char *arena;
@@ -82,18 +85,27 @@ static int grow(void **data, size_t *cap, size_t needed, size_t element)
 	return 0;
 }
 
+static uint64_t address_of(const struct kallsyms *s, const struct symbol *symbol)
+{
+	return s->base + symbol->offset;
+}
+
 static int add(struct kallsyms *s, uint64_t address, const char *name, const char *module)
 {
 	size_t len = strlen(name) + 1;
 
-	if (s->count == KALLSYMS_MAX)
+	if (!s->count)
+		s->base = address - REACH;
+	if (address - s->base > UINT32_MAX)
+		return 0; /* not this kernel's code */
+	if (s->count == KALLSYMS_MAX || s->arena_len + len > NAMES_MAX)
 		return -ENOSPC;
 	if (grow((void **)&s->symbols, &s->cap, s->count + 1, sizeof(*s->symbols)) < 0 ||
 	    grow((void **)&s->arena, &s->arena_cap, s->arena_len + len, 1) < 0)
 		return -ENOMEM;
 	memcpy(s->arena + s->arena_len, name, len);
 	s->symbols[s->count++] = (struct symbol){
-		.address = address,
+		.offset = address - s->base,
 		.name = s->arena_len,
 		.module = module ? module_index(s, module) : 0,
 	};
@@ -131,8 +143,8 @@ static int by_address(const void *a, const void *b)
 {
 	const struct symbol *x = a, *y = b;
 
-	if (x->address != y->address)
-		return x->address < y->address ? -1 : 1;
+	if (x->offset != y->offset)
+		return x->offset < y->offset ? -1 : 1;
 	return x->name < y->name ? -1 : x->name > y->name;
 }
 
@@ -143,7 +155,7 @@ int kallsyms_finish(struct kallsyms *s)
 	if (!s->count)
 		return -ENODATA;
 	qsort(s->symbols, s->count, sizeof(*s->symbols), by_address);
-	if (!s->symbols[s->count - 1].address)
+	if (!address_of(s, &s->symbols[s->count - 1]))
 		return -ENODATA;
 	smaller = realloc(s->symbols, s->count * sizeof(*s->symbols));
 	if (smaller) {
@@ -161,12 +173,15 @@ int kallsyms_finish(struct kallsyms *s)
 const char *kallsyms_find(const struct kallsyms *s, uint64_t address, uint64_t *ret_offset, const char **ret_module)
 {
 	size_t low = 0, high = s->count;
+	uint64_t at = address - s->base;
 	const struct symbol *found;
 
+	if (at > UINT32_MAX)
+		return NULL;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (s->symbols[middle].address <= address)
+		if (s->symbols[middle].offset <= at)
 			low = middle + 1;
 		else
 			high = middle;
@@ -174,13 +189,13 @@ const char *kallsyms_find(const struct kallsyms *s, uint64_t address, uint64_t *
 	if (!low)
 		return NULL;
 	found = &s->symbols[low - 1];
-	if (address - found->address >= SYMBOL_SPAN_MAX)
+	if (at - found->offset >= SYMBOL_SPAN_MAX)
 		return NULL;
 	/* Of several names for one place, the first: the order of the file, so always the same. */
-	while (found > s->symbols && found[-1].address == found->address)
+	while (found > s->symbols && found[-1].offset == found->offset)
 		found--;
 	if (ret_offset)
-		*ret_offset = address - found->address;
+		*ret_offset = at - found->offset;
 	if (ret_module)
 		*ret_module = found->module ? s->modules[found->module] : NULL;
 	return s->arena + found->name;
@@ -190,7 +205,7 @@ uint64_t kallsyms_address(const struct kallsyms *s, const char *name)
 {
 	for (size_t i = 0; i < s->count; i++)
 		if (!strcmp(s->arena + s->symbols[i].name, name))
-			return s->symbols[i].address;
+			return address_of(s, &s->symbols[i]);
 	return 0;
 }
 
