@@ -205,7 +205,8 @@ static int read_file(struct reader *r)
 static int fill(struct elfsyms *s, int fd)
 {
 	struct reader r = { .fd = fd, .s = s };
-	char *fitting;
+	struct function *functions;
+	char *names;
 	int err;
 
 	s->names = malloc(NAMES_MAX);
@@ -213,8 +214,10 @@ static int fill(struct elfsyms *s, int fd)
 	free(r.text);
 	if (err < 0)
 		return err;
-	fitting = realloc(s->names, s->names_len);
-	s->names = fitting ? fitting : s->names;
+	names = realloc(s->names, s->names_len);
+	s->names = names ? names : s->names;
+	functions = reallocarray(s->functions, s->count, sizeof(*functions));
+	s->functions = functions ? functions : s->functions;
 	return 0;
 }
 
@@ -237,6 +240,11 @@ void elfsyms_free(struct elfsyms *s)
 	free(s->functions);
 	free(s->names);
 	free(s);
+}
+
+size_t elfsyms_bytes(const struct elfsyms *s)
+{
+	return s ? sizeof(*s) + s->count * sizeof(*s->functions) + s->names_len : 0;
 }
 
 const char *elfsyms_find(const struct elfsyms *s, uint64_t file_offset, uint64_t *ret_into)

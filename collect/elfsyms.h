@@ -9,6 +9,7 @@
 #define KWHY_COLLECT_ELFSYMS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define ELFSYMS_NAME_MAX 64	/* longer names are cut off there, once they are in clear */
@@ -19,6 +20,7 @@ struct elfsyms;
 /* Reads an open file.  -ENOEXEC: no 64-bit ELF file of this machine's byte order; -ENODATA: without functions. */
 int elfsyms_read(int fd, struct elfsyms **ret);
 void elfsyms_free(struct elfsyms *s);
+size_t elfsyms_bytes(const struct elfsyms *s); /* of memory; 0 of NULL */
 
 /* Name of the function at that offset of the file, as it stands there, and how far into it that is; NULL: none. */
 const char *elfsyms_find(const struct elfsyms *s, uint64_t file_offset, uint64_t *ret_into);

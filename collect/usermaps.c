@@ -49,7 +49,8 @@ struct file {
 	uint64_t inode; /* 0: free */
 	unsigned int major, minor;
 	uint64_t used;
-	uint64_t until_ns; /* boot time: then it is to be looked at once more, as its process was gone; UINT64_MAX never */
+	/* Boot time: then it is to be looked at once more, as its process was gone or there was no room; UINT64_MAX never. */
+	uint64_t until_ns;
 	struct looked has;
 };
 
@@ -403,13 +404,36 @@ static struct file *place_of(struct usermaps *m, const struct user_region *r)
 	return f;
 }
 
-static void keep_file(struct usermaps *m, const struct user_region *r, uint64_t until_ns, const struct looked *has)
+/* The file that has symbols and was not used for longest, other than that one; NULL while there is room for all. */
+static struct file *superfluous(struct usermaps *m, const struct file *kept)
 {
-	struct file *f = place_of(m, r);
+	struct file *oldest = NULL;
+	size_t bytes = 0;
+
+	for (unsigned int i = 0; i < USERMAPS_FILES; i++) {
+		struct file *f = &m->files[i];
+
+		bytes += elfsyms_bytes(f->has.symbols);
+		if (f->has.symbols && f != kept && (!oldest || f->used < oldest->used))
+			oldest = f;
+	}
+	return bytes > USERMAPS_SYMBOLS_MAX ? oldest : NULL;
+}
+
+/* Who gives up symbols is not read again at once, or a few large files would be read without end. */
+static void keep_file(struct usermaps *m, const struct user_region *r, uint64_t ts_ns, bool done,
+		      const struct looked *has)
+{
+	struct file *f = place_of(m, r), *other;
 
 	elfsyms_free(f->has.symbols);
 	*f = (struct file){ .inode = r->inode, .major = r->major, .minor = r->minor, .used = ++m->clock,
-			    .until_ns = until_ns, .has = *has };
+			    .until_ns = done ? UINT64_MAX : ts_ns + KEPT_NS, .has = *has };
+	while ((other = superfluous(m, f))) {
+		elfsyms_free(other->has.symbols);
+		other->has.symbols = NULL;
+		other->until_ns = ts_ns + KEPT_NS;
+	}
 }
 
 /* With the lock held, but not while it reads: files of the request that nobody has looked at yet. */
@@ -427,7 +451,7 @@ static void read_files(struct usermaps *m, const struct request *request, const 
 		pthread_mutex_unlock(&m->lock);
 		done = look_at(m, request->task.pid, &r, &has);
 		pthread_mutex_lock(&m->lock);
-		keep_file(m, &r, done ? UINT64_MAX : request->ts_ns + KEPT_NS, &has);
+		keep_file(m, &r, request->ts_ns, done, &has);
 	}
 }
 

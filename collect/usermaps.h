@@ -24,7 +24,8 @@
 #define USERMAPS_REGIONS_MAX 512 /* executable ones of a process; what is beyond is unknown */
 #define USERMAPS_TICK_NS 2000000
 #define USERMAPS_NAME_MAX 48
-#define USERMAPS_FILES 16 /* whose symbols are kept, those used last */
+#define USERMAPS_FILES 16 /* that are known, those used last */
+#define USERMAPS_SYMBOLS_MAX (2 << 20) /* bytes of all their symbols; one file has 768 KiB at most */
 #define USERMAPS_UNKNOWN "[unknown]"
 
 /* A part of a process's memory that can be executed. */

@@ -2,6 +2,8 @@
 /* Addresses of user mode get file and offset, from a made-up /proc. */
 #include "tests/unit/unit.h"
 
+#include <elf.h>
+#include <endian.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -167,6 +169,87 @@ static void names_are_in_clear(void **state)
 	assert_string_equal(one(f, address, START_NS + SEC(1)).function, "foo::bar<int>");
 }
 
+#define LARGE_FUNCTIONS 16000
+
+/* An ELF file with as many functions as are kept of one. */
+static void write_large_file(const struct fixture *f, const char *name)
+{
+	const Elf64_Ehdr header = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64,
+						 BYTE_ORDER == LITTLE_ENDIAN ? ELFDATA2LSB : ELFDATA2MSB },
+				    .e_type = ET_DYN, .e_phoff = sizeof(Elf64_Ehdr),
+				    .e_shoff = sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr), .e_phentsize = sizeof(Elf64_Phdr),
+				    .e_phnum = 1, .e_shentsize = sizeof(Elf64_Shdr), .e_shnum = 2 };
+	const Elf64_Phdr segment = { .p_type = PT_LOAD, .p_flags = PF_X, .p_filesz = LARGE_FUNCTIONS * 16 };
+	const uint64_t begin = header.e_shoff + 2 * sizeof(Elf64_Shdr);
+	const Elf64_Shdr sections[] = {
+		{ .sh_type = SHT_SYMTAB, .sh_entsize = sizeof(Elf64_Sym), .sh_link = 1, .sh_offset = begin,
+		  .sh_size = LARGE_FUNCTIONS * sizeof(Elf64_Sym) },
+		{ .sh_type = SHT_STRTAB, .sh_offset = begin + LARGE_FUNCTIONS * sizeof(Elf64_Sym),
+		  .sh_size = LARGE_FUNCTIONS * 40 },
+	};
+	char path[PATH_MAX + 32];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fwrite(&header, sizeof(header), 1, file);
+	fwrite(&segment, sizeof(segment), 1, file);
+	fwrite(sections, sizeof(sections), 1, file);
+	for (unsigned int i = 0; i < LARGE_FUNCTIONS; i++) {
+		const Elf64_Sym symbol = { .st_name = i * 40, .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC), .st_shndx = 1,
+					   .st_value = i * 16, .st_size = 16 };
+
+		fwrite(&symbol, sizeof(symbol), 1, file);
+	}
+	for (unsigned int i = 0; i < LARGE_FUNCTIONS; i++)
+		fprintf(file, "function_%06u_of_a_large_file_xxxxxxx%c", i, 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* In as many ticks as it takes. */
+static struct user_frame named(struct fixture *f, uint64_t address, uint64_t ts_ns)
+{
+	struct user_frame frame = { 0 };
+
+	for (unsigned int i = 0; i < 100 && !frame.function[0]; i++) {
+		usermaps_tick(f->maps);
+		frame = one(f, address, ts_ns);
+	}
+	return frame;
+}
+
+/* Who was not used for longest gives up its symbols, and is not read again at once. */
+static void symbols_of_large_files_are_bounded(void **state)
+{
+	const uint64_t first = 0x7f0000000000, span = 0x100000;
+	struct fixture *f = *state;
+	char maps[1024], path[PATH_MAX + 128], target[PATH_MAX + 32];
+	uint64_t t = START_NS + SEC(1);
+	size_t len = 0;
+
+	write_large_file(f, "large");
+	snprintf(target, sizeof(target), "%s/large", f->dir);
+	snprintf(path, sizeof(path), "%s/42/map_files", f->dir);
+	assert_int_equal(dir_make(path, 0755), 0);
+	for (unsigned int i = 0; i < 4; i++) {
+		uint64_t start = first + i * span, end = start + LARGE_FUNCTIONS * 16;
+
+		len += (size_t)snprintf(maps + len, sizeof(maps) - len,
+					"%" PRIx64 "-%" PRIx64 " r-xp 00000000 08:01 %u   /lib/large%u.so\n", start, end, 200 + i, i);
+		snprintf(path, sizeof(path), "%s/42/map_files/%" PRIx64 "-%" PRIx64, f->dir, start, end);
+		assert_int_equal(symlink(target, path), 0);
+	}
+	write_process(f, maps, 1234560);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_string_equal(named(f, first + i * span + 32, t).function, "function_000002_of_a_large_file_xxxxxxx");
+	usermaps_tick(f->maps);
+	assert_string_equal(one(f, first + 32, t).name, "large0.so");
+	assert_string_equal(one(f, first + 32, t).function, "");
+	assert_string_equal(one(f, first + 3 * span + 32, t).function, "function_000002_of_a_large_file_xxxxxxx");
+	assert_string_equal(named(f, first + 32, t + SEC(11)).function, "function_000002_of_a_large_file_xxxxxxx");
+}
+
 /* Its server may not answer: such a file is not opened.  One in memory is. */
 static void a_served_file_is_not_opened(void **state)
 {
@@ -260,6 +343,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(names_files_and_offsets, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_functions, setup, teardown),
 		cmocka_unit_test_setup_teardown(names_are_in_clear, setup, teardown),
+		cmocka_unit_test_setup_teardown(symbols_of_large_files_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_served_file_is_not_opened, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_file_of_an_overlay_is_opened, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_number_used_again_is_not_believed, setup, teardown),
