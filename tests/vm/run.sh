@@ -1,14 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# run.sh [VERSION[:doctor|:pair|:systemd]...]: boots stock Debian kernels under emulation and runs in each what a user would:
-# doctor, probes, a container, up, and real faults, those that only a guest may have included, which are diagnosed from
-# the guest's records on this side; with ":doctor" the doctor alone, which loads and attaches every program; with
-# ":pair" a guest of two CPUs and the faults that need those; with ":v1" a guest without cgroup v2; with ":systemd" a guest with systemd as init, where kwhy runs as its unit, and services, slices and containers have to be
-# known by their names (on request only: under emulation that takes minutes).
+# run.sh [VERSION[:doctor|:faults|:pair|:hotplug|:v1|:systemd]...]: boots stock Debian kernels under emulation and runs in
+# each what a user would: doctor, probes, a container, up, and real faults, those that only a guest may have included,
+# which are diagnosed from the guest's records on this side.
+#	:doctor		the doctor alone, which loads and attaches every program
+#	:faults		the faults alone, with no other probes than they need, which is a minute less
+#	:pair		the same in a guest of two CPUs, with the faults that need those
+#	:hotplug	CPUs that come and go while the collector runs
+#	:v1		a guest without cgroup v2
+#	:systemd	systemd as init, where kwhy runs as its unit, and services, slices and containers have to be known by their
+#			names (on request only: under emulation that takes minutes)
 # Before that, what the objects ask of the kernel is looked up in its BTF (tests/vm/core.sh).
 # "newest" is the newest kernel line Debian offers.  FAULTS_IN_GUEST names the faults (":systemd": none unless named, and
-# only the probes that see who lives and who dies).  A kernel the mirror does not
+# only the probes that see who lives and dies).  A kernel the mirror does not
 # carry any more is skipped.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
@@ -24,12 +29,20 @@ read -ra pair_faults <<<"${FAULTS_ON_TWO_CPUS:-lock_spin kernel_rcu_stall}"
 read -ra v1_faults <<<"${FAULTS_ON_V1:-cpu_throttled oom_memcg limit_pids freeze_cgroup proc_killed}"
 read -ra systemd_faults <<<"${FAULTS_IN_GUEST:-}"
 
-guest_does() { # "doctor", "systemd" or ""
+guest_does() { # "doctor", "faults", "pair", "hotplug", "systemd" or ""
 	case $1 in
 	doctor) echo doctor ;;
+	hotplug) ;;
+	faults | pair) echo "only ${faults[*]}" ;;
 	systemd) echo "${systemd_faults[*]}" ;;
 	*) echo "${faults[*]}" ;;
 	esac
+}
+
+# What the faults are seen by, and who lives and dies.
+needed_probes() {
+	"$FAULTS" list --json | jq -r --arg faults " ${faults[*]} " 'select(.name as $name | $faults | contains(" \($name) ")) | .probes // ""' |
+		tr ',' '\n' | cat - <(printf '%s\n' cgroup exit oom signal offcpu scan) | grep . | sort -u | paste -sd ,
 }
 
 missing() { # why nothing of this can run here
@@ -189,7 +202,26 @@ diagnose() { # name, folder
 		ready="$(cat "$2/ready")" "$2/spent")"
 }
 
-one_kernel() { # version, "doctor", "systemd" or ""
+# What tests/vm/guest-hotplug.sh has made.
+judge_hotplug() { # name, folder
+	local round lost
+	for round in $(seq 1 "$(cat "$2/rounds" 2>/dev/null || echo 1)"); do
+		if [[ $(cat "$2/samples.$round" 2>/dev/null) -gt 0 ]]; then ok "$1: a CPU that comes is sampled, round $round"
+		else not_ok "$1: a CPU that comes is sampled, round $round" "$(tail -n 2 "$2/collect.log" "$2/output" | paste -sd ' ')"; fi
+	done
+	lost=$(jq -r 'select(.emitted != .stored + .suppressed + .lost) | "\(.probe): \(.)"' "$2/books.json" 2>/dev/null | paste -sd ' ')
+	if [[ ! -s $2/books.json ]]; then not_ok "$1: the books balance" "there are none"
+	elif [[ -n $lost ]]; then not_ok "$1: the books balance" "$lost"
+	else ok "$1: the books balance ($(jq -s 'map(.stored) | add' "$2/books.json") records, $(jq -s 'map(.lost) | add' "$2/books.json") lost and counted)"; fi
+	if jq -se '.[0].blamed <= .[0].waited and .[0].waited > 0' "$2/waits.json" >/dev/null 2>&1; then ok "$1: waits for CPUs are seen, and blame is no more than they are"
+	else not_ok "$1: waits for CPUs are seen, and blame is no more than they are" "$(cat "$2/waits.json" 2>/dev/null)"; fi
+	if [[ $(cat "$2/collect.status" 2>/dev/null) == 0 ]]; then ok "$1: the collector goes on and stops cleanly"
+	else not_ok "$1: the collector goes on and stops cleanly" "$(tail -n 2 "$2/collect.log" | paste -sd ' ')"; fi
+	if grep -qE 'BUG:|WARNING:|Oops' "$2/dmesg"; then not_ok "$1: nothing in the kernel's log" "$(grep -m 1 -E 'BUG:|WARNING:|Oops' "$2/dmesg")"
+	else ok "$1: nothing in the kernel's log"; fi
+}
+
+one_kernel() { # version, "doctor", "faults", "pair", "hotplug", "systemd" or ""
 	local folder run name fault status why try stolen guest=tests/vm/guest.sh seconds=${VM_SECONDS:-600}
 	local -a boot=() ticks
 	if ! folder=$(vm_kernel "$1" 2>"$VM_CACHE/why"); then
@@ -211,18 +243,19 @@ one_kernel() { # version, "doctor", "systemd" or ""
 		seconds=${VM_SECONDS:-1500}
 		boot=(--rootfs "$rootfs" --see "$(dirname "$(realpath "$KWHY")")")
 	fi
+	if [[ $2 == hotplug ]]; then guest=tests/vm/guest-hotplug.sh boot=(--append maxcpus=1); fi
 	run=$VM_CACHE/run.$1${2:+.$2}
 	rm -rf "$run"
 	mkdir -p "$run"
-	[[ -n $2 ]] || build_module "$folder" "$run" || echo "# no module for $name: $(tail -n 1 "$folder/module/build.log" 2>/dev/null)"
-	printf 'cd %q\nexport KWHY=%q FAULTS=%q\nexec %s %q %s\n' "$PWD" "$(realpath "$KWHY")" \
-		"$(realpath "$FAULTS")" "$guest" "$run" "$(guest_does "$2")" >"$run/command"
+	[[ -n $2 && $2 != faults && $2 != pair ]] || build_module "$folder" "$run" || echo "# no module for $name: $(tail -n 1 "$folder/module/build.log" 2>/dev/null)"
+	printf 'cd %q\nexport KWHY=%q FAULTS=%q PROBES=%q\nexec %s %q %s\n' "$PWD" "$(realpath "$KWHY")" \
+		"$(realpath "$FAULTS")" "$(needed_probes)" "$guest" "$run" "$(guest_does "$2")" >"$run/command"
 	# One CPU: QEMU's emulation of a second one now and then keeps executing an instruction that the kernel has patched,
 	# and the guest spins at one address or dies of a breakpoint, in code that is not ours.  Where two are needed, one more
 	# try; that it hung twice says nothing of kwhy.
 	[[ $2 == systemd || $cpus == 2 ]] || boot+=(--cpus 1)
 	((!v1)) || boot+=(--append kwhy.cgroup=v1)
-	[[ -n $2 ]] || boot+=(--memory 1280) # all of it has to be taken for oom_global
+	[[ -n $2 && $2 != faults ]] || boot+=(--memory 1280) # all of it has to be taken for oom_global
 	read -ra ticks < <(cpu_ticks)
 	for try in 1 2; do
 		tests/vm/boot.sh --seconds "$seconds" "${boot[@]}" "$folder" "$run" >"$run/boot.log" 2>&1
@@ -253,8 +286,9 @@ one_kernel() { # version, "doctor", "systemd" or ""
 		else not_ok "$name: the unit stops cleanly" "$(cat "$run/up.result" 2>/dev/null): $(tail -n 1 "$run/up.log" 2>/dev/null)"; fi
 		return
 	fi
-	judge_doctor "$name" "$run" "$1"
-	[[ -z $2 ]] || return
+	if [[ $2 == hotplug ]]; then judge_hotplug "$name" "$run"; return; fi
+	[[ $2 == faults || $2 == pair ]] || judge_doctor "$name" "$run" "$1"
+	[[ $2 != doctor ]] || return
 	judge_probes "$name" "$run" "$1"
 	diagnose "$name" "$run" || return
 	if [[ -s $run/runc.status ]]; then
@@ -264,6 +298,7 @@ one_kernel() { # version, "doctor", "systemd" or ""
 	for fault in "${faults[@]}"; do
 		judge_fault "$name" "$run" "$fault"
 	done
+	[[ -z $2 ]] || return
 	if [[ -s $run/readyz && $(cat "$run/up.status" 2>/dev/null) == 0 ]]; then ok "$name: up becomes ready and stops cleanly"
 	else not_ok "$name: up becomes ready and stops cleanly" "status $(cat "$run/up.status" 2>/dev/null): $(tail -n 1 "$run/up.log")"; fi
 }
@@ -287,12 +322,13 @@ for version in "${versions[@]}"; do
 	what=${version#*:} cpus=1 v1=0
 	[[ $what != "$version" ]] || what=
 	read -ra faults <<<"${FAULTS_IN_GUEST:-oom_memcg net_drop_policy fs_frozen proc_killed kernel_oops}"
-	if [[ $what == pair ]]; then what='' cpus=2 faults=("${pair_faults[@]}"); fi
 	if [[ $what == v1 ]]; then what='' v1=1 faults=("${v1_faults[@]}"); fi
+	if [[ $what == pair ]]; then cpus=2 faults=("${pair_faults[@]}"); fi
+	[[ $what != hotplug ]] || cpus=2
 	out=$(one_kernel "${version%%:*}" "$what")
 	# Emulated time is uneven: what was not diagnosed gets one more guest.  Both results stand in the output.
 	again=$(missed "$out")
-	if [[ -z $what && -n $again ]]; then
+	if [[ ${what:-faults} =~ ^(faults|pair)$ && -n $again ]]; then
 		grep -v '^not ok' <<<"$out"
 		grep '^not ok' <<<"$out" | sed 's/^/# first guest: /'
 		read -ra faults <<<"$again"
