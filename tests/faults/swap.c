@@ -78,7 +78,7 @@ static void worker(struct sandbox *sb, void *arg)
 				page[j] = mem_step(&seed);
 		}
 		tally_add(st->rounds, phase, sandbox_phase(sb), clock_ns() - began);
-		nap_ns(3 * MS);
+		nap_ns(8 * MS);
 	}
 }
 
