@@ -20,6 +20,7 @@ const looks = [
 	{ name: "phone-dark", options: { colorScheme: "dark", viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 } },
 	{ name: "noscript", options: { javaScriptEnabled: false, viewport: { width: 1280, height: 900 } } },
 ].filter((look) => !process.env.LOOKS || process.env.LOOKS.split(",").includes(look.name));
+const BUNDLE_MS = 120000; // its window is diagnosed anew, which takes a starved host its time
 let failures = 0;
 
 async function check(name, body, again = true) {
@@ -434,7 +435,7 @@ async function exports(context) {
 	for (const kind of ["format=md", "format=html", "format=json", "/api/v1/bundles?incident="]) {
 		const link = links.find((href) => href.includes(kind));
 		expect(link, `no link with ${kind}, only ${links}`);
-		const response = await page.request.get(link);
+		const response = await page.request.get(link, { timeout: BUNDLE_MS });
 		const body = (await response.body()).toString("latin1");
 		expect(response.status() === 200, `${link} answers ${response.status()}`);
 		expect(body.startsWith("SQLite format 3") || body.includes(report.id), `${link} is of something else`);
@@ -521,7 +522,7 @@ async function download(page) {
 	await checkContrast(page);
 	const link = page.locator("table a", { hasText: /^names$/ }).first();
 	await link.focus();
-	const [file] = await Promise.all([page.waitForEvent("download"), page.keyboard.press("Enter")]);
+	const [file] = await Promise.all([page.waitForEvent("download", { timeout: BUNDLE_MS }), page.keyboard.press("Enter")]);
 	expect(/^kwhy-\d+\.bundle$/.test(file.suggestedFilename()), `the file is called ${file.suggestedFilename()}`);
 	const bytes = readFileSync(await file.path());
 	expect(bytes.subarray(0, 15).toString() === "SQLite format 3", "the file is no bundle");
