@@ -31,7 +31,7 @@ RUN_PACKAGES := gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libsql
 # What fetches the libraries for the browser; kwhy goes without, too.  Those from elsewhere will do.
 NODE_PACKAGES := $(if $(and $(shell command -v node),$(shell command -v npm)),,nodejs npm)
 TEST_PACKAGES := pkg-config procps libcmocka-dev libfuse3-dev bpftool nftables iproute2 jq curl sqlite3 \
-	e2fsprogs xfsprogs openssl cppcheck clang-tidy
+	e2fsprogs xfsprogs btrfs-progs openssl cppcheck clang-tidy
 # Without these the browser tests, the guests, the container runtimes and two shells are skipped.
 OPTIONAL_PACKAGES := chromium qemu-system-x86 busybox-static cpio kmod debian-archive-keyring debootstrap \
 	runc crun containerd docker.io podman zsh fish $(NODE_PACKAGES)

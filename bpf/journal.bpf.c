@@ -11,7 +11,9 @@
  * differences at its end are who had the commits it waited for.
  *
  * XFS has no such commits: who changes something reserves space in the log first, and waits when what fills it has not
- * been written to its place yet.  That wait belongs to those who reserved the space of late.
+ * been written to its place yet.  btrfs writes metadata to new places, which have to be there: who changes something
+ * reserves space among its metadata, and when there is none waits until what others changed has been committed.  Such a
+ * wait belongs to those who reserved the space of late.
  */
 #include "bpf/kwhy.bpf.h"
 
@@ -504,23 +506,20 @@ int BPF_PROG(fsync_done, struct inode *inode, int ret)
 	return 0;
 }
 
-/* ---- the log of XFS ------------------------------------------------------------------------------------------------- */
+/* ---- space that changes wait for ------------------------------------------------------------------------------------- */
 
-#define LOG_UNIT 512
+#define SPACE_UNIT 512
 
-static __always_inline int log_filled(struct xlog *log, struct xlog_ticket *ticket)
+static __noinline int space_taken(u32 dev, u64 units)
 {
 	u64 now = bpf_ktime_get_boot_ns();
 	struct kw_party self;
 	struct journal *j;
 	struct slot *s;
-	u32 units, at;
+	u32 at;
 
-	if (kw_is_off())
-		return 0;
-	units = (u32)BPF_CORE_READ(ticket, t_unit_res) / LOG_UNIT;
 	kw_party_of((struct task_struct *)bpf_get_current_task(), &self);
-	j = journal_get(BPF_CORE_READ(log, l_mp, m_super, s_dev), true);
+	j = journal_get(dev, true);
 	if (!j) {
 		kw_count_lost_other(KW_KIND_logwait);
 		return 0;
@@ -532,6 +531,73 @@ static __always_inline int log_filled(struct xlog *log, struct xlog_ticket *tick
 	s->committing += units;
 	bpf_spin_unlock(&j->lock);
 	return 0;
+}
+
+/* Divides ns in the proportion of what each reserved. */
+static __always_inline void space_shares(struct journal *j, u64 ns, struct shares *ret)
+{
+	u64 units = 0;
+
+	for (u32 i = 0; i < SLOTS; i++)
+		units += j->slot[i].committing;
+	ret->all_ns = ns;
+	for (u32 i = 0; i < SLOTS; i++) {
+		ret->of[i].party = j->slot[i].party;
+		ret->of[i].ns = units ? ns * j->slot[i].committing / units : 0;
+	}
+}
+
+static __always_inline void tell_logwait(const struct kw_party *self, struct super_block *sb, u64 need_bytes, u64 log_bytes,
+					 const struct shares *sh)
+{
+	struct kw_logwait_record *r = kw_begin(KW_KIND_logwait, &self->cg, sizeof(*r), sizeof(r->p));
+	u32 at;
+
+	if (!r)
+		return;
+	__builtin_memset(&r->p, 0, sizeof(r->p));
+	r->e.duration_ns = sh->all_ns;
+	r->e.subject = *self;
+	r->p.dev = BPF_CORE_READ(sb, s_dev);
+	r->p.need_bytes = need_bytes < ~0U ? need_bytes : ~0U;
+	r->p.log_bytes = log_bytes;
+	BPF_CORE_READ_STR_INTO(&r->p.disk, sb, s_id);
+	at = largest_share();
+	if (at < SLOTS) {
+		r->e.peer = sh->of[at].party;
+		r->p.peer_ns = sh->of[at].ns;
+		if (kw_cg_same(&r->e.peer.cg, &self->cg))
+			r->e.flags = KW_FLAG_PEER_SELF;
+	}
+	kw_submit(r, false);
+}
+
+static __noinline int space_waited(struct super_block *sb, u64 ns, u64 need_bytes, u64 log_bytes)
+{
+	u32 dev = BPF_CORE_READ(sb, s_dev), zero = 0;
+	struct shares *sh = bpf_map_lookup_elem(&scratch, &zero);
+	struct journal *j = journal_get(dev, false);
+	struct kw_party self;
+
+	if (!j || !sh)
+		return 0;
+	kw_party_of((struct task_struct *)bpf_get_current_task(), &self);
+	if (kw_is_own(self.pid))
+		return 0;
+	space_shares(j, ns, sh);
+	blame(&self, dev, sh, ns);
+	if (ns >= kw_settings.block_threshold_ns)
+		tell_logwait(&self, sb, need_bytes, log_bytes, sh);
+	return 0;
+}
+
+/* ---- the log of XFS ------------------------------------------------------------------------------------------------- */
+
+static __always_inline int log_filled(struct xlog *log, struct xlog_ticket *ticket)
+{
+	if (kw_is_off())
+		return 0;
+	return space_taken(BPF_CORE_READ(log, l_mp, m_super, s_dev), (u32)BPF_CORE_READ(ticket, t_unit_res) / SPACE_UNIT);
 }
 
 /* A change begins, */
@@ -563,67 +629,49 @@ int BPF_PROG(log_full, struct xlog *log, struct xlog_ticket *ticket)
 	return 0;
 }
 
-/* Divides ns in the proportion of what each reserved. */
-static __always_inline void log_shares(struct journal *j, u64 ns, struct shares *ret)
-{
-	u64 units = 0;
-
-	for (u32 i = 0; i < SLOTS; i++)
-		units += j->slot[i].committing;
-	ret->all_ns = ns;
-	for (u32 i = 0; i < SLOTS; i++) {
-		ret->of[i].party = j->slot[i].party;
-		ret->of[i].ns = units ? ns * j->slot[i].committing / units : 0;
-	}
-}
-
-static __always_inline void tell_logwait(const struct kw_party *self, struct xlog *log, struct xlog_ticket *ticket,
-					 const struct shares *sh, u32 dev, u64 now)
-{
-	struct kw_logwait_record *r = kw_begin(KW_KIND_logwait, &self->cg, sizeof(*r), sizeof(r->p));
-	u32 at;
-
-	if (!r)
-		return;
-	__builtin_memset(&r->p, 0, sizeof(r->p));
-	r->e.ts_ns = now;
-	r->e.duration_ns = sh->all_ns;
-	r->e.subject = *self;
-	r->p.dev = dev;
-	r->p.need_bytes = BPF_CORE_READ(ticket, t_unit_res);
-	r->p.log_bytes = BPF_CORE_READ(log, l_logsize);
-	BPF_CORE_READ_STR_INTO(&r->p.disk, log, l_mp, m_super, s_id);
-	at = largest_share();
-	if (at < SLOTS) {
-		r->e.peer = sh->of[at].party;
-		r->p.peer_ns = sh->of[at].ns;
-		if (kw_cg_same(&r->e.peer.cg, &self->cg))
-			r->e.flags = KW_FLAG_PEER_SELF;
-	}
-	kw_submit(r, false);
-}
-
 /* It runs again; when there still is not enough space it sleeps once more. */
 SEC("tp_btf/xfs_log_grant_wake")
 int BPF_PROG(log_has_space, struct xlog *log, struct xlog_ticket *ticket)
 {
 	struct log_sleep *sleep = bpf_task_storage_get(&log_sleeps, bpf_get_current_task_btf(), NULL, 0);
-	u32 dev = BPF_CORE_READ(log, l_mp, m_super, s_dev), zero = 0;
-	struct shares *sh = bpf_map_lookup_elem(&scratch, &zero);
-	struct journal *j = journal_get(dev, false);
-	u64 now = bpf_ktime_get_boot_ns(), since;
-	struct kw_party self;
+	u64 since;
 
-	if (!sleep || !sleep->since || !j || !sh)
+	if (!sleep || !sleep->since)
 		return 0;
 	since = sleep->since;
 	sleep->since = 0;
-	kw_party_of((struct task_struct *)bpf_get_current_task(), &self);
-	if (kw_is_own(self.pid))
+	return space_waited(BPF_CORE_READ(log, l_mp, m_super), bpf_ktime_get_boot_ns() - since,
+			    (u32)BPF_CORE_READ(ticket, t_unit_res), (u32)BPF_CORE_READ(log, l_logsize));
+}
+
+/* ---- metadata of btrfs ---------------------------------------------------------------------------------------------- */
+
+#define BTRFS_BLOCK_GROUP_METADATA 4 /* include/uapi/linux/btrfs_tree.h */
+#define SPACE_INF 0x6e695f6563617073ULL /* the first eight letters of "space_info" in memory */
+
+/*
+ * One of several kinds of reservation, told apart by name: this one is space among the metadata, with its flags as value
+ * (DECLARE_SPACE_INFO_UPDATE, fs/btrfs/space-info.h).  What a kernel thread hands to those who wait is told when they go on.
+ */
+SEC("tp_btf/btrfs_space_reservation")
+int BPF_PROG(space_reserved, struct btrfs_fs_info *fs, const char *type, u64 flags, u64 bytes, int reserve)
+{
+	u64 name = 0;
+
+	if (!reserve || !(flags & BTRFS_BLOCK_GROUP_METADATA) || (bpf_get_current_task_btf()->flags & PF_KTHREAD) || kw_is_off())
 		return 0;
-	log_shares(j, now - since, sh);
-	blame(&self, dev, sh, now - since);
-	if (now - since >= kw_settings.block_threshold_ns)
-		tell_logwait(&self, log, ticket, sh, dev, now);
-	return 0;
+	bpf_probe_read_kernel(&name, sizeof(name), type);
+	return name == SPACE_INF ? space_taken(BPF_CORE_READ(fs, sb, s_dev), bytes / SPACE_UNIT) : 0;
+}
+
+/* The end of a wait for such space; the kernel itself has noted its beginning. */
+SEC("tp_btf/btrfs_reserve_ticket")
+int BPF_PROG(space_granted, struct btrfs_fs_info *fs, u64 flags, u64 bytes, u64 start_ns, int flush, int error)
+{
+	struct super_block *sb = BPF_CORE_READ(fs, sb);
+
+	if (!(flags & BTRFS_BLOCK_GROUP_METADATA) || kw_is_off())
+		return 0;
+	space_waited(sb, bpf_ktime_get_ns() - start_ns, bytes, 0);
+	return error ? 0 : space_taken(BPF_CORE_READ(sb, s_dev), bytes / SPACE_UNIT);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * A change of an XFS file system waited for space in its log: what filled it was not yet written to its place. subject:
- * who waited; peer: who reserved most of the log of late.
+ * A change of an XFS file system waited for space in its log: what filled it was not yet written to its place; or one of btrfs
+ * for space among its metadata, until what was changed before had been committed. subject: who waited; peer: who reserved
+ * most of it of late.
  */
 #ifndef KWHY_SCHEMA_EV_LOGWAIT_H
 #define KWHY_SCHEMA_EV_LOGWAIT_H
@@ -22,7 +23,7 @@ _Static_assert(sizeof(struct kw_logwait) == 56, "kw_logwait");
 #define KW_FIELDS_logwait(F) \
 	F(dev, U32, NONE, "major << 20 | minor of the file system") \
 	F(need_bytes, U32, BYTES, "space that the change may need") \
-	F(log_bytes, U64, BYTES, "size of the log") \
+	F(log_bytes, U64, BYTES, "size of the log; 0: btrfs") \
 	F(peer_ns, U64, NS, "of the wait, the share of peer") \
 	F(disk, STR, NONE, "file system")
 

@@ -168,6 +168,15 @@ int xfs_format(struct sandbox *sb, const char *image, int64_t log_bytes)
 	return sandbox_exec(sb, -1, argv);
 }
 
+int btrfs_format(struct sandbox *sb, const char *image, int64_t bytes)
+{
+	char size[32];
+	const char *argv[] = { "mkfs.btrfs", "-q", "-f", "-K", "-m", "single", "-d", "single", "-b", size, image, NULL };
+
+	snprintf(size, sizeof(size), "%lld", (long long)bytes);
+	return sandbox_exec(sb, -1, argv);
+}
+
 static int mount_as(struct sandbox *sb, const char *type, const char *name, const struct loop *loop, const char *options,
 		    char *ret_mountpoint, size_t mountpoint_size)
 {
@@ -191,6 +200,12 @@ int ext4_mount(struct sandbox *sb, const char *name, const struct loop *loop, co
 int xfs_mount(struct sandbox *sb, const char *name, const struct loop *loop, char *ret_mountpoint, size_t mountpoint_size)
 {
 	return mount_as(sb, "xfs", name, loop, NULL, ret_mountpoint, mountpoint_size);
+}
+
+int btrfs_mount(struct sandbox *sb, const char *name, const struct loop *loop, char *ret_mountpoint,
+		size_t mountpoint_size)
+{
+	return mount_as(sb, "btrfs", name, loop, NULL, ret_mountpoint, mountpoint_size);
 }
 
 int ext4_new(struct sandbox *sb, const char *name, int64_t size, char *ret_mountpoint, size_t mountpoint_size)

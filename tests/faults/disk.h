@@ -52,6 +52,10 @@ int ext4_mount(struct sandbox *sb, const char *name, const struct loop *loop, co
 /* The same for XFS, with an internal log of that size. */
 int xfs_format(struct sandbox *sb, const char *image, int64_t log_bytes);
 int xfs_mount(struct sandbox *sb, const char *name, const struct loop *loop, char *ret_mountpoint, size_t mountpoint_size);
+/* The same for btrfs; of the file it takes that many bytes. */
+int btrfs_format(struct sandbox *sb, const char *image, int64_t bytes);
+int btrfs_mount(struct sandbox *sb, const char *name, const struct loop *loop, char *ret_mountpoint,
+		size_t mountpoint_size);
 /* An ext4 file system on a tmpfs image, mounted below the private directory. */
 int ext4_new(struct sandbox *sb, const char *name, int64_t size, char *ret_mountpoint, size_t mountpoint_size);
 /* Serves it as a file from a process of its own, in container c (NULL: none). */

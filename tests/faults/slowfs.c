@@ -24,7 +24,7 @@ struct slowfs_state {
 	char mountpoint[128], other[128];
 	struct loop loop;
 	int64_t hog_bytes;
-	int period_ms, record;
+	int period_ms, record, labelled;
 };
 
 /* Small records, each made durable, as a database does. */
@@ -133,22 +133,31 @@ static void hog_write(struct sandbox *sb, void *arg)
 	hog(sb, arg, HOG_WRITE);
 }
 
-/* log_bytes: an XFS with such a log; 0: an ext4 with a journal of 64 MiB. */
-static int disk_format(struct sandbox *sb, const char *image, int64_t log_bytes)
+/* One with a number is of that type: bytes of an XFS' log, or of a whole btrfs; else it is an ext4, with 64 MiB of journal. */
+struct volume {
+	const char *options; /* of ext4 */
+	int64_t xfs_log, btrfs;
+};
+
+static int disk_format(struct sandbox *sb, const char *image, const struct volume *v)
 {
-	return log_bytes ? xfs_format(sb, image, log_bytes) : ext4_format(sb, image, "size=64", 0);
+	if (v->btrfs)
+		return btrfs_format(sb, image, v->btrfs);
+	return v->xfs_log ? xfs_format(sb, image, v->xfs_log) : ext4_format(sb, image, "size=64", 0);
 }
 
-static int disk_mount(struct sandbox *sb, const char *name, const struct loop *loop, const char *options, int64_t log_bytes)
+static int disk_mount(struct sandbox *sb, const char *name, const struct loop *loop, const struct volume *v)
 {
 	struct slowfs_state *st = sb->state;
 
-	return log_bytes ? xfs_mount(sb, name, loop, st->mountpoint, sizeof(st->mountpoint)) :
-			   ext4_mount(sb, name, loop, options, st->mountpoint, sizeof(st->mountpoint));
+	if (v->btrfs)
+		return btrfs_mount(sb, name, loop, st->mountpoint, sizeof(st->mountpoint));
+	return v->xfs_log ? xfs_mount(sb, name, loop, st->mountpoint, sizeof(st->mountpoint)) :
+			    ext4_mount(sb, name, loop, v->options, st->mountpoint, sizeof(st->mountpoint));
 }
 
 /* A file system on a slow disk for all parties, one on a quick disk for the bystander. */
-static int slowfs_new(struct sandbox *sb, const char *options, int mib_low, int mib_high, int64_t log_bytes)
+static int slowfs_new(struct sandbox *sb, const struct volume *v, int mib_low, int mib_high)
 {
 	struct slowfs_state *st = sb->state;
 	struct slow_disk disk = { .size = FS_SIZE, .request_ns = sandbox_random(sb, 50, 150) * MS / 1000,
@@ -160,12 +169,12 @@ static int slowfs_new(struct sandbox *sb, const char *options, int mib_low, int 
 	if (r == 0)
 		r = image_new(sb, "slow.img", FS_SIZE, image, sizeof(image));
 	if (r == 0)
-		r = disk_format(sb, image, log_bytes);
+		r = disk_format(sb, image, v);
 	disk.backing = image;
 	if (r == 0)
 		r = slow_disk_new(sb, &disk, &st->loop);
 	if (r == 0)
-		r = disk_mount(sb, name, &st->loop, options, log_bytes);
+		r = disk_mount(sb, name, &st->loop, v);
 	if (r == 0)
 		r = ext4_new(sb, "second", 64 << 20, st->other, sizeof(st->other));
 	if (r < 0)
@@ -174,7 +183,7 @@ static int slowfs_new(struct sandbox *sb, const char *options, int mib_low, int 
 	st->period_ms = sandbox_random(sb, 15, 40);
 	st->record = ALIGNMENT << sandbox_random(sb, 0, 2);
 	facts_str(&sb->params, "device", st->loop.name);
-	facts_str(&sb->params, "options", options ? options : "defaults");
+	facts_str(&sb->params, "options", v->options ? v->options : "defaults");
 	facts_int(&sb->params, "disk_bytes_per_s", disk.bytes_per_sec);
 	facts_int(&sb->params, "period_ms", st->period_ms);
 	return 0;
@@ -182,7 +191,7 @@ static int slowfs_new(struct sandbox *sb, const char *options, int mib_low, int 
 
 static int slowfs_setup(struct sandbox *sb, const char *options, int mib_low, int mib_high)
 {
-	return slowfs_new(sb, options, mib_low, mib_high, 0);
+	return slowfs_new(sb, &(struct volume){ .options = options }, mib_low, mib_high);
 }
 
 static int slowfs_spawn(struct sandbox *sb, body_fn victim, body_fn culprit)
@@ -211,7 +220,7 @@ static int journal_setup(struct sandbox *sb)
 
 /* ---- a log that is full ----------------------------------------------------------------------------------------------- */
 
-#define LABELLED 2000
+#define LABELLED_MAX 2000
 #define LABEL 1500
 
 /* Changes one small thing of its own file now and then. */
@@ -240,7 +249,7 @@ static int make_labelled(const struct slowfs_state *st)
 {
 	char path[160];
 
-	for (int i = 0; i < LABELLED; i++) {
+	for (int i = 0; i < st->labelled; i++) {
 		AUTO_CLOSE int fd = -1;
 
 		snprintf(path, sizeof(path), "%s/%d", st->mountpoint, i);
@@ -265,31 +274,73 @@ static void labeller(struct sandbox *sb, void *arg)
 		}
 		at = at * 1103515245u + 12345u;
 		label[0] = (char)('a' + (at >> 8) % 26);
-		snprintf(path, sizeof(path), "%s/%u", st->mountpoint, (at >> 8) % LABELLED);
-		if (setxattr(path, "user.label", label, sizeof(label), 0) < 0)
+		snprintf(path, sizeof(path), "%s/%u", st->mountpoint, (at >> 8) % (unsigned int)st->labelled);
+		if (setxattr(path, "user.label", label, sizeof(label), 0) < 0 && errno != ENOSPC)
 			return;
 		tally_add(st->hog, PHASE_FAULT, PHASE_FAULT, 0);
 	}
 }
 
-static int log_setup(struct sandbox *sb)
+static int spawn_labellers(struct sandbox *sb, int writers)
 {
 	struct slowfs_state *st = sb->state;
-	int64_t log_bytes = sandbox_random(sb, 10, 14) * MIB;
-	int writers = sandbox_random(sb, 6, 10), r;
+	int r = slowfs_spawn(sb, mode_changer, labeller);
 
-	facts_int(&sb->params, "log_bytes", log_bytes);
 	facts_int(&sb->params, "writers", writers);
-	r = sandbox_has_program("mkfs.xfs") ? 0 : sandbox_fail(sb, -EOPNOTSUPP, "mkfs.xfs is not installed");
-	if (r == 0)
-		r = slowfs_new(sb, NULL, 15, 25, log_bytes);
-	if (r == 0)
-		r = make_labelled(st);
-	if (r == 0)
-		r = slowfs_spawn(sb, mode_changer, labeller);
 	for (int i = 1; i < writers && r >= 0; i++)
 		r = sandbox_spawn(sb, sb->culprit, labeller, st);
 	return r < 0 ? r : 0;
+}
+
+static int log_setup(struct sandbox *sb)
+{
+	struct slowfs_state *st = sb->state;
+	struct volume v = { .xfs_log = sandbox_random(sb, 10, 14) * MIB };
+	int r = sandbox_has_program("mkfs.xfs") ? 0 : sandbox_fail(sb, -EOPNOTSUPP, "mkfs.xfs is not installed");
+
+	st->labelled = LABELLED_MAX;
+	facts_int(&sb->params, "log_bytes", v.xfs_log);
+	if (r == 0)
+		r = slowfs_new(sb, &v, 15, 25);
+	if (r == 0)
+		r = make_labelled(st);
+	return r < 0 ? r : spawn_labellers(sb, sandbox_random(sb, 6, 10));
+}
+
+/* ---- no space for metadata -------------------------------------------------------------------------------------------- */
+
+/* Until all of the disk is somebody's: then what there is for metadata cannot grow any more. */
+static int fill_with_data(const struct slowfs_state *st)
+{
+	char path[160];
+	AUTO_CLOSE int fd = -1;
+	off_t at = 0;
+
+	snprintf(path, sizeof(path), "%s/data", st->mountpoint);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	while (fallocate(fd, 0, at, MIB) == 0)
+		at += MIB;
+	return errno == ENOSPC && syncfs(fd) == 0 ? 0 : -errno;
+}
+
+static int metadata_setup(struct sandbox *sb)
+{
+	struct slowfs_state *st = sb->state;
+	struct volume v = { .btrfs = sandbox_random(sb, 120, 160) * MIB };
+	int r = sandbox_has_program("mkfs.btrfs") ? 0 : sandbox_fail(sb, -EOPNOTSUPP, "mkfs.btrfs is not installed");
+
+	st->labelled = sandbox_random(sb, 300, 500);
+	facts_int(&sb->params, "fs_bytes", v.btrfs);
+	facts_int(&sb->params, "files", st->labelled);
+	if (r == 0)
+		r = slowfs_new(sb, &v, 15, 25);
+	if (r == 0)
+		r = make_labelled(st);
+	if (r == 0)
+		r = fill_with_data(st);
+	return r < 0 ? r : spawn_labellers(sb, sandbox_random(sb, 6, 10));
 }
 
 static int write_read_file(struct slowfs_state *st)
@@ -362,6 +413,16 @@ const struct fault fault_fs_log_full = {
 	.probes = "journal,offcpu",
 	.needs = "root, loop devices, FUSE, XFS, mkfs.xfs",
 	.setup = log_setup,
+	.proof = slowfs_proof,
+};
+
+const struct fault fault_fs_metadata_full = {
+	.name = "fs_metadata_full",
+	.cause = "fs.journal",
+	.text = "A container changes so much on a full btrfs that another one's changes wait for space for metadata.",
+	.probes = "journal,offcpu",
+	.needs = "root, loop devices, FUSE, btrfs, mkfs.btrfs",
+	.setup = metadata_setup,
 	.proof = slowfs_proof,
 };
 

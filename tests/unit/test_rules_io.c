@@ -215,7 +215,7 @@ static void fs_journal(struct synth *s, enum variant v, int second)
 		commit_of(s, CULPRIT, 150 * MS);
 }
 
-/* XFS: changes wait for space in the log that another one filled; the look-alike waits for the disk itself. */
+/* XFS, btrfs: changes wait for space in the log that another one filled; the look-alike waits for the disk itself. */
 static void fs_log_full(struct synth *s, enum variant v, int second)
 {
 	struct kw_event *e;

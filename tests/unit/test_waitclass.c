@@ -28,6 +28,7 @@ static const struct {
 	  "lock",
 	  "shmem_file_write_iter" },
 	{ { "jbd2_log_wait_commit", "ext4_sync_file", "do_fsync" }, "journal", "jbd2_log_wait_commit" },
+	{ { "__schedule", "handle_reserve_ticket", "start_transaction" }, "journal", "handle_reserve_ticket" },
 	{ { "io_schedule", "bit_wait_io", "__wait_on_bit", "do_get_write_access", "jbd2_journal_get_write_access" },
 	  "journal",
 	  "do_get_write_access" },
