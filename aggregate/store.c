@@ -86,8 +86,10 @@ static const char *const statements[STMT_COUNT] = {
 	[STMT_META] = "INSERT OR REPLACE INTO meta VALUES (:key, :value)",
 	/* Of a query with one max() SQLite takes the other columns from the row that has it: the latest of each. */
 	[STMT_THIN_FOLD] =
-		"INSERT INTO temp.thin SELECT max(ts_ns), kind, cid, pcid, duration_ns, error, flags, cpu, pid, tid,"
-		" start_ns, comm, ppid, ptid, pstart_ns, pcomm, stack, pstack, kw_fold(kind, ts_ns, payload) FROM main.event"
+		"INSERT INTO temp.thin"
+		" SELECT max(ts_ns), kind, cid, pcid, duration_ns, error, flags, cpu, pid, tid,"
+		" start_ns, comm, ppid, ptid, pstart_ns, pcomm, stack, pstack, kw_fold(kind, ts_ns, payload)"
+		" FROM main.event"
 		" WHERE kind = :kind AND ts_ns > :from AND ts_ns <= :to"
 		" GROUP BY cid, pcid, pid, comm, stack, pstack, kw_fold_key(kind, payload)",
 	[STMT_THIN_DELETE] = "DELETE FROM main.event WHERE kind = :kind AND ts_ns > :from AND ts_ns <= :to",
