@@ -595,20 +595,19 @@ int64_t engine_waited(struct sql *sql, int64_t container, const char *reason, in
 
 /*
  * What the waiter waited for, and what stopped the very tasks it waited for meanwhile: such a stop ends before the wait
- * does, because the task has to run to end it.  The longest waits will do.  Many may lie one over the other, as
- * those for one file lock do: what happened meanwhile is read once.  A wait that is pending has several rows,
- * which begin in the same moment, and so has a stop.
+ * does, because the task has to run to end it.  The longest waits will do; many may lie one over the other for as long
+ * as the window, as those for one file lock do, and what happened meanwhile is not read more than three times for them.
+ * A wait that is pending has several rows, which begin in the same moment, and so has a stop.
  */
 #define HELD                                                                                                    \
-	"WITH l AS (SELECT min(ts_ns - duration_ns) AS a, max(ts_ns) AS b, peer_tid AS tid FROM v_stop"                       \
-	" WHERE container = :waiter AND reason = :waits AND peer = :victim AND peer_tid > 0 AND ts_ns > :onset AND"           \
-	" ts_ns <= :to GROUP BY peer_tid, (ts_ns - duration_ns) / 10000000 ORDER BY b - a DESC LIMIT 50),"                    \
-	" w AS MATERIALIZED (SELECT a, b, tid, total(apart) OVER (ORDER BY a, b) AS island FROM (SELECT a, b, tid, a > max(b)"\
-	" OVER (ORDER BY a, b ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) + 1000000 AS apart FROM l)),"                 \
-	" i AS MATERIALIZED (SELECT island, min(a) AS a, max(b) + 1000000 AS b FROM w GROUP BY island),"                      \
-	" s AS MATERIALIZED (SELECT s.reason, w.tid, w.a, w.b, s.ts_ns - s.duration_ns AS begin_ns, s.ts_ns AS end_ns"        \
-	" FROM i CROSS JOIN v_stop s CROSS JOIN w WHERE s.container = :victim AND s.ts_ns > i.a AND s.ts_ns <= i.b AND"       \
-	" w.island = i.island AND w.tid = s.tid AND s.ts_ns > w.a AND s.ts_ns <= w.b + 1000000),"                             \
+	"WITH l AS (SELECT min(ts_ns - duration_ns) AS a, max(ts_ns) AS b, peer_tid AS tid FROM v_stop"               \
+	" WHERE container = :waiter AND reason = :waits AND peer = :victim AND peer_tid > 0 AND ts_ns > :onset AND"   \
+	" ts_ns <= :to GROUP BY peer_tid, (ts_ns - duration_ns) / 10000000 ORDER BY b - a DESC LIMIT 50),"          \
+	" w AS MATERIALIZED (SELECT a, b, tid FROM (SELECT a, b, tid, total(b - a) OVER (ORDER BY b - a DESC, a, tid" \
+	" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS longer FROM l) WHERE longer <= 2 * (:to - :onset)),"  \
+	" s AS MATERIALIZED (SELECT s.reason, w.tid, w.a, w.b, s.ts_ns - s.duration_ns AS begin_ns, s.ts_ns AS end_ns" \
+	" FROM w CROSS JOIN v_stop s WHERE s.container = :victim AND s.ts_ns > w.a AND s.ts_ns <= w.b + 1000000"    \
+	" AND s.tid = w.tid),"                                                                                      \
 	" o AS MATERIALIZED (SELECT reason, tid, a, b, min(begin_ns) AS begin_ns, max(end_ns) AS end_ns FROM s GROUP" \
 	" BY reason, tid, a, begin_ns / 10000000)"
 #define HELD_NS "min(b, end_ns) - max(a, begin_ns)"

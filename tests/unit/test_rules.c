@@ -246,7 +246,7 @@ static void test_remedies_are_whole(void **state)
 
 			if (!remedy->command || !remedy->risk)
 				fail_msg("%s: \"%s\" has no command or no risk", rule->cause, remedy->action);
-			if (strstr(remedy->command, "/sys/fs/cgroup{") && !remedy->command_v1)
+			if (remedy->command && strstr(remedy->command, "/sys/fs/cgroup{") && !remedy->command_v1)
 				fail_msg("%s: \"%s\" has no command for cgroup v1", rule->cause, remedy->action);
 			verified = verified || remedy->verify_sql;
 		}
