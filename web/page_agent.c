@@ -95,7 +95,7 @@ static void probes_table(struct strbuf *b, const json_t *rows)
 	size_t i;
 
 	strbuf_addstr(b, "<section aria-labelledby=\"h-probes\"><h2 id=\"h-probes\">Probes and their books</h2>\n"
-			 "<p class=\"note\">Emitted = stored + lost. Suppressed: held back by the rate limit of one "
+			 "<p class=\"note\">Emitted = stored + lost + suppressed. Suppressed: held back by the rate limit of one "
 			 "kind and container. Cost: kernel time in the last second measured (the governor\'s row: of all), "
 			 "of one CPU; a probe over its budget is held back until it is cheap again.</p>\n");
 	if (!json_array_size(rows)) {
@@ -153,7 +153,7 @@ static void heartbeat(struct strbuf *b, const json_t *readiness)
 		html_time(b, value_int(tick, "ts_ns", 0));
 		strbuf_addf(b,
 			    "</dd></div><div><dt>Records</dt><dd>%" PRId64 " emitted<br>%" PRId64 " stored<br>%" PRId64
-			    " lost</dd></div><div><dt>BPF</dt><dd>%s</dd></div>",
+			    " held back or lost</dd></div><div><dt>BPF</dt><dd>%s</dd></div>",
 			    value_int(tick, "emitted", 0), value_int(tick, "stored", 0), value_int(tick, "lost", 0),
 			    value_int(tick, "bpf", 0) ? "attached" : "not attached: samplers only");
 	}

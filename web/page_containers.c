@@ -211,11 +211,11 @@ static void container_row(struct strbuf *b, const json_t *c, unsigned int depth)
 	processes(b, c);
 	strbuf_addstr(b, "</td><td>");
 	html_time(b, value_int(c, "first_ns", 0));
-	strbuf_addstr(b, "</td><td>");
-	if (value_int(c, "last_ns", 0))
+	if (value_int(c, "last_ns", 0)) {
+		strbuf_addstr(b, "<small class=\"line\">gone ");
 		html_time(b, value_int(c, "last_ns", 0));
-	else
-		strbuf_addstr(b, "still there");
+		strbuf_addstr(b, "</small>");
+	}
 	strbuf_addstr(b, "</td></tr>\n");
 }
 
@@ -247,7 +247,7 @@ static void containers_table(struct strbuf *b, const json_t *rows, bool all)
 			 "<th scope=\"col\">Incidents</th><th scope=\"col\" class=\"num\">CPUs</th>"
 			 "<th scope=\"col\" class=\"num\">Memory</th><th scope=\"col\" class=\"num\">Tasks</th>"
 			 "<th scope=\"col\">Pressure</th><th scope=\"col\">What</th><th scope=\"col\">First seen</th>"
-			 "<th scope=\"col\">Gone</th></tr></thead><tbody>\n");
+			 "</tr></thead><tbody>\n");
 	tree_rows(b, rows, all);
 	strbuf_addstr(b, "</tbody></table></div>\n");
 	json_array_foreach ((json_t *)rows, i, row)

@@ -322,7 +322,7 @@ static void health(struct strbuf *b, const json_t *readiness)
 	}
 	strbuf_addf(b,
 		    "</dd></div><div><dt>Records</dt><dd>%" PRId64 " stored, %" PRId64
-		    " lost</dd></div></dl></section>\n",
+		    " held back or lost</dd></div></dl></section>\n",
 		    value_int(tick, "stored", 0), value_int(tick, "lost", 0));
 }
 
