@@ -600,9 +600,10 @@ int64_t engine_waited(struct sql *sql, int64_t container, const char *reason, in
  * A wait that is pending has several rows, which begin in the same moment, and so has a stop.
  */
 #define HELD                                                                                                    \
-	"WITH l AS (SELECT min(ts_ns - duration_ns) AS a, max(ts_ns) AS b, peer_tid AS tid FROM v_stop"               \
-	" WHERE container = :waiter AND reason = :waits AND peer = :victim AND peer_tid > 0 AND ts_ns > :onset AND"   \
-	" ts_ns <= :to GROUP BY peer_tid, (ts_ns - duration_ns) / 10000000 ORDER BY b - a DESC LIMIT 50),"          \
+	"WITH r AS MATERIALIZED (SELECT ts_ns - duration_ns AS a, ts_ns AS b, peer_tid AS tid FROM v_stop WHERE"        \
+	" container = :waiter AND reason = :waits AND peer = :victim AND peer_tid > 0 AND ts_ns > :onset AND"         \
+	" ts_ns <= :to ORDER BY duration_ns DESC, ts_ns LIMIT 200),"                                                \
+	" l AS (SELECT min(a) AS a, max(b) AS b, tid FROM r GROUP BY tid, a / 10000000 ORDER BY b - a DESC LIMIT 50)," \
 	" w AS MATERIALIZED (SELECT a, b, tid FROM (SELECT a, b, tid, total(b - a) OVER (ORDER BY b - a DESC, a, tid" \
 	" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS longer FROM l) WHERE longer <= 2 * (:to - :onset)),"  \
 	" s AS MATERIALIZED (SELECT s.reason, w.tid, w.a, w.b, s.ts_ns - s.duration_ns AS begin_ns, s.ts_ns AS end_ns" \

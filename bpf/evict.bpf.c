@@ -28,12 +28,17 @@ struct {
 	__type(value, u64);
 } evictions SEC(".maps");
 
-/* A file deleted or unmounted, a page behind its end: that is no loss to who reads it no more. */
-static __always_inline bool is_deletion(struct address_space *mapping, u64 index)
+/*
+ * A file deleted or unmounted, a page behind its end: that is no loss to who reads it no more.  Large files go in one
+ * sweep of a million pages a second: reads of trusted pointers alone.
+ */
+static __always_inline bool is_deletion(struct folio *folio)
 {
-	if (!mapping || BPF_CORE_READ(mapping, flags) & 1ULL << bpf_core_enum_value(enum mapping_flags, AS_EXITING))
+	struct address_space *mapping = folio->mapping;
+
+	if (!mapping || mapping->flags & 1ULL << bpf_core_enum_value(enum mapping_flags, AS_EXITING))
 		return true;
-	return (s64)(index * KW_PAGE_SIZE) >= BPF_CORE_READ(mapping, host, i_size);
+	return (s64)(folio->index * KW_PAGE_SIZE) >= mapping->host->i_size;
 }
 
 static __noinline int emit(struct inode *inode, struct cgroup_subsys_state *owner, u64 bytes, u32 forced)
@@ -62,7 +67,7 @@ static __noinline int evicted(struct folio *folio, struct mem_cgroup *memcg, u32
 	struct eviction key = { .memcg = (u64)memcg, .tid = bpf_get_current_pid_tgid() };
 	u64 bytes = kw_folio_pages(folio) * KW_PAGE_SIZE, *sum;
 
-	if (!BPF_CORE_READ(owner, parent) || is_deletion(mapping, BPF_CORE_READ(folio, index)))
+	if (!BPF_CORE_READ(owner, parent))
 		return 0;
 	sum = bpf_map_lookup_elem(&evictions, &key);
 	if (!sum) {
@@ -88,7 +93,7 @@ int BPF_PROG(evict_folio, struct folio *folio)
 
 	if (!memcg || (memcg & MEMCG_DATA_MASK) || (task->flags & PF_KTHREAD) || kw_is_off())
 		return 0;
-	if ((u64)kw_memory_css(task) == memcg + bpf_core_field_offset(struct mem_cgroup, css))
+	if ((u64)kw_memory_css(task) == memcg + bpf_core_field_offset(struct mem_cgroup, css) || is_deletion(folio))
 		return 0;
 	if (task->flags & PF_MEMALLOC) {
 		st = kw_task_state(task, false);

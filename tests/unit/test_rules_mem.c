@@ -85,6 +85,23 @@ static void reclaim_ancestor(struct synth *s, enum variant v, int second)
 	synth_blame(s, KW_RES_MEMORY, WEB, v == ALIKE ? WEB : BATCH, KW_SINK_CONTAINER, 380 * MS, 0);
 }
 
+/* Samples fall between two fillings: what the kernel has not freed yet is all that they see of its objects. */
+static void slab_refills(struct synth *s, enum variant v, int second)
+{
+	struct kw_usage *u = synth_usage(s, WEB);
+
+	if (v == MISSING)
+		return;
+	u->memory_limit_bytes = 192 * MIB;
+	u->memory_bytes = 16 * MIB;
+	u->memory_kernel_bytes = v == ALIKE || !second ? MIB : 15 * MIB;
+	u->memory_anon_bytes = MIB;
+	if (!second)
+		return;
+	synth_wait(s, WEB, KW_WAIT_RECLAIM, 400 * MS, 310 * MS, 2);
+	reclaim_event(s, WEB, 1);
+}
+
 static void compaction(struct synth *s, enum variant v, int second)
 {
 	(void)second;
@@ -98,6 +115,7 @@ static const struct story in_a_pod[] = {
 	  NULL },
 	{ "mem.reclaim.ancestor", reclaim_ancestor, "reclaim", "/test/pod/batch", "grew", "warning", "confirmed",
 	  "mem.reclaim.memcg", NULL },
+	{ "mem.slab", slab_refills, "usage", "/test/pod/web", NULL, "warning", "probable", "mem.reclaim.memcg", NULL },
 	{ "mem.compaction", compaction, "reclaim", NULL, "fragmented", "warning", "confirmed", "mem.reclaim.global", NULL },
 };
 
