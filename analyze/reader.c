@@ -27,6 +27,7 @@
 #define PROGRESS_STEPS 2000
 #define VALUE_MAX (16 << 20)
 #define CACHE_KIB 1024 /* of each file attached */
+#define CACHE_NEWEST_KIB 4096 /* a diagnosis goes over the events of its window again and again */
 
 /* A file of the store.  A file with a newer one beside it does not grow any more. */
 struct shard {
@@ -407,7 +408,7 @@ static int refresh(struct reader *r)
 
 /* ---- attaching ------------------------------------------------------------------------------------------- */
 
-static int attach(struct reader *r, const char *path, const char *schema)
+static int attach(struct reader *r, const char *path, const char *schema, int cache_kib)
 {
 	AUTO(strbuf) struct strbuf uri = STRBUF_INIT;
 	sqlite3_stmt *stmt;
@@ -426,7 +427,7 @@ static int attach(struct reader *r, const char *path, const char *schema)
 		return -EIO;
 	/* Of a shard that grows the cache is void with each tick. */
 	strbuf_reset(&uri);
-	strbuf_addf(&uri, "PRAGMA %s.cache_size = -%d", schema, CACHE_KIB);
+	strbuf_addf(&uri, "PRAGMA %s.cache_size = -%d", schema, cache_kib);
 	if (execute(r->db, strbuf_str(&uri)))
 		return -EIO;
 	/* The file is first read here. */
@@ -496,7 +497,7 @@ static int attach_shard(struct reader *r, struct shard *s)
 	if (i == READER_SHARDS_MAX)
 		return -ENOSPC;
 	shard_path(r, s->name, path);
-	if (attach(r, path, slot_schema(i))) {
+	if (attach(r, path, slot_schema(i), s->last_ns == INT64_MAX ? CACHE_NEWEST_KIB : CACHE_KIB)) {
 		detach(r, slot_schema(i));
 		return -EIO; /* just deleted, or damaged: the next probe tells */
 	}
@@ -543,7 +544,7 @@ static int attach_reports(struct reader *r)
 	}
 	if (r->reports || !there)
 		return 0;
-	if (attach(r, r->reports_path, "reports") || query_int(r->db, "PRAGMA reports.user_version", &version, NULL) ||
+	if (attach(r, r->reports_path, "reports", CACHE_KIB) || query_int(r->db, "PRAGMA reports.user_version", &version, NULL) ||
 	    version < 1 || version > REPORTS_VERSION) {
 		detach(r, "reports");
 		return 0;
