@@ -76,6 +76,20 @@ static void take_row(struct coverage *c, sqlite3_stmt *stmt, int64_t from_ns)
 		snprintf(p->why, sizeof(p->why), "%s", sql_text(stmt, 2));
 }
 
+static int load_stolen(struct sql *sql, int64_t from_ns, int64_t to_ns, double *ret)
+{
+	static const char query[] = "SELECT total(steal_ns) / sum(cpus * span_ns) FROM v_host WHERE ts_ns > :from AND ts_ns"
+				    " <= :to AND steal_ns IS NOT NULL";
+	sqlite3_stmt *stmt = sql_get_between(sql, query, from_ns, to_ns);
+
+	if (!stmt)
+		return -EIO;
+	if (sqlite3_step(stmt) == SQLITE_ROW)
+		*ret = sqlite3_column_double(stmt, 0);
+	sql_done(stmt);
+	return 0;
+}
+
 int coverage_load(struct sql *sql, int64_t from_ns, int64_t to_ns, struct coverage *ret)
 {
 	static const char query[] =
@@ -89,7 +103,7 @@ int coverage_load(struct sql *sql, int64_t from_ns, int64_t to_ns, struct covera
 	while (sqlite3_step(stmt) == SQLITE_ROW)
 		take_row(ret, stmt, from_ns);
 	sql_done(stmt);
-	return 0;
+	return load_stolen(sql, from_ns, to_ns, &ret->stolen);
 }
 
 const struct probe_coverage *coverage_find(const struct coverage *c, const char *probe)

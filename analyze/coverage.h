@@ -27,6 +27,7 @@ struct probe_coverage {
 struct coverage {
 	struct probe_coverage probes[COVERAGE_PROBES_MAX];
 	size_t count;
+	double stolen; /* 0..1: what of all CPU time a hypervisor took */
 };
 
 /* 0 or -EIO. */

@@ -382,6 +382,7 @@ static struct hypothesis *evaluate(const struct inquiry *q, const struct rule *r
 	h->victim = victim;
 	h->reason = reason;
 	h->window = *q->window;
+	h->stolen = q->coverage->stolen;
 	h->basis = json_array();
 	h->capped_by = json_array();
 	if (asks_for_culprit(rule))
@@ -443,6 +444,37 @@ static struct tally count_tests(const struct hypothesis *h)
 	return n;
 }
 
+#define STOLEN_MUCH 0.25 /* of all CPU time, by a hypervisor */
+#define STOLEN_MOST 0.5
+
+/* Whether somebody else is blamed because it was seen on the CPU. */
+static bool blames_occupant(const struct hypothesis *h)
+{
+	bool from_switches = false;
+
+	for (size_t i = 0; i < h->test_count; i++)
+		for (size_t k = 0; k < h->tests[i].def->probes.count; k++)
+			from_switches |= h->tests[i].def->role == EVIDENCE_REQUIRE &&
+					 !strcmp(h->tests[i].def->probes.items[k], "runq");
+	return from_switches && h->culprit_count && h->culprits[0].is_container && h->culprits[0].container != h->victim;
+}
+
+/*
+ * The scheduler accounts for what a hypervisor took with its next clock update: while that is much, who had a CPU and who
+ * was only there when it went away cannot be told apart for sure.
+ */
+static enum confidence cap_stolen(const struct hypothesis *h, enum confidence level)
+{
+	char percent[16];
+
+	if (h->stolen < STOLEN_MUCH || !blames_occupant(h))
+		return level;
+	snprintf(percent, sizeof(percent), "%.0f %%", 100 * h->stolen);
+	say(h->capped_by, "the hypervisor took %s of the CPUs meanwhile: who really had one is not known for sure%s", percent,
+	    "");
+	return MIN(level, h->stolen < STOLEN_MOST ? CONFIDENCE_PROBABLE : CONFIDENCE_POSSIBLE);
+}
+
 /* Each reason why the level is not higher, in the order of the tests. */
 static enum confidence cap(const struct hypothesis *h, enum confidence level)
 {
@@ -469,7 +501,7 @@ static enum confidence cap(const struct hypothesis *h, enum confidence level)
 			level = MIN(level, CONFIDENCE_PROBABLE);
 		}
 	}
-	return level;
+	return cap_stolen(h, level);
 }
 
 static void explain_level(const struct hypothesis *h, const struct tally *n)

@@ -61,6 +61,7 @@ struct hypothesis {
 	enum confidence level;
 	json_t *basis, *capped_by; /* arrays of text */
 	double weight;             /* share of the symptom it explains; 1 when its rule does not say */
+	double stolen;             /* what of the CPUs a hypervisor took meanwhile, 0..1 */
 	enum severity severity;
 	const char *reason; /* of v_wait, what the symptom counts; NULL: it is no wait */
 	/* Of a link of a chain: who waited for this victim, and why; else waiter_reason is NULL. */

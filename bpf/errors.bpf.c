@@ -16,7 +16,6 @@ struct bpf_map; /* opaque to us; the first argument of callbacks */
 #define CALLS_MAX 4096
 #define ERRORS_LEAST 200 /* a second... */
 #define COUNT_LEAST 4    /* ...and in a window */
-#define CALLS_STEP 16    /* of a CPU's calls one in so many is counted, for all */
 #define MAX_ERRNO 133    /* EHWPOISON; beyond are those that user space never sees (ERESTARTSYS) */
 /* include/uapi/asm-generic/errno.h */
 enum { EINTR = 4, EAGAIN = 11, ETIMEDOUT = 110, EALREADY = 114, EINPROGRESS = 115 };
@@ -56,13 +55,16 @@ struct {
 	__type(value, struct window);
 } windows SEC(".maps");
 
-/* [0]: calls of this CPU. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, u64);
-} cpu_calls SEC(".maps");
+/*
+ * Calls that ended on a CPU one after the other, all of one container.  Every call counts: of a program whose calls fail
+ * in bursts one in so many is no fair sample, and its share of failures decides.
+ */
+struct call_run {
+	u64 set;
+	u64 count;
+};
+
+KW_EACH_CPU(call_runs, struct call_run)
 
 static __always_inline struct window *window_here(void)
 {
@@ -116,18 +118,32 @@ static __noinline int call_failed(struct task_struct *task, u32 error)
 	return 0;
 }
 
+static __noinline int call_run_over(struct call_run *run)
+{
+	struct call_key every = {};
+
+	if (!run || !run->count)
+		return 0;
+	every.set = run->set;
+	call_add(&every, run->count);
+	run->count = 0;
+	return 0;
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(call_left, struct pt_regs *regs, long ret)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct call_key every = { .set = (u64)task->cgroups };
-	u32 zero = 0;
-	u64 *calls = bpf_map_lookup_elem(&cpu_calls, &zero);
+	struct call_run *run = call_runs_here();
+	u64 set = (u64)task->cgroups;
 
-	if (!calls || kw_is_off())
+	if (!run || kw_is_off())
 		return 0;
-	if (++*calls % CALLS_STEP == 0)
-		call_add(&every, CALLS_STEP);
+	if (run->set != set) {
+		call_run_over(run);
+		run->set = set;
+	}
+	run->count++;
 	if (ret < 0 && ret >= -MAX_ERRNO && !asks_again(-ret))
 		call_failed(task, -ret);
 	return 0;
@@ -182,6 +198,12 @@ static long forget(struct bpf_map *map, struct call_key *key, struct call_count 
 	return 0;
 }
 
+/* KW_LOOP() callback: the window is closed, so no CPU adds to its run. */
+static int settle_step(u32 cpu, void *data)
+{
+	return call_run_over(call_runs_on(cpu));
+}
+
 SEC("iter/task")
 int errors_of_tick(struct bpf_iter__task *ctx)
 {
@@ -190,6 +212,7 @@ int errors_of_tick(struct bpf_iter__task *ctx)
 	kw_iter_stop(ctx->meta);
 	if (!w || kw_is_off())
 		return 0;
+	KW_LOOP(kw_settings.cpus, settle_step, NULL);
 	bpf_for_each_map_elem(&call_counts, tell, NULL, 0);
 	bpf_for_each_map_elem(&call_counts, forget, NULL, 0);
 	w->first_ns = w->last_ns = 0;

@@ -168,7 +168,7 @@ static const struct story stories[] = {
 	  "probable" },
 	{ "cpu.rt_starvation", realtime, "runq", "/test/batch", "real-time", "warning", "confirmed", "cpu.neighbor",
 	  "probable" },
-	{ "cpu.neighbor", neighbor_stolen, "runq", "/test/batch", NULL, "warning", "confirmed", "cpu.steal", "probable" },
+	{ "cpu.neighbor", neighbor_stolen, "runq", "/test/batch", NULL, "warning", "probable", "cpu.steal", "probable" },
 	{ "cpu.steal", steal, "runq", NULL, "hypervisor", "info", "confirmed", "cpu.neighbor", "probable" },
 	{ "cpu.affinity", affinity, "runq", "/test/web", NULL, "info", "confirmed", "cpu.self", "probable" },
 	{ "cpu.softirq", softirq_daemon, "irq", "/test/batch", "packets", "warning", "confirmed", "unexplained",
