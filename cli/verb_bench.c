@@ -409,7 +409,7 @@ static void print_results(const struct bench *b)
 static void prepare(struct bench *b)
 {
 	const struct cli *cli = b->cli;
-	static const char *const standard[] = { "pipe", "syscalls", "http", "idle" };
+	static const char *const standard[] = { "idle", "pipe", "syscalls", "http" };
 
 	b->load_count = cli->arg_count ? cli->arg_count : ARRAY_SIZE(standard);
 	memcpy(b->load, cli->arg_count ? cli->args : standard, b->load_count * sizeof(*b->load));

@@ -7,6 +7,8 @@
 # commas: "alone"; "busy", beside the load of a healthy host; "pair", beside another fault drawn at random.  Each run is
 # one line of DIR/runs.jsonl (default build/accuracy); runs add up over several calls until the file is removed.
 # Prints the table, writes DIR/accuracy.md and DIR/accuracy.json.  --table only does that, from the runs that are there.
+# Under load the containers of the load are neighbours like any other: a report that names one of them as the neighbour of
+# a fault's victim is no answer about the fault; such reports are counted by themselves.
 # A run in which the hypervisor took a quarter of the CPU time or more is counted apart: it has a cause of its own.
 # --lock: held while a fault runs, on machines where others must not measure then.
 # Exit status 1 when the runs do not keep what tests/accuracy/table.jq demands.
@@ -74,22 +76,25 @@ watch_one() { # log
 }
 
 # One line about one fault of a run that is over.  others: the truths of what ran beside it; what they did to this
-# fault's victim is no answer about this fault; nor is that of a hypervisor which /proc/stat shows at it.
-score() { # fault, mode, log, took_ms, status, others, stolen share
+# fault's victim is no answer about this fault; nor is that of a hypervisor which /proc/stat shows at it, nor of the load.
+score() { # fault, mode, log, took_ms, status, others, stolen share, containers of the load
 	local setup onset_ns
 	setup=$(event_of "$3" setup)
 	onset_ns=$(event_of "$3" onset | jq -r .wall_ns)
 	jq -cn --argjson truth "$setup" --argjson reports "$(reports_between "$((onset_ns - 1000000000))" "$(now_ns)")" \
-		--argjson others "$6" --argjson stolen "$7" --arg fault "$1" --arg mode "$2" --argjson took "$4" --argjson real "$([[ $5 -eq 0 ]] && echo true || echo false)" \
+		--argjson others "$6" --argjson stolen "$7" --argjson load "$8" --arg fault "$1" --arg mode "$2" --argjson took "$4" --argjson real "$([[ $5 -eq 0 ]] && echo true || echo false)" \
 		"$RIGHT"'
 		def rank: {confirmed: 3, probable: 2, possible: 1, inconclusive: 0}[.confidence.level]
 			+ {critical: 8, warning: 4, info: 0}[.severity];
 		def of_hypervisor: $stolen >= 0.05 and .cause == "cpu.steal" and $truth.cause != "cpu.steal";
 		def of_another: . as $report | of_hypervisor or any($others[]; . as $o | $report | hit_cause($o) and hit_culprit($o)
 			and (hit_victim($o) or $o.culprit != $o.victim));
+		def of_load: (.cause | IN("cpu.neighbor", "cpu.saturation", "io.neighbor")) and any(.culprits[]?; .container.cgroup | IN($load[]));
 		# What somebody who looks for this victim is shown, most important first.  A hop that became part of its root, and
 		# the hops themselves, are no answers of their own.
-		[$reports[] | select(hit_victim($truth) and .merged_into == null and (of_another | not))] | sort_by(-rank, .window.detected_ns) as $shown
+		[$reports[] | select(hit_victim($truth) and .merged_into == null and (of_another | not))] as $about
+		| [$about[] | select(of_load and (hit_cause($truth) and hit_culprit($truth) | not))] as $of_load
+		| $about - $of_load | sort_by(-rank, .window.detected_ns) as $shown
 		| ($shown[0] // null) as $first
 		| [$shown[] | select(hit_cause($truth))] as $right
 		| {fault: $fault, cause: $truth.cause, mode: $mode, seed: $truth.seed, params: $truth.params, real: $real, stolen: $stolen,
@@ -103,6 +108,7 @@ score() { # fault, mode, log, took_ms, status, others, stolen share
 		   bystander: [$reports[] | select(blames_bystander($truth)) | .headline],
 		   wrong_confirmed: [$shown[] | select(.confidence.level == "confirmed" and .severity != "info"
 			and (hit_cause($truth) | not)) | .cause],
+		   of_load: [$of_load[] | .headline],
 		   shown: [$shown[] | "\(.cause) [\(.confidence.level), \(.severity)] \(.headline)"]}' >>"$runs"
 	tail -n 1 "$runs" | jq -r '"\(.fault) \(.mode): \(if .real | not then "not real" elif .top1 and .culprit then "right, \(.took_ms) ms, \(.level)" else "WRONG: \(.shown | join(" | "))" end)\(if .bystander != [] then " BYSTANDER BLAMED" else "" end)"'
 }
@@ -144,7 +150,8 @@ run_faults() { # mode, fault...
 	i=0
 	for fault; do
 		if has_onset "${logs[i]}"; then
-			score "$fault" "$mode" "${logs[i]}" "${took[i]:-null}" "${statuses[i]}" "$(truths_but "$i" "${logs[@]}")" "$stolen"
+			score "$fault" "$mode" "${logs[i]}" "${took[i]:-null}" "${statuses[i]}" "$(truths_but "$i" "${logs[@]}")" "$stolen" \
+				"$( [[ -z $load ]] && echo '[]' || event_of "$STATE_DIR.fault.load" setup | jq -c '[.params | .computing, .copying, .talking]')"
 		else
 			echo "$fault $mode: did not start (status ${statuses[i]}): $(tail -n 1 "${logs[i]}.err")"
 		fi

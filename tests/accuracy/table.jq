@@ -25,6 +25,7 @@ map(select(.mode != "healthy" and .real and (crowded | not))) as $runs
 | ($runs | group_by(.mode) | map({key: .[0].mode, value: numbers}) | from_entries) as $modes
 | ($runs | numbers) as $total
 | ($runs | map(select(.cause | startswith("net."))) | numbers) as $net
+| ($runs | map(.of_load // [] | length) | add // 0) as $of_load
 | ($healthy | map(.seconds) | add // 0) as $calm_seconds
 | ($healthy | map(.alarms | length) | add // 0) as $alarms
 | {causes: $causes, modes: $modes, total: $total, stolen: $stolen, healthy: {seconds: $calm_seconds, alarms: $alarms},
@@ -43,4 +44,5 @@ map(select(.mode != "healthy" and .real and (crowded | not))) as $runs
 	+ ($modes | to_entries | map(.key as $k | .value | row("*\({alone: "one fault alone", busy: "under load", pair: "two faults at once"}[$k] // $k)*")))
 	+ [$total | row("**all**")]
 	+ (if $stolen.runs > 0 then [$stolen | row("*not counted above: the hypervisor took a quarter of the CPU time or more*")] else [] end)
+	+ (if $of_load > 0 then ["", "Under load \($of_load) more reports named a container of the load as the victim's neighbour, which it was."] else [] end)
 	+ ["", "Healthy load: \($calm_seconds) s, \($alarms) alarms above info."] | join("\n"))}

@@ -21,7 +21,7 @@ bench_cleanup() {
 	rm -rf "$scratch"
 }
 
-read -ra loads <<<"${LOADS:-pipe syscalls http idle storm}"
+read -ra loads <<<"${LOADS:-idle pipe syscalls http storm}" # idle first: what busy seconds left behind is not idle
 if [[ -z ${LOADS:-} ]]; then
 	# The same ping-pong by another's program, on the last CPU as ours.
 	if command -v perf >/dev/null; then loads+=("taskset -c $(($(nproc) - 1)) perf bench sched pipe -l 200000")

@@ -22,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -52,6 +53,8 @@ struct told {
 	const struct deed *deed;
 	uint64_t rcvbuf, refused, sections;
 	uint64_t answer_ns, lock_ns, gap_ns, unread_ns, unread_udp_ns;
+	uint64_t failing_permille; /* of all calls of its container, in the window with most of them */
+	uint64_t failing;
 };
 
 static void take_drop(struct told *t, const struct kw_drop *d)
@@ -73,6 +76,14 @@ static void take_tally(struct told *t, const struct kw_tally *tally)
 		t->unread_udp_ns = tally->max_ns;
 }
 
+static void take_errors(struct told *t, const struct kw_errors *errors)
+{
+	if (errors->count <= t->failing)
+		return;
+	t->failing = errors->count;
+	t->failing_permille = 1000 * errors->count / errors->calls;
+}
+
 static int on_event(void *ctx, const struct kw_event *e)
 {
 	struct told *t = ctx;
@@ -92,6 +103,8 @@ static int on_event(void *ctx, const struct kw_event *e)
 		take_gap(t, e, payload);
 	else if (e->kind == KW_KIND_nosched)
 		t->sections += e->peer.pid == t->deed->pid;
+	else if (e->kind == KW_KIND_errors && own && e->error == EBADF)
+		take_errors(t, payload);
 	else if (e->kind == KW_KIND_tally)
 		take_tally(t, payload);
 	return 0;
@@ -313,6 +326,21 @@ static void run_own_code(struct deed *deed)
 	}
 }
 
+/* Bursts of calls that fail, and fewer that do not. */
+static void fail_calls(struct deed *deed)
+{
+	const struct timespec nap = { .tv_nsec = NSEC_PER_MSEC };
+	int64_t until = time_boot_ns() + 2 * NSEC_PER_SEC;
+
+	while (time_boot_ns() < until) {
+		for (int i = 0; i < 30; i++)
+			close(-1);
+		for (int i = 0; i < 9; i++)
+			syscall(SYS_getppid);
+		nanosleep(&nap, NULL);
+	}
+}
+
 /* ---- against each other ------------------------------------------------------------------------------------------ */
 
 static bool observe(struct deed *deed, struct told *told, void (*fn)(struct deed *deed))
@@ -401,6 +429,9 @@ int main(void)
 		skip(&k, "records against the kernel's own counters", "no collector or no network namespace here");
 	if (observe(deed, &told, be_refused))
 		same_count(&k, "refused connections against AttemptFails", told.refused, deed->count);
+	if (observe(deed, &told, fail_calls))
+		check(&k, told.failing_permille > 700 && told.failing_permille <= 760, "the share of calls that fail",
+		      "%" PRIu64 " of 1000 recorded, 750 made", told.failing_permille);
 	if (observe_time(deed, &told, wait_for_answer, &told.answer_ns))
 		same_time(&k, "a late answer", told.answer_ns, deed->took_ns);
 	if (observe_time(deed, &told, wait_for_inode, &told.lock_ns))
