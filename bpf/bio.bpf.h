@@ -198,8 +198,6 @@ static __always_inline int bio_ended(struct request_queue *q, struct bio *bio)
 	return 0;
 }
 
-struct bpf_map;
-
 /* Of one walk over what has not come back: told counts up to enough, from a number that the verifier does not know, or it
  * goes through all of the counting. */
 struct hung {

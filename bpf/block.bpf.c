@@ -766,8 +766,10 @@ int block_pending(struct bpf_iter__task *ctx)
 	struct hung h = { .now = now, .told = now, .enough = now + KW_HUNG_MAX };
 
 	if (!kw_is_off() && !kw_is_forgetting()) {
-		bpf_for_each_map_elem(&requests, request_hangs, &h, 0);
-		bpf_for_each_map_elem(&kw_bios, bio_hangs, &h, 0);
+		if (!kw_map_is_empty(requests))
+			bpf_for_each_map_elem(&requests, request_hangs, &h, 0);
+		if (!kw_map_is_empty(kw_bios))
+			bpf_for_each_map_elem(&kw_bios, bio_hangs, &h, 0);
 	}
 	kw_iter_stop(ctx->meta);
 	return 0;

@@ -11,8 +11,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-struct bpf_map; /* opaque to us; the first argument of callbacks */
-
 #define CALLS_MAX 4096
 #define ERRORS_LEAST 200 /* a second... */
 #define COUNT_LEAST 4    /* ...and in a window */
@@ -213,6 +211,8 @@ int errors_of_tick(struct bpf_iter__task *ctx)
 	if (!w || kw_is_off())
 		return 0;
 	KW_LOOP(kw_settings.cpus, settle_step, NULL);
+	if (kw_map_is_empty(call_counts))
+		return 0;
 	bpf_for_each_map_elem(&call_counts, tell, NULL, 0);
 	bpf_for_each_map_elem(&call_counts, forget, NULL, 0);
 	w->first_ns = w->last_ns = 0;

@@ -18,8 +18,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-struct bpf_map; /* opaque to us; the first argument of callbacks */
-
 #define ENOSPC 28
 #define SB_RDONLY 1
 #define SAMPLE 64

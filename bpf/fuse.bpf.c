@@ -9,8 +9,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-struct bpf_map; /* opaque to us; the first argument of callbacks */
-
 #define FLOOR_NS 1000000ULL    /* shorter ones are not in the sums */
 #define LONG_NS 100000000ULL   /* longer ones have a record */
 
@@ -130,7 +128,7 @@ static long look(struct bpf_map *map, u64 *id, struct asked *q, void *data)
 SEC("iter/task")
 int fuse_pending(struct bpf_iter__task *ctx)
 {
-	if (!kw_is_off())
+	if (!kw_is_off() && !kw_map_is_empty(requests))
 		bpf_for_each_map_elem(&requests, look, NULL, 0);
 	kw_iter_stop(ctx->meta);
 	return 0;

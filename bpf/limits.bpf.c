@@ -11,8 +11,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-struct bpf_map; /* opaque to us; the first argument of callbacks */
-
 /* include/uapi/asm-generic/resource.h */
 enum { RLIM_NPROC = 6, RLIM_NOFILE = 7 };
 #define PIDS_UNLIMITED (4 * 1024 * 1024) /* PIDS_MAX of kernel/cgroup/pids.c is one more */

@@ -96,7 +96,17 @@ static __always_inline struct kw_task_key kw_task_key(struct task_struct *task)
 		return name##_on(bpf_get_smp_processor_id());							\
 	}
 
+#define kw_map_is_empty(map) false
+
 #else
+
+struct bpf_map { /* the first argument of callbacks, too */
+	u32 id;
+} __attribute__((preserve_access_index));
+extern s64 bpf_map_sum_elem_count(const struct bpf_map *map) __ksym __weak; /* 6.6 */
+
+/* A walk over a hash map goes through all its buckets, some 10 ns each, whatever is in it. */
+#define kw_map_is_empty(map) (bpf_map_sum_elem_count && !bpf_map_sum_elem_count((const struct bpf_map *)&(map)))
 
 #define kw_current() bpf_get_current_task_btf()
 #define KW_READ(p, field) ((p)->field)

@@ -14,8 +14,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-struct bpf_map; /* opaque to us; the first argument of callbacks */
-
 /* shorter ones are over soon and then counted */
 #define PENDING_RUNQ_NS 100000000ULL
 #define PENDING_BLOCKED_NS 100000000ULL
