@@ -269,19 +269,23 @@ static void neighbours_full(struct synth *s, enum variant v, int second)
 		full_table(s, "ndisc_cache", SYNTH_HOST, CULPRIT);
 }
 
+static void late_at(struct synth *s, int64_t at_ns, int64_t ns)
+{
+	struct kw_event *e = synth_event(s, KW_KIND_answer, VICTIM, CULPRIT, at_ns, ns);
+	struct kw_answer *a = synth_payload(e);
+
+	e->peer.pid = e->peer.tid = 0;
+	*a = (struct kw_answer){ .netns = NETNS(VICTIM), .family = 2, .sport = 40000, .dport = 80, .srtt_ns = MS / 2,
+				 .rtt_min_ns = MS / 10 };
+	address_of(VICTIM, a->saddr);
+	address_of(CULPRIT, a->daddr);
+	synth_send(s, e);
+}
+
 static void late(struct synth *s, int64_t ns, int count)
 {
-	for (int i = 0; i < count; i++) {
-		struct kw_event *e = synth_event(s, KW_KIND_answer, VICTIM, CULPRIT, (300 + 100 * i) * MS, ns);
-		struct kw_answer *a = synth_payload(e);
-
-		e->peer.pid = e->peer.tid = 0;
-		*a = (struct kw_answer){ .netns = NETNS(VICTIM), .family = 2, .sport = 40000, .dport = 80,
-					 .srtt_ns = MS / 2, .rtt_min_ns = MS / 10 };
-		address_of(VICTIM, a->saddr);
-		address_of(CULPRIT, a->daddr);
-		synth_send(s, e);
-	}
+	for (int i = 0; i < count; i++)
+		late_at(s, (300 + 100 * i) * MS, ns);
 }
 
 static void talks(struct synth *s)
@@ -441,6 +445,30 @@ static void as_late_as_ever(void **state)
 	host_free(&h);
 }
 
+/* It talked for 1.7 seconds before, of which a sample of a second holds 0.7 and what came after. */
+static void answers_get_late(struct synth *s, enum variant v, int second)
+{
+	(void)v;
+	talks(s);
+	if (second == 1)
+		late_at(s, 950 * MS, 250 * MS);
+	for (int i = 0; second > 1 && i < 2; i++)
+		late_at(s, (400 + 400 * i) * MS, 600 * MS);
+}
+
+static void late_soon(void **state)
+{
+	static const struct story story = { "net.peer_slow", answers_get_late, NULL, NULL, NULL, NULL, NULL, NULL, NULL };
+	static const struct stage stage = { usual_containers, "/test/web", 6, NULL };
+	const struct telling telling = { &story, &stage };
+	struct host h;
+
+	(void)state;
+	tell(&h, &telling, FAULT);
+	assert_non_null(newest(&h, "net.peer_slow"));
+	host_free(&h);
+}
+
 /* Requests that a filter of this host drops: the peer never gets them in time, and is not slow. */
 static void filtered(struct synth *s, enum variant v, int second)
 {
@@ -480,7 +508,7 @@ int main(void)
 {
 	static const struct stage stage = { usual_containers, "/test/web", 5, calm };
 	static const struct stage talking = { usual_containers, "/test/web", 5, talks };
-	const struct CMUnitTest tests[] = { cmocka_unit_test(as_late_as_ever),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(as_late_as_ever), cmocka_unit_test(late_soon),
 					    cmocka_unit_test(dropped_is_not_late) };
 
 	return stories_run(stories, ARRAY_SIZE(stories), &stage) +
