@@ -42,6 +42,7 @@ struct slot {
 	bool used;
 	int64_t name;
 	ino_t inode;
+	sqlite3_stmt *newest; /* of its newest event; asked several times a second */
 };
 
 struct reader {
@@ -217,6 +218,8 @@ void reader_free(struct reader *r)
 {
 	if (!r)
 		return;
+	for (size_t i = 0; i < READER_SHARDS_MAX; i++)
+		sqlite3_finalize(r->slots[i].newest);
 	sqlite3_close_v2(r->db);
 	strbuf_cleanup(&r->made);
 	free(r->shards);
@@ -513,6 +516,8 @@ static int attach_wanted(struct reader *r)
 	for (size_t i = 0; i < READER_SHARDS_MAX; i++) {
 		if (!r->slots[i].used || wanted_for(r, &r->slots[i]))
 			continue;
+		sqlite3_finalize(r->slots[i].newest);
+		r->slots[i].newest = NULL;
 		if (detach(r, slot_schema(i)))
 			return -EBUSY;
 		r->slots[i].used = false;
@@ -677,20 +682,34 @@ struct sqlite3 *reader_db(struct reader *r)
 	return r->db;
 }
 
+/* 0, or -EIO when there is nothing yet or the statement fails. */
+static int ask_newest(struct reader *r, size_t slot, int64_t *ret_last)
+{
+	sqlite3_stmt **stmt = &r->slots[slot].newest;
+	char sql[64];
+	int e = -EIO;
+
+	snprintf(sql, sizeof(sql), "SELECT max(ts_ns) FROM %s.event", slot_schema(slot));
+	if (!*stmt && sqlite3_prepare_v2(r->db, sql, -1, stmt, NULL) != SQLITE_OK)
+		return -EIO;
+	if (sqlite3_step(*stmt) == SQLITE_ROW && sqlite3_column_type(*stmt, 0) != SQLITE_NULL) {
+		*ret_last = sqlite3_column_int64(*stmt, 0);
+		e = 0;
+	}
+	sqlite3_reset(*stmt);
+	return e;
+}
+
 /* Of the shard that still grows: through the connection that has it attached, or by a look into the file. */
 static int newest_of(struct reader *r, const struct shard *s, int64_t *ret_last)
 {
-	char path[PATH_MAX], sql[64];
+	char path[PATH_MAX];
 	int64_t first;
-	bool empty = true;
 
-	for (size_t i = 0; i < READER_SHARDS_MAX; i++) {
-		if (!r->slots[i].used || r->slots[i].name != s->name || r->slots[i].inode != s->inode)
-			continue;
-		snprintf(sql, sizeof(sql), "SELECT max(ts_ns) FROM %s.event", slot_schema(i));
-		if (query_int(r->db, sql, ret_last, &empty) == SQLITE_OK && !empty)
+	for (size_t i = 0; i < READER_SHARDS_MAX; i++)
+		if (r->slots[i].used && r->slots[i].name == s->name && r->slots[i].inode == s->inode &&
+		    !ask_newest(r, i, ret_last))
 			return 0;
-	}
 	shard_path(r, s->name, path);
 	return look_into(path, &first, ret_last);
 }
