@@ -36,7 +36,8 @@ static __always_inline void nosched_wanted(struct task_struct *curr, int cpu, in
 
 	if (!curr->pid)
 		return; /* idle */
-	s = kw_cpu_slices_on(cpu);
+	/* Nearly always this one, and of another one only a helper can tell. */
+	s = cpu == (int)bpf_get_smp_processor_id() ? kw_cpu_slices_here() : kw_cpu_slices_on(cpu);
 	if (!s)
 		return;
 	s->resched_since = kw_rq_clock(curr);
