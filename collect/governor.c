@@ -3,7 +3,10 @@
 
 #include "base/cleanup.h"
 
-#define OVER_WINDOWS 2 /* one alone is a burst */
+/* What is over soon is a burst, and what it would show is gone for as long as the hold; far over nobody can wait. */
+#define OVER_WINDOWS 5
+#define FAR_OVER_WINDOWS 2
+#define FAR_OVER 5 /* times the budget */
 
 static bool can_step_up(const struct governed *g)
 {
@@ -34,6 +37,11 @@ static unsigned int find_dearest(const struct governed *list, unsigned int count
 	return total > limits->total_ppm ? dearest : count;
 }
 
+static unsigned int patience(const struct governed *g, const struct govern_limits *limits)
+{
+	return g->cost_ppm / FAR_OVER > limits->probe_ppm ? FAR_OVER_WINDOWS : OVER_WINDOWS;
+}
+
 /* The dearest of those that were over often enough; count: none was. */
 static unsigned int count_over(struct governed *list, unsigned int count, const struct govern_limits *limits,
 			       unsigned int dearest, bool *ret_hurry)
@@ -49,7 +57,7 @@ static unsigned int count_over(struct governed *list, unsigned int count, const 
 			continue;
 		}
 		*ret_hurry = true;
-		if (++g->over >= OVER_WINDOWS && (worst == count || g->cost_ppm > list[worst].cost_ppm))
+		if (++g->over >= patience(g, limits) && (worst == count || g->cost_ppm > list[worst].cost_ppm))
 			worst = i;
 	}
 	return worst;
@@ -79,9 +87,11 @@ static bool let_go(struct governed *list, unsigned int count, const struct gover
 			continue;
 		if (g->level != LEVEL_WHOLE) {
 			move(list, i, next_down(g), limits->probe_ppm, now_ns, ret);
+			g->tried = true;
 			return true;
 		}
 		g->hold_ns = 0;
+		g->tried = false;
 	}
 	return false;
 }
@@ -96,7 +106,11 @@ bool governor_decide(struct governed *list, unsigned int count, const struct gov
 	if (worst == count)
 		return let_go(list, count, limits, now_ns, ret_step);
 	g = &list[worst];
-	g->hold_ns = g->hold_ns ? MIN(g->hold_ns * 2, GOVERN_HOLD_MAX_NS) : limits->hold_ns;
+	if (!g->hold_ns)
+		g->hold_ns = limits->hold_ns;
+	else if (g->tried)
+		g->hold_ns = MIN(g->hold_ns * 2, GOVERN_HOLD_MAX_NS);
+	g->tried = false;
 	move(list, worst, next_up(g), g->cost_ppm > limits->probe_ppm ? limits->probe_ppm : limits->total_ppm, now_ns,
 	     ret_step);
 	return true;

@@ -3,9 +3,10 @@
  * What to do about probes that take too much kernel time: a decision over numbers, apart from measuring
  * (collect/measure.c) and doing (collect/objects_run.c).
  *
- * Over its budget in two windows one after the other, a probe is held back by one level: thresholds raised (if it has
- * any), fewer records, detached.  It comes back level by level, each after a hold that is twice as long after each step
- * up.  When all together are over, the dearest is the one that is over.
+ * Over its budget in five windows one after the other, or five times over it in two, a probe is held back by one level:
+ * thresholds raised (if it has any), fewer records, detached.  It comes back level by level, each after a hold, which is
+ * twice as long each time that it had come back too soon.  When all together are over, the dearest is the one that
+ * is over.
  */
 #ifndef KWHY_COLLECT_GOVERNOR_H
 #define KWHY_COLLECT_GOVERNOR_H
@@ -29,6 +30,7 @@ struct governed {
 	unsigned int over; /* windows one after the other */
 	int64_t since_ns;  /* at this level */
 	int64_t hold_ns;   /* at least so long; 0: was never over, or long ago */
+	bool tried;        /* was let go since it was last held back */
 };
 
 struct govern_limits {

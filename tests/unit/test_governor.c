@@ -43,6 +43,14 @@ static void assert_step(struct bench *b, unsigned int probe, enum probe_level le
 	assert_int_equal(b->list[probe].level, level);
 }
 
+/* What is over now and stays so: the step comes with the fifth window. */
+static void assert_step_after_five(struct bench *b, unsigned int probe, enum probe_level level)
+{
+	for (int i = 1; i < 5; i++)
+		assert_false(decide(b));
+	assert_step(b, probe, level);
+}
+
 static void test_quiet(void **state)
 {
 	struct bench b;
@@ -55,17 +63,28 @@ static void test_quiet(void **state)
 	assert_false(b.hurry);
 }
 
-static void test_one_window_is_a_burst(void **state)
+static void test_four_windows_are_a_burst(void **state)
 {
 	struct bench b;
 
 	(void)state;
 	bench_new(&b);
 	for (int i = 0; i < 20; i++) {
-		b.list[HOT].cost_ppm = i % 2 ? 0 : 2000;
+		b.list[HOT].cost_ppm = i % 5 ? 2000 : 0;
 		assert_false(decide(&b));
-		assert_int_equal(b.hurry, i % 2 == 0);
+		assert_int_equal(b.hurry, i % 5 != 0);
 	}
+}
+
+static void test_far_over(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_new(&b);
+	b.list[HOT].cost_ppm = 5010;
+	assert_false(decide(&b));
+	assert_step(&b, HOT, LEVEL_SAMPLED);
 }
 
 static void test_step_by_step(void **state)
@@ -75,15 +94,12 @@ static void test_step_by_step(void **state)
 	(void)state;
 	bench_new(&b);
 	b.list[THRESHOLD].cost_ppm = 2000;
-	assert_false(decide(&b));
-	assert_step(&b, THRESHOLD, LEVEL_RAISED);
+	assert_step_after_five(&b, THRESHOLD, LEVEL_RAISED);
 	assert_int_equal(b.step.former, LEVEL_WHOLE);
 	assert_int_equal(b.step.budget_ppm, limits.probe_ppm);
-	assert_false(decide(&b));
-	assert_step(&b, THRESHOLD, LEVEL_SAMPLED);
-	assert_false(decide(&b));
-	assert_step(&b, THRESHOLD, LEVEL_DETACHED);
-	assert_int_equal(b.step.hold_ns, 4 * HOLD);
+	assert_step_after_five(&b, THRESHOLD, LEVEL_SAMPLED);
+	assert_step_after_five(&b, THRESHOLD, LEVEL_DETACHED);
+	assert_int_equal(b.step.hold_ns, HOLD); /* it has not come back in between */
 	b.list[THRESHOLD].cost_ppm = 0;
 	assert_false(decide(&b));
 	assert_false(b.hurry);
@@ -97,8 +113,7 @@ static void test_without_threshold(void **state)
 	(void)state;
 	bench_new(&b);
 	b.list[HOT].cost_ppm = 2000;
-	assert_false(decide(&b));
-	assert_step(&b, HOT, LEVEL_SAMPLED);
+	assert_step_after_five(&b, HOT, LEVEL_SAMPLED);
 	b.list[HOT].cost_ppm = 10;
 	for (int i = 1; i < 60; i++)
 		assert_false(decide(&b));
@@ -114,8 +129,7 @@ static void test_one_that_stays(void **state)
 	bench_new(&b);
 	b.list[HOT].stays = true;
 	b.list[HOT].cost_ppm = 2000;
-	assert_false(decide(&b));
-	assert_step(&b, HOT, LEVEL_SAMPLED);
+	assert_step_after_five(&b, HOT, LEVEL_SAMPLED);
 	for (int i = 1; i < 60; i++)
 		assert_false(decide(&b));
 	assert_false(b.hurry);
@@ -131,8 +145,7 @@ static void test_comes_back_later_each_time(void **state)
 	bench_new(&b);
 	for (int round = 0; round < 10; round++) {
 		b.list[HOT].cost_ppm = 2000;
-		assert_false(decide(&b));
-		assert_step(&b, HOT, LEVEL_SAMPLED);
+		assert_step_after_five(&b, HOT, LEVEL_SAMPLED);
 		assert_int_equal(b.step.hold_ns, hold);
 		b.list[HOT].cost_ppm = 10;
 		assert_false(decide(&b));
@@ -144,8 +157,7 @@ static void test_comes_back_later_each_time(void **state)
 	b.now_ns += hold;
 	assert_false(decide(&b));
 	b.list[HOT].cost_ppm = 2000;
-	assert_false(decide(&b));
-	assert_step(&b, HOT, LEVEL_SAMPLED);
+	assert_step_after_five(&b, HOT, LEVEL_SAMPLED);
 	assert_int_equal(b.step.hold_ns, HOLD);
 }
 
@@ -162,8 +174,7 @@ static void test_all_together(void **state)
 	assert_false(b.hurry);
 	b.list[CHEAP].cost_ppm = 1001; /* the dearest, but not to be touched */
 	b.list[CHEAP].fixed = true;
-	assert_false(decide(&b));
-	assert_step(&b, HOT, LEVEL_SAMPLED);
+	assert_step_after_five(&b, HOT, LEVEL_SAMPLED);
 	assert_int_equal(b.step.budget_ppm, limits.total_ppm);
 }
 
@@ -185,7 +196,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_quiet),
-		cmocka_unit_test(test_one_window_is_a_burst),
+		cmocka_unit_test(test_four_windows_are_a_burst),
+		cmocka_unit_test(test_far_over),
 		cmocka_unit_test(test_step_by_step),
 		cmocka_unit_test(test_without_threshold),
 		cmocka_unit_test(test_one_that_stays),
