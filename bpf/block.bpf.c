@@ -331,6 +331,15 @@ static __always_inline struct request_state *arrive(struct request *rq, u64 now,
 	return bpf_map_lookup_elem(&requests, &id);
 }
 
+/* A request is no longer in the device, and nobody asks who was there meanwhile. */
+static __always_inline void depart(struct disk *d, const struct request_state *st, u64 now, u64 bytes)
+{
+	kw_spin_lock(&d->lock);
+	advance(d, now);
+	leave(d, st->slot, bytes);
+	kw_spin_unlock(&d->lock);
+}
+
 /* A request we believed to be in the device is seen anew, or goes back to the queue. */
 static __always_inline void take_back(struct request_state *st, u64 now)
 {
@@ -340,12 +349,8 @@ static __always_inline void take_back(struct request_state *st, u64 now)
 		return;
 	st->issue_ns = 0;
 	d = bpf_map_lookup_elem(&disks, &st->dev);
-	if (!d)
-		return;
-	kw_spin_lock(&d->lock);
-	advance(d, now);
-	leave(d, st->slot, 0);
-	kw_spin_unlock(&d->lock);
+	if (d)
+		depart(d, st, now, 0);
 }
 
 static __always_inline int inserted(struct request *rq)
@@ -390,7 +395,9 @@ static __always_inline int issued(struct request *rq)
 	st->requeued = 0;
 	key = occupant_key(&st->owner.cg);
 	/* Its slot may have been given away while it was queued. */
-	at = slot_find(d, &key, st->writeback);
+	at = st->slot & OVERFLOW;
+	if (!slot_is_of(&d->slot[at], &key, st->writeback))
+		at = slot_find(d, &key, st->writeback);
 	kw_spin_lock(&d->lock);
 	advance(d, now);
 	st->slot = slot_get(d, at, &key, st->writeback, now);
@@ -596,13 +603,17 @@ static __always_inline void emit(struct request *rq, const struct request_state 
 
 static __always_inline void finish(struct request *rq, struct request_state *st, u32 bytes, s32 error)
 {
-	u64 now = bpf_ktime_get_boot_ns(), wait_ns;
+	u64 now = bpf_ktime_get_boot_ns(), wait_ns = now - st->begin_ns;
 	struct disk *d = bpf_map_lookup_elem(&disks, &st->dev);
 	u32 zero = 0;
 	struct shares *sh = bpf_map_lookup_elem(&scratch_shares, &zero);
 
 	if (!d || !sh)
 		return;
+	if (wait_ns < BLAME_NS && wait_ns < kw_settings.block_threshold_ns && !error) {
+		depart(d, st, now, bytes);
+		return;
+	}
 	kw_spin_lock(&d->lock);
 	advance(d, now);
 	sh->now.busy_ns = d->busy_ns;
@@ -612,9 +623,6 @@ static __always_inline void finish(struct request *rq, struct request_state *st,
 	leave(d, st->slot, bytes);
 	kw_spin_unlock(&d->lock);
 
-	wait_ns = now - st->begin_ns;
-	if (wait_ns < BLAME_NS && wait_ns < kw_settings.block_threshold_ns && !error)
-		return;
 	divide(st, sh, wait_ns);
 	if (wait_ns >= BLAME_NS)
 		blame(st, sh);
