@@ -109,7 +109,7 @@ static void make_own(const struct tree *t, const char *const *files)
 		put(t, t->own, *files, "");
 }
 
-static const char *const own_v2[] = { "cgroup.procs", "cpu.max", "memory.max", NULL };
+static const char *const own_v2[] = { "cgroup.procs", "cpu.max", "cpu.weight", "memory.max", NULL };
 
 static int enter(struct tree *t, const char *options, const char *self)
 {
@@ -145,6 +145,7 @@ static void alone(void **state)
 	assert_int_equal(enter_v2(t, "kwhy.service"), 2);
 	assert_string_equal(strbuf_str(&t->said), "limited to 1 CPUs and 512 MiB by a cgroup of its own");
 	assert_file(t, t->own, "cpu.max", "100000 100000");
+	assert_file(t, t->own, "cpu.weight", "1000");
 	assert_file(t, t->own, "memory.max", "536870912");
 	assert_file(t, t->own, "cgroup.procs", "0");
 	assert_file(t, "kwhy.service", "cgroup.subtree_control", "+cpu +memory");
@@ -219,7 +220,7 @@ static void at_a_root_that_has_controllers(void **state)
 /* Hybrid: the v2 tree has no controllers, v1 has; one of the two hierarchies does not let us. */
 static void v1(void **state)
 {
-	static const char *const own[] = { "cgroup.procs", "cpu.cfs_quota_us", NULL };
+	static const char *const own[] = { "cgroup.procs", "cpu.cfs_quota_us", "cpu.shares", NULL };
 	struct tree *t = *state;
 
 	make_dir(t, "a");
@@ -228,6 +229,7 @@ static void v1(void **state)
 	make_own(t, own);
 	assert_int_equal(enter(t, "cgroup cgroup rw,cpu,memory", "3:cpu,memory:/a\n"), 1);
 	assert_file(t, t->own, "cpu.cfs_quota_us", "100000");
+	assert_file(t, t->own, "cpu.shares", "10240");
 	assert_string_equal(strbuf_str(&t->said), "limited to 1 CPUs and 512 MiB by a cgroup of its own"
 						  " (memory: No such file or directory)");
 }
