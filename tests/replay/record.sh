@@ -3,6 +3,8 @@
 #
 # record.sh [FAULT...]           records the fault for real (root, BPF): NAME.kwcap.gz, NAME.truth.json, and expectations;
 #                                "ONE+OTHER": both at once; "ONE+healthy": under the load of a busy healthy host
+# record.sh --guest FOLDER       what a guest of tests/vm has left in its run folder (KWHY_VM_CACHE/run.VERSION.faults), all
+#                                its faults in one recording: those that only a guest may have
 # record.sh --expect [FAULT...]  makes only the expectations anew, NAME.expected, from the captures that are there
 #
 # After a change to a rule, to the analyzer or to the version the second form is all it takes; git diff then shows which
@@ -65,6 +67,16 @@ record() { # fault
 	cp "$log" "$here/$1.truth.json"
 }
 
+record_guest() { # folder
+	local status
+	"$trim" "$1/faults.kwcap" "$work/guest.kwcap" "$containers" || return 1
+	gzip -9nc "$work/guest.kwcap" >"$here/guest.kwcap.gz" || return 1
+	for status in "$1"/*.status; do
+		[[ $(<"$status") != 0 || $(head -c 1 "${status%.status}.log") != '{' ]] ||
+			jq -c 'select(.event == "setup" and .cause != null) | del(.event)' "${status%.status}.log"
+	done >"$here/guest.truth.json"
+}
+
 expect() { # fault
 	local verdict
 	gzip -dc "$here/$1.kwcap.gz" >"$work/$1.kwcap" || return 1
@@ -77,6 +89,10 @@ expect() { # fault
 }
 
 mode=record
+if [[ ${1:-} == --guest ]]; then
+	record_guest "${2:?whose folder?}" && expect guest
+	exit
+fi
 if [[ ${1:-} == --expect ]]; then
 	mode=expect
 	shift
