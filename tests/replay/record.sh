@@ -3,7 +3,7 @@
 #
 # record.sh [FAULT...]           records the fault for real (root, BPF): NAME.kwcap.gz, NAME.truth.json, and expectations;
 #                                "ONE+OTHER": both at once; "ONE+healthy": under the load of a busy healthy host
-# record.sh --guest FOLDER       what a guest of tests/vm has left in its run folder (KWHY_VM_CACHE/run.VERSION.faults), all
+# record.sh --guest NAME FOLDER  what a guest of tests/vm has left in its run folder (KWHY_VM_CACHE/run.VERSION.faults), all
 #                                its faults in one recording: those that only a guest may have
 # record.sh --expect [FAULT...]  makes only the expectations anew, NAME.expected, from the captures that are there
 #
@@ -67,14 +67,14 @@ record() { # fault
 	cp "$log" "$here/$1.truth.json"
 }
 
-record_guest() { # folder
+record_guest() { # name, folder
 	local status
-	"$trim" "$1/faults.kwcap" "$work/guest.kwcap" "$containers" || return 1
-	gzip -9nc "$work/guest.kwcap" >"$here/guest.kwcap.gz" || return 1
-	for status in "$1"/*.status; do
+	"$trim" "$2/faults.kwcap" "$work/$1.kwcap" "$containers" || return 1
+	gzip -9nc "$work/$1.kwcap" >"$here/$1.kwcap.gz" || return 1
+	for status in "$2"/*.status; do
 		[[ $(<"$status") != 0 || $(head -c 1 "${status%.status}.log") != '{' ]] ||
 			jq -c 'select(.event == "setup" and .cause != null) | del(.event)' "${status%.status}.log"
-	done >"$here/guest.truth.json"
+	done >"$here/$1.truth.json"
 }
 
 expect() { # fault
@@ -90,7 +90,7 @@ expect() { # fault
 
 mode=record
 if [[ ${1:-} == --guest ]]; then
-	record_guest "${2:?whose folder?}" && expect guest
+	record_guest "${2:?a name}" "${3:?whose folder?}" && expect "$2"
 	exit
 fi
 if [[ ${1:-} == --expect ]]; then
