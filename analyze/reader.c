@@ -689,9 +689,11 @@ static int ask_newest(struct reader *r, size_t slot, int64_t *ret_last)
 	char sql[64];
 	int e = -EIO;
 
-	snprintf(sql, sizeof(sql), "SELECT max(ts_ns) FROM %s.event", slot_schema(slot));
-	if (!*stmt && sqlite3_prepare_v2(r->db, sql, -1, stmt, NULL) != SQLITE_OK)
-		return -EIO;
+	if (!*stmt) {
+		snprintf(sql, sizeof(sql), "SELECT max(ts_ns) FROM %s.event", slot_schema(slot));
+		if (sqlite3_prepare_v2(r->db, sql, -1, stmt, NULL) != SQLITE_OK)
+			return -EIO;
+	}
 	if (sqlite3_step(*stmt) == SQLITE_ROW && sqlite3_column_type(*stmt, 0) != SQLITE_NULL) {
 		*ret_last = sqlite3_column_int64(*stmt, 0);
 		e = 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kwhy limits itself: a cgroup of its own below the one it was started in, with self.cpu and self.memory, for this
- * process and those it starts.  v1: one directory in the hierarchy of each controller.  v2: only where no other process
- * shares the cgroup (processes and controllers exclude each other, Documentation/admin-guide/cgroup-v2.rst) or at the
- * root.
+ * kwhy limits itself: a cgroup of its own below the one it was started in, with self.cpu and self.memory, and with ten
+ * times the usual weight where its CPU is limited, for this process and those it starts.  v1: one directory in the
+ * hierarchy of each controller.  v2: only where no other process shares the cgroup (processes and controllers exclude
+ * each other, Documentation/admin-guide/cgroup-v2.rst) or at the root.
  */
 #ifndef KWHY_CLI_CONFINE_H
 #define KWHY_CLI_CONFINE_H

@@ -7,7 +7,7 @@
 # commas: "alone"; "busy", beside the load of a healthy host; "pair", beside another fault drawn at random.  Each run is
 # one line of DIR/runs.jsonl (default build/accuracy); runs add up over several calls until the file is removed.
 # Prints the table, writes DIR/accuracy.md and DIR/accuracy.json.  --table only does that, from the runs that are there.
-# Under load the containers of the load are neighbours like any other: a report that names one of them as the neighbour of
+# Under load the containers of the load are neighbours like any other, which is taken for granted and not measured: a report that names one of them as the neighbour of
 # a fault's victim is no answer about the fault; such reports are counted by themselves.
 # A run in which the hypervisor took a quarter of the CPU time or more is counted apart: it has a cause of its own.
 # --lock: held while a fault runs, on machines where others must not measure then.

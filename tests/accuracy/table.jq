@@ -44,5 +44,5 @@ map(select(.mode != "healthy" and .real and (crowded | not))) as $runs
 	+ ($modes | to_entries | map(.key as $k | .value | row("*\({alone: "one fault alone", busy: "under load", pair: "two faults at once"}[$k] // $k)*")))
 	+ [$total | row("**all**")]
 	+ (if $stolen.runs > 0 then [$stolen | row("*not counted above: the hypervisor took a quarter of the CPU time or more*")] else [] end)
-	+ (if $of_load > 0 then ["", "Under load \($of_load) more reports named a container of the load as the victim's neighbour, which it was."] else [] end)
+	+ (if $of_load > 0 then ["", "Under load \($of_load) more reports named a container of the load as the victim's neighbour; how much of the CPU or disk that had is not measured."] else [] end)
 	+ ["", "Healthy load: \($calm_seconds) s, \($alarms) alarms above info."] | join("\n"))}

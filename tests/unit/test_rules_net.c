@@ -432,17 +432,26 @@ static void polls_calm(struct synth *s)
 	late(s, 900 * MS, 1);
 }
 
+/* Whether a fault of that story is told as a peer that is slow. */
+static bool is_slow_peer(const struct stage *stage, void (*second)(struct synth *, enum variant, int))
+{
+	const struct story story = { .cause = "net.peer_slow", .second = second };
+	const struct telling telling = { &story, stage };
+	struct host h;
+	bool told;
+
+	tell(&h, &telling, FAULT);
+	told = newest(&h, "net.peer_slow") != NULL;
+	host_free(&h);
+	return told;
+}
+
 static void as_late_as_ever(void **state)
 {
-	static const struct story story = { "net.peer_slow", long_polls, NULL, NULL, NULL, NULL, NULL, NULL, NULL };
 	static const struct stage stage = { usual_containers, "/test/web", 5, polls_calm };
-	const struct telling telling = { &story, &stage };
-	struct host h;
 
 	(void)state;
-	tell(&h, &telling, FAULT);
-	assert_null(newest(&h, "net.peer_slow"));
-	host_free(&h);
+	assert_false(is_slow_peer(&stage, long_polls));
 }
 
 /* It talked for 1.7 seconds before, of which a sample of a second holds 0.7 and what came after. */
@@ -458,15 +467,10 @@ static void answers_get_late(struct synth *s, enum variant v, int second)
 
 static void late_soon(void **state)
 {
-	static const struct story story = { "net.peer_slow", answers_get_late, NULL, NULL, NULL, NULL, NULL, NULL, NULL };
 	static const struct stage stage = { usual_containers, "/test/web", 6, NULL };
-	const struct telling telling = { &story, &stage };
-	struct host h;
 
 	(void)state;
-	tell(&h, &telling, FAULT);
-	assert_non_null(newest(&h, "net.peer_slow"));
-	host_free(&h);
+	assert_true(is_slow_peer(&stage, answers_get_late));
 }
 
 /* Requests that a filter of this host drops: the peer never gets them in time, and is not slow. */
