@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Long kernel sections: the scheduler asked a CPU to switch (sched_set_need_resched_tp) and the switch came late.  A
- * task in user mode leaves at once, so the time between was spent in the kernel where it cannot be preempted.  Its
- * stack is taken at a timer tick meanwhile.
- * Without that tracepoint each timer tick looks whether a switch is wanted: a section then counts from the first tick
- * that finds so, and is up to a tick longer than it seems.
+ * Long kernel sections: the scheduler wants a CPU to switch and the switch comes late.  A task in user mode leaves at
+ * once, so the time between was spent in the kernel where it cannot be preempted.  Each timer tick looks whether a
+ * switch is wanted, and a later one takes the stack of the task that should have left.
+ *
+ * Why not sched_set_need_resched_tp (6.10) for that: it comes with every wakeup that preempts, and a program there made a
+ * ping-pong 1.5 % slower.  It only tells, for a second, which of thread_info.flags say that a switch is wanted, where the
+ * preempt count cannot be read.
  */
 #ifndef KWHY_BPF_NOSCHED_H
 #define KWHY_BPF_NOSCHED_H
@@ -26,22 +28,37 @@ struct {
 	__type(value, struct kw_nosched_stack);
 } kw_nosched_stacks SEC(".maps");
 
-/*
- * The scheduler wants curr, the task that runs on that CPU, to leave it, and sets that bit of its thread_info.flags.  It
- * says so once until schedule() is reached (__resched_curr(), kernel/sched/core.c): the latest counts.
- */
-static __always_inline void nosched_wanted(struct task_struct *curr, int cpu, int tif)
-{
-	struct kw_slices *s;
+/* The flags of thread_info that the scheduler has been seen to set: TIF_NEED_RESCHED, TIF_NEED_RESCHED_LAZY. */
+volatile u64 nosched_flags;
 
-	if (!curr->pid)
-		return; /* idle */
-	/* Nearly always this one, and of another one only a helper can tell. */
-	s = cpu == (int)bpf_get_smp_processor_id() ? kw_cpu_slices_here() : kw_cpu_slices_on(cpu);
-	if (!s)
-		return;
-	s->resched_since = kw_rq_clock(curr);
-	s->resched_flag = 1UL << (tif & 31);
+typedef void (*btf_trace_sched_set_need_resched_tp)(void *, struct task_struct *, int, int);
+extern const void rcu_read_unlock_special __ksym __weak;
+extern const void init_srcu_struct_fast __ksym __weak;
+
+/*
+ * rcu_read_unlock() of a preemptible kernel may ask for a switch itself (rcu_read_unlock_special()), and so come by this
+ * tracepoint.  Since tracepoints rest on SRCU-fast, BPF takes rcu_read_lock() before it sees that it is there already:
+ * such a kernel (7.3) recursed until its stack was full.  There no program must be attached to it.
+ */
+static __always_inline bool nosched_learns(void)
+{
+	return bpf_core_type_exists(btf_trace_sched_set_need_resched_tp) && !kw_knows_need_resched() &&
+	       !(&rcu_read_unlock_special && &init_srcu_struct_fast);
+}
+
+static __always_inline void nosched_learn(int tif)
+{
+	u64 flag = 1UL << (tif & 31);
+
+	if (!(nosched_flags & flag))
+		__sync_fetch_and_or(&nosched_flags, flag);
+}
+
+static __always_inline bool nosched_pending(void)
+{
+	if (nosched_learns())
+		return BPF_CORE_READ(kw_current(), thread_info.flags) & nosched_flags;
+	return kw_need_resched();
 }
 
 /* At the end of each timer tick, which itself may want the switch. */
@@ -49,17 +66,8 @@ static __always_inline void nosched_look(void)
 {
 	struct kw_slices *s = kw_cpu_slices_here();
 
-	if (!s || s->resched_since || !kw_need_resched() || !KW_READ(kw_current(), pid))
-		return;
-	s->resched_since = kw_rq_clock_here();
-	s->resched_flag = 0;
-}
-
-static __always_inline bool nosched_pending(struct kw_slices *s)
-{
-	if (s->resched_flag)
-		return BPF_CORE_READ(kw_current(), thread_info.flags) & s->resched_flag;
-	return kw_need_resched();
+	if (s && !s->resched_since && nosched_pending() && KW_READ(kw_current(), pid))
+		s->resched_since = kw_rq_clock_here();
 }
 
 /*
@@ -75,11 +83,11 @@ static __always_inline void nosched_tick(void *ctx)
 
 	if (!since)
 		return;
-	if (!nosched_pending(s)) {
+	if (!nosched_pending()) {
 		s->resched_since = 0;
 		return;
 	}
-	if ((s64)(kw_rq_clock_here() - since) < (s64)(kw_settings.nosched_threshold_ns / 2))
+	if ((s64)(kw_rq_clock_here() + kw_settings.tick_ns - since) < (s64)(kw_settings.nosched_threshold_ns / 2))
 		return;
 	k = bpf_map_lookup_elem(&kw_nosched_stacks, &zero);
 	if (!k || k->since == since)
@@ -88,7 +96,7 @@ static __always_inline void nosched_tick(void *ctx)
 	k->since = since;
 }
 
-/* The switch has come, ns after it was asked for at since. */
+/* The switch has come, ns after it was wanted; since: when a tick found so. */
 static __noinline int nosched_over(struct kw_slices *s, struct task_struct *prev, struct task_struct *next, u64 since,
 				   u64 ns)
 {

@@ -50,13 +50,12 @@ struct kw_slices {
 	u32 head; /* the slice that runs now */
 	u32 gaps; /* time without a timer interrupt that was due, so far, in KW_GAP_UNIT ns; wraps */
 	u64 since; /* run-queue clock: the task that runs now began */
-	u64 resched_since; /* run-queue clock: the scheduler asked for a switch; 0 it did not */
+	u64 resched_since; /* run-queue clock: a tick found that a switch is wanted; 0: none did */
 	/* The latest timer interrupt, 0: the CPU has idled since; monotonic clock. */
 	u64 tick;
 	u64 tick_steal; /* kw_rq_steal() then */
 	u64 tick_hard;  /* kw_irq_now.hard_ns then */
-	u64 resched_flag; /* what it set in thread_info.flags to ask for it; 0: a tick found so */
-	u64 reserved;
+	u64 reserved[2];
 	struct kw_slice slot[KW_SLICES];
 };
 

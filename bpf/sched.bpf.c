@@ -30,16 +30,22 @@ static __noinline int wait_ended(struct task_struct *next, u64 queued, u64 now)
 	return runq_wait(next, st, queued, now, 0);
 }
 
-/* A switch that the scheduler had asked for comes. */
-static __always_inline void wanted_ended(struct kw_slices *s, struct task_struct *prev, struct task_struct *next, u64 now)
+/*
+ * A switch that a tick found wanted comes.  It was wanted since then, or, where next was queued within the tick before,
+ * most likely since next was.
+ */
+static __always_inline void wanted_ended(struct kw_slices *s, struct task_struct *prev, struct task_struct *next,
+					 u64 queued, u64 now)
 {
-	u64 since = s->resched_since;
+	u64 found = s->resched_since, wanted = found;
 
-	if (!kw_settings.nosched_on || !since)
+	if (!kw_settings.nosched_on || !found)
 		return;
 	s->resched_since = 0;
-	if ((s64)(now - since) >= (s64)kw_settings.nosched_threshold_ns)
-		nosched_over(s, prev, next, since, now - since);
+	if (queued && queued < found && found - queued < kw_settings.tick_ns)
+		wanted = queued;
+	if ((s64)(now - wanted) >= (s64)kw_settings.nosched_threshold_ns)
+		nosched_over(s, prev, next, found, now - wanted);
 }
 
 static __always_inline int switched(bool preempt, struct task_struct *prev, struct task_struct *next, u32 prev_state)
@@ -63,7 +69,7 @@ static __always_inline int switched(bool preempt, struct task_struct *prev, stru
 	queued = next->sched_info.last_queued;
 	if (queued && (s64)(now - queued) >= (s64)kw_settings.runq_blame_ns)
 		wait_ended(next, queued, now);
-	wanted_ended(s, prev, next, now);
+	wanted_ended(s, prev, next, queued, now);
 	kw_slice_begin(s, prev, next, now);
 	return 0;
 }
@@ -83,33 +89,23 @@ int BPF_PROG(sched_switched, bool preempt, struct task_struct *prev, struct task
 }
 #endif
 
-/*
- * rcu_read_unlock() of a preemptible kernel may ask for a switch itself (rcu_read_unlock_special()), and so come by this
- * tracepoint.  Since tracepoints rest on SRCU-fast, BPF takes rcu_read_lock() before it sees that it is there already:
- * such a kernel (7.3) recursed until its stack was full.  There this program must not be attached, so it reads an
- * argument that is none, which the verifier refuses.
- */
-extern const void rcu_read_unlock_special __ksym __weak;
-extern const void init_srcu_struct_fast __ksym __weak;
+/* The argument that is none keeps a program from kernels where it would find nothing: the verifier refuses it. */
+SEC("tp_btf/local_timer_exit")
+int BPF_PROG(sched_looked, int vector)
+{
+	if (!kw_knows_need_resched() && !nosched_learns())
+		return ctx[7];
+	if (kw_settings.nosched_on && !kw_is_off())
+		nosched_look();
+	return 0;
+}
 
 SEC("tp_btf/sched_set_need_resched_tp")
 int BPF_PROG(sched_wanted, struct task_struct *curr, int cpu, int tif)
 {
-	if (&rcu_read_unlock_special && &init_srcu_struct_fast)
+	if (!nosched_learns())
 		return ctx[7];
-	if (kw_settings.nosched_on && !kw_is_off())
-		nosched_wanted(curr, cpu, tif);
-	return 0;
-}
-
-/* Where that is not there; without the preempt count this must not be attached either. */
-SEC("tp_btf/local_timer_exit")
-int BPF_PROG(sched_looked, int vector)
-{
-	if (!kw_knows_need_resched())
-		return ctx[7];
-	if (kw_settings.nosched_on && !kw_is_off())
-		nosched_look();
+	nosched_learn(tif);
 	return 0;
 }
 

@@ -47,6 +47,7 @@ struct link_slot {
 	unsigned int owner; /* first probe that lists it */
 	bool iterator;
 	bool windowed;
+	bool briefly;
 };
 
 struct object_run {
@@ -452,6 +453,7 @@ static int choose_programs(struct objects *o, struct object_run *obj, struct att
 		bpf_program__set_autoload(program, false);
 	for (unsigned int i = 0; i < o->hook_count; i++) {
 		struct hook *h = &o->hooks[i];
+		const struct probe *probe = o->runs[h->probe].probe;
 		const char *name = hook_program(o, h);
 
 		if (!name || !hook_in(o, h, obj))
@@ -471,7 +473,8 @@ static int choose_programs(struct objects *o, struct object_run *obj, struct att
 			.program = program,
 			.owner = h->probe,
 			.iterator = bpf_program__expected_attach_type(program) == BPF_TRACE_ITER,
-			.windowed = o->runs[h->probe].probe->windowed,
+			.windowed = probe->windowed,
+			.briefly = probe->briefly && !strcmp(probe->briefly, name),
 		};
 	}
 	return obj->link_count ? 0 : -ENOENT;
@@ -1035,7 +1038,7 @@ void objects_window(struct objects *o, bool open)
 		struct object_run *obj = &o->list[i];
 
 		for (unsigned int j = 0; j < obj->link_count; j++)
-			if (obj->links[j].windowed && !obj->links[j].iterator)
+			if ((obj->links[j].windowed && !obj->links[j].iterator) || (obj->links[j].briefly && !open))
 				slot_window(&obj->links[j], open);
 	}
 }

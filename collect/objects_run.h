@@ -120,7 +120,7 @@ bool setting_lists(const char *setting, const char *name);
 
 /*
  * Attaches or detaches the programs of windowed probes.  They are attached when objects_start() returns, so that it is known
- * whether they can be.
+ * whether they can be.  Those that learn something briefly are detached with them, and stay so.
  */
 void objects_window(struct objects *o, bool open);
 

@@ -43,6 +43,7 @@ struct probe {
 	const char *causes; /* cause codes that need it, separated by commas */
 	const char *object; /* bpf/<object>.bpf.c; several probes may share one (hot hooks) */
 	bool windowed; /* attached for a short while after some ticks only, but for iterators: objects_window() */
+	const char *briefly; /* a program that is detached after a second or two, having learned what it has to; NULL: none */
 	/* Of a windowed one: whether this record asks for further windows, one after each tick.  NULL: none does. */
 	bool (*look_again)(const struct kw_event *event, const void *payload);
 	const struct attach_choice *attach; /* ends with hook NULL; NULL: the probe only reads maps or polls */

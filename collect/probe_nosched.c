@@ -4,8 +4,8 @@
 
 static const struct attach_choice hooks[] = {
 	{ "switch", "sched_switched", true, "kernel sections that hold the CPU" },
-	{ "wanted", "sched_wanted", true, "kernel sections that hold the CPU" },
-	{ "wanted", "sched_looked", true, "the first tick (1 to 10 ms) of each kernel section that holds the CPU" },
+	{ "wanted", "sched_looked", true, "kernel sections that hold the CPU" },
+	{ "flags", "sched_wanted", false, NULL },
 	{ "timer", "timer_entered", true, "kernel sections that hold the CPU" },
 	{ 0 },
 };
@@ -28,10 +28,10 @@ static int refine(const struct kernel *kernel, struct kw_event *event, void *pay
 const struct probe probe_nosched = {
 	.name = "nosched",
 	.title = "Kernel sections that kept the CPU although the scheduler wanted a switch",
-	.cost = "sched_switch, shared with runq: one load a hit; sched_set_need_resched_tp: 20 ns a preemption,"
-		" or where that is not there local_timer_exit: 20 ns a tick",
+	.cost = "sched_switch, shared with runq: one load a hit; local_timer_exit: 20 ns a tick",
 	.causes = "cpu.kernel_section",
 	.object = "sched",
+	.briefly = "sched_wanted",
 	.attach = hooks,
 	.kinds = kinds,
 	.refine = refine,

@@ -78,12 +78,11 @@ build_module() { # folder of the kernel, RUN folder
 	cp "$work/kwhy_fault.ko" "$2/"
 }
 
-# Probes whose tracepoints a kernel does not have yet: ipi_send_cpu came with 6.4, fuse_request_send and
-# sched_set_need_resched_tp with 6.10 and later (and must not be used on the newest, bpf/sched.bpf.c), contention_begin with
-# 5.19; and those that are less with the objects for older kernels.  The doctor says what that costs; anything else is a
-# defect.
-declare -A lacks=([6.1]='irq|nosched|fuse' [6.12]='nosched' [newest]='nosched'
-	[5.10]='reclaim|oom|evict|block|iolimit|drop|netfail|answer|runq|irq|nosched|lock|journal|fuse|limits|errors|fserror|sync|nospace|unread')
+# Probes whose tracepoints a kernel does not have yet: ipi_send_cpu came with 6.4, fuse_request_send with 6.10,
+# contention_begin with 5.19; and those that are less with the objects for older kernels.  The doctor says what that
+# costs; anything else is a defect.
+declare -A lacks=([6.1]='irq|fuse'
+	[5.10]='reclaim|oom|evict|block|iolimit|drop|netfail|answer|runq|irq|lock|journal|fuse|limits|errors|fserror|sync|nospace|unread')
 
 judge_doctor() { # name, folder, version
 	local bad wanted
