@@ -13,7 +13,7 @@
  * XFS has no such commits: who changes something reserves space in the log first, and waits when what fills it has not
  * been written to its place yet.  btrfs writes metadata to new places, which have to be there: who changes something
  * reserves space among its metadata, and when there is none waits until what others changed has been committed.  Such a
- * wait belongs to those who reserved the space of late.
+ * wait belongs to those who reserved the space: on XFS of late, on btrfs since the commit before the one it waited for.
  */
 #include "bpf/kwhy.bpf.h"
 
@@ -45,6 +45,7 @@ struct journal {
 	u64 told_ns;           /* when the last record was sent */
 	u64 count;             /* commits since */
 	u64 second;            /* in which committing was last halved */
+	u64 done_ns;           /* monotonic: the latest commit of a btrfs ended */
 	struct slot slot[SLOTS];
 };
 
@@ -510,7 +511,8 @@ int BPF_PROG(fsync_done, struct inode *inode, int ret)
 
 #define SPACE_UNIT 512
 
-static __noinline int space_taken(u32 dev, u64 units)
+/* until_committed: it is let go of by the next commit, else little by little. */
+static __noinline int space_taken(u32 dev, u64 units, bool until_committed)
 {
 	u64 now = bpf_ktime_get_boot_ns();
 	struct kw_party self;
@@ -526,24 +528,30 @@ static __noinline int space_taken(u32 dev, u64 units)
 	}
 	at = slot_find(j, &self);
 	bpf_spin_lock(&j->lock);
-	fade(j, now);
 	s = slot_get(j, at, &self, now);
-	s->committing += units;
+	if (until_committed) {
+		s->running += units;
+	} else {
+		fade(j, now);
+		s->committing += units;
+	}
 	bpf_spin_unlock(&j->lock);
 	return 0;
 }
 
-/* Divides ns in the proportion of what each reserved. */
-static __always_inline void space_shares(struct journal *j, u64 ns, struct shares *ret)
+/* Divides ns in the proportion of what each reserved.  before: what is committed counts, too. */
+static __always_inline void space_shares(struct journal *j, u64 ns, bool before, struct shares *ret)
 {
 	u64 units = 0;
 
 	for (u32 i = 0; i < SLOTS; i++)
-		units += j->slot[i].committing;
+		units += j->slot[i].running + (before ? j->slot[i].committing : 0);
 	ret->all_ns = ns;
 	for (u32 i = 0; i < SLOTS; i++) {
+		u64 its = j->slot[i].running + (before ? j->slot[i].committing : 0);
+
 		ret->of[i].party = j->slot[i].party;
-		ret->of[i].ns = units ? ns * j->slot[i].committing / units : 0;
+		ret->of[i].ns = units ? ns * its / units : 0;
 	}
 }
 
@@ -572,7 +580,8 @@ static __always_inline void tell_logwait(const struct kw_party *self, struct sup
 	kw_submit(r, false);
 }
 
-static __noinline int space_waited(struct super_block *sb, u64 ns, u64 need_bytes, u64 log_bytes)
+/* since: monotonic, a wait for a commit began; 0: it was for space in a log. */
+static __noinline int space_waited(struct super_block *sb, u64 since, u64 ns, u64 need_bytes, u64 log_bytes)
 {
 	u32 dev = BPF_CORE_READ(sb, s_dev), zero = 0;
 	struct shares *sh = bpf_map_lookup_elem(&scratch, &zero);
@@ -584,7 +593,8 @@ static __noinline int space_waited(struct super_block *sb, u64 ns, u64 need_byte
 	kw_party_of((struct task_struct *)bpf_get_current_task(), &self);
 	if (kw_is_own(self.pid))
 		return 0;
-	space_shares(j, ns, sh);
+	/* Whom the commit wakes may be here before its end is told. */
+	space_shares(j, ns, j->done_ns >= since, sh);
 	blame(&self, dev, sh, ns);
 	if (ns >= kw_settings.block_threshold_ns)
 		tell_logwait(&self, sb, need_bytes, log_bytes, sh);
@@ -597,7 +607,8 @@ static __always_inline int log_filled(struct xlog *log, struct xlog_ticket *tick
 {
 	if (kw_is_off())
 		return 0;
-	return space_taken(BPF_CORE_READ(log, l_mp, m_super, s_dev), (u32)BPF_CORE_READ(ticket, t_unit_res) / SPACE_UNIT);
+	return space_taken(BPF_CORE_READ(log, l_mp, m_super, s_dev), (u32)BPF_CORE_READ(ticket, t_unit_res) / SPACE_UNIT,
+			   false);
 }
 
 /* A change begins, */
@@ -640,7 +651,7 @@ int BPF_PROG(log_has_space, struct xlog *log, struct xlog_ticket *ticket)
 		return 0;
 	since = sleep->since;
 	sleep->since = 0;
-	return space_waited(BPF_CORE_READ(log, l_mp, m_super), bpf_ktime_get_boot_ns() - since,
+	return space_waited(BPF_CORE_READ(log, l_mp, m_super), 0, bpf_ktime_get_boot_ns() - since,
 			    (u32)BPF_CORE_READ(ticket, t_unit_res), (u32)BPF_CORE_READ(log, l_logsize));
 }
 
@@ -661,7 +672,7 @@ int BPF_PROG(space_reserved, struct btrfs_fs_info *fs, const char *type, u64 fla
 	if (!reserve || !(flags & BTRFS_BLOCK_GROUP_METADATA) || (bpf_get_current_task_btf()->flags & PF_KTHREAD) || kw_is_off())
 		return 0;
 	bpf_probe_read_kernel(&name, sizeof(name), type);
-	return name == SPACE_INF ? space_taken(BPF_CORE_READ(fs, sb, s_dev), bytes / SPACE_UNIT) : 0;
+	return name == SPACE_INF ? space_taken(BPF_CORE_READ(fs, sb, s_dev), bytes / SPACE_UNIT, true) : 0;
 }
 
 /* The end of a wait for such space; the kernel itself has noted its beginning. */
@@ -672,6 +683,23 @@ int BPF_PROG(space_granted, struct btrfs_fs_info *fs, u64 flags, u64 bytes, u64 
 
 	if (!(flags & BTRFS_BLOCK_GROUP_METADATA) || kw_is_off())
 		return 0;
-	space_waited(sb, bpf_ktime_get_ns() - start_ns, bytes, 0);
-	return error ? 0 : space_taken(BPF_CORE_READ(sb, s_dev), bytes / SPACE_UNIT);
+	space_waited(sb, start_ns, bpf_ktime_get_ns() - start_ns, bytes, 0);
+	return error ? 0 : space_taken(BPF_CORE_READ(sb, s_dev), bytes / SPACE_UNIT, true);
+}
+
+SEC("tp_btf/btrfs_transaction_commit")
+int BPF_PROG(space_committed, struct btrfs_fs_info *fs)
+{
+	struct journal *j = journal_get(BPF_CORE_READ(fs, sb, s_dev), false);
+
+	if (!j)
+		return 0;
+	bpf_spin_lock(&j->lock);
+	for (u32 i = 0; i < SLOTS; i++) {
+		j->slot[i].committing = j->slot[i].running;
+		j->slot[i].running = 0;
+	}
+	bpf_spin_unlock(&j->lock);
+	j->done_ns = bpf_ktime_get_ns();
+	return 0;
 }

@@ -16,6 +16,7 @@ static const struct attach_choice hooks[] = {
 	{ "log_space", "log_has_space", false, NULL },
 	{ "space", "space_reserved", false, NULL },
 	{ "space_wait", "space_granted", false, NULL },
+	{ "space_commit", "space_committed", false, NULL },
 	{ 0 },
 };
 

@@ -232,7 +232,7 @@ static void mode_changer(struct sandbox *sb, void *arg)
 	enum phase phase;
 
 	snprintf(path, sizeof(path), "%s/mode", st->mountpoint);
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
 	for (mode_t mode = 0600; fd >= 0 && (phase = sandbox_phase(sb)) < PHASE_STOP; mode ^= 0044) {
 		int64_t began = clock_ns();
 
@@ -245,19 +245,26 @@ static void mode_changer(struct sandbox *sb, void *arg)
 	}
 }
 
+static int make_file(const char *path)
+{
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	return fd < 0 ? -errno : 0;
+}
+
+/* All files there will be: later there may be no space for one more. */
 static int make_labelled(const struct slowfs_state *st)
 {
 	char path[160];
+	int r;
 
-	for (int i = 0; i < st->labelled; i++) {
-		AUTO_CLOSE int fd = -1;
-
+	snprintf(path, sizeof(path), "%s/mode", st->mountpoint);
+	r = make_file(path);
+	for (int i = 0; r == 0 && i < st->labelled; i++) {
 		snprintf(path, sizeof(path), "%s/%d", st->mountpoint, i);
-		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-		if (fd < 0)
-			return -errno;
+		r = make_file(path);
 	}
-	return 0;
+	return r;
 }
 
 /* Labels one file after the other anew: each time a block of metadata goes into the log, and later to its place. */
@@ -331,11 +338,11 @@ static int metadata_setup(struct sandbox *sb)
 	struct volume v = { .btrfs = sandbox_random(sb, 120, 160) * MIB };
 	int r = sandbox_has_program("mkfs.btrfs") ? 0 : sandbox_fail(sb, -EOPNOTSUPP, "mkfs.btrfs is not installed");
 
-	st->labelled = sandbox_random(sb, 300, 500);
+	st->labelled = sandbox_random(sb, 150, 300);
 	facts_int(&sb->params, "fs_bytes", v.btrfs);
 	facts_int(&sb->params, "files", st->labelled);
 	if (r == 0)
-		r = slowfs_new(sb, &v, 15, 25);
+		r = slowfs_new(sb, &v, 3, 5);
 	if (r == 0)
 		r = make_labelled(st);
 	if (r == 0)
