@@ -7,7 +7,7 @@
 #ifndef KWHY_BPF_BIO_H
 #define KWHY_BPF_BIO_H
 
-#include "bpf/kwhy.bpf.h"
+#include "bpf/drift.bpf.h"
 
 #define REQ_OP_BITS 8 /* include/linux/blk_types.h */
 #define KW_BIOS_MAX 4096
@@ -24,26 +24,24 @@ KW_RECORD(block);
  */
 static __always_inline void owner_of_bio(struct bio *bio, struct kw_party *ret)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct cgroup *cgrp = BPF_CORE_READ(bio, bi_blkg, blkcg, css.cgroup), *own;
-	struct cgroup_subsys_state *css = NULL;
-	struct css_set *set;
+	struct task_struct *task = kw_current();
+	struct blkcg *blkcg = KW_READ(bio, bi_blkg, blkcg);
+	struct cgroup *cgrp = KW_READ(blkcg, css.cgroup);
+	struct css_set *set = KW_READ(task, cgroups);
+	u64 css = 0;
 
 	__builtin_memset(ret, 0, sizeof(*ret));
-	kw_cg_of_cgroup(cgrp, &ret->cg);
-	if (!cgrp || BPF_CORE_READ(task, flags) & PF_KTHREAD ||
-	    !bpf_core_enum_value_exists(enum cgroup_subsys_id, io_cgrp_id))
+	kw_cg_of_id(KW_READ(cgrp, kn, id), KW_READ(cgrp, root, hierarchy_id), &ret->cg);
+	if (KW_READ(task, flags) & PF_KTHREAD || !bpf_core_enum_value_exists(enum cgroup_subsys_id, io_cgrp_id))
 		return;
-	set = BPF_CORE_READ(task, cgroups);
 	bpf_core_read(&css, sizeof(css), &set->subsys[bpf_core_enum_value(enum cgroup_subsys_id, io_cgrp_id)]);
-	own = BPF_CORE_READ(css, cgroup);
-	if (own != cgrp)
+	if (!css || css != (u64)blkcg + bpf_core_field_offset(struct blkcg, css))
 		return;
-	ret->cg.v2 = BPF_CORE_READ(set, dfl_cgrp, kn, id);
-	ret->pid = BPF_CORE_READ(task, tgid);
-	ret->tid = BPF_CORE_READ(task, pid);
-	ret->start_ns = BPF_CORE_READ(task, start_boottime);
-	BPF_CORE_READ_STR_INTO(&ret->comm, task, comm);
+	ret->cg.v2 = kw_v2_here();
+	ret->pid = KW_READ(task, tgid);
+	ret->tid = KW_READ(task, pid);
+	ret->start_ns = KW_READ(task, start_boottime);
+	bpf_get_current_comm(ret->comm, sizeof(ret->comm));
 }
 
 #ifndef KW_PLAIN

@@ -14,6 +14,9 @@
  * itself: the one is io.writeback, the other io.neighbor.  Bios that wait for a
  * limit have no request yet; the throttle worker that lets them go is seen.
  * What does not come back at all is looked for once a tick.
+ *
+ * A probe that is over its budget follows only some requests: shares stay right on average, and what fails is told all
+ * the same.
  */
 #include "bpf/bio.bpf.h"
 #include "bpf/dirtier.bpf.h"
@@ -46,6 +49,8 @@ struct slot {
 struct disk {
 	struct bpf_spin_lock lock;
 	u32 inflight;
+	u32 latest;          /* slot of the latest request: most likely the next one's, too */
+	u32 reserved;
 	u64 last_ns;
 	u64 busy_ns;         /* time anything was in the device */
 	struct slot slot[SLOTS];
@@ -107,7 +112,7 @@ struct {
 } requests SEC(".maps");
 
 /* Scratch: these do not fit the stack.  One per program: an interrupt may issue a request while a task inserts one. */
-enum { SCRATCH_INSERT, SCRATCH_ISSUE, SCRATCH_MAX };
+enum { SCRATCH_INSERT, SCRATCH_ISSUE, SCRATCH_FAILED, SCRATCH_MAX };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, SCRATCH_MAX);
@@ -134,14 +139,24 @@ struct {
 	__type(value, struct empty_disk);
 } empty_disk SEC(".maps");
 
+/* Of any request, by an address alone, too. */
 static __always_inline struct gendisk *disk_of(struct request *rq)
 {
-	struct request_queue *q;
-
+#ifdef KW_PLAIN
 	if (bpf_core_field_exists(struct request___old, rq_disk))
 		return BPF_CORE_READ((struct request___old *)rq, rq_disk);
-	q = BPF_CORE_READ(rq, q);
-	return BPF_CORE_READ(q, disk);
+#endif
+	return BPF_CORE_READ(rq, q, disk);
+}
+
+/* Of a tracepoint's argument. */
+static __always_inline struct gendisk *disk_of_hit(struct request *rq)
+{
+#ifdef KW_PLAIN
+	return disk_of(rq);
+#else
+	return rq->q->disk;
+#endif
 }
 
 static __always_inline struct disk *disk_get(u32 dev)
@@ -168,13 +183,14 @@ static __always_inline void advance(struct disk *d, u64 now)
 	u64 dt = now > d->last_ns ? now - d->last_ns : 0;
 
 	if (dt && d->inflight && d->last_ns) {
-		u64 each = dt / d->inflight, alone = d->inflight == 1 ? dt : 0;
+		u64 each = dt / d->inflight;
 
 		d->busy_ns += dt;
-		for (u32 i = 0; i < SLOTS; i++) {
+		for (u32 i = 0; i < SLOTS; i++)
 			d->slot[i].acc_ns += each * d->slot[i].inflight;
-			d->slot[i].alone_ns += alone * d->slot[i].inflight;
-		}
+		if (d->inflight == 1)
+			for (u32 i = 0; i < SLOTS; i++)
+				d->slot[i].alone_ns += dt * d->slot[i].inflight;
 	}
 	if (dt)
 		d->last_ns = now;
@@ -218,7 +234,10 @@ static int slot_look(u32 i, void *data)
 static __always_inline u32 slot_find(const struct disk *d, const struct kw_cg *cg, u32 writeback)
 {
 	struct slot_search c = { .d = d, .cg = *cg, .oldest = ~0ULL, .writeback = writeback, .at = OVERFLOW };
+	u32 latest = d->latest & OVERFLOW;
 
+	if (slot_is_of(&d->slot[latest], cg, writeback))
+		return latest;
 	KW_LOOP(OVERFLOW, slot_look, &c);
 	return c.at & OVERFLOW;
 }
@@ -287,48 +306,90 @@ static __always_inline bool in_journal_thread(void)
 	return comm[0] == 'j' && comm[1] == 'b' && comm[2] == 'd' && comm[3] == '2' && comm[4] == '/';
 }
 
-/* First sight of a request; a former one at the same address never completed before our eyes. */
-static __always_inline struct request_state *arrive(struct request *rq, u64 now, u32 scratch)
+/* With the lock held. */
+static __always_inline void enter(struct disk *d, u32 slot)
 {
-	struct gendisk *gd = disk_of(rq);
+	kw_locked_add(&d->inflight, 1);
+	kw_locked_add(&d->slot[slot & OVERFLOW].inflight, 1);
+}
+
+static __always_inline void st_begin(struct request_state *st, struct request *rq, struct gendisk *gd, u64 now)
+{
+	st->begin_ns = now;
+	st->issue_ns = 0;
+	st->requeued = 0;
+	st->requeues = 0;
+	st->reserved = 0;
+	st->dev = (u32)KW_READ(gd, major) << 20 | (u32)KW_READ(gd, first_minor);
+	owner_of_bio(KW_READ(rq, bio), &st->owner);
+	st->writeback = kw_worker_runs(&wb_workfn) || in_journal_thread();
+}
+
+/*
+ * First sight of a request; a former one at the same address never completed before our eyes.  issue: the device gets it
+ * at once.
+ */
+static __always_inline int arrive(struct request *rq, u64 now, u32 scratch, bool issue)
+{
+	struct gendisk *gd = disk_of_hit(rq);
 	u64 id = (u64)rq;
 	struct request_state *st = bpf_map_lookup_elem(&fresh_requests, &scratch);
 	struct kw_cg key;
+	struct slot *s;
 	struct disk *d;
 	u32 at;
 
 	if (!gd || !st)
-		return NULL;
-	__builtin_memset(st, 0, sizeof(*st));
-	st->begin_ns = now;
-	st->dev = (u32)BPF_CORE_READ(gd, major) << 20 | (u32)BPF_CORE_READ(gd, first_minor);
-	owner_of_bio(BPF_CORE_READ(rq, bio), &st->owner);
-	st->writeback = kw_worker_runs(&wb_workfn) || in_journal_thread();
+		return 0;
+	st_begin(st, rq, gd, now);
 	key = occupant_key(&st->owner.cg);
 	d = disk_get(st->dev);
 	if (!d) {
 		kw_count_lost_other(KW_KIND_block);
-		return NULL;
+		return 0;
 	}
 	at = slot_find(d, &key, st->writeback);
 	kw_spin_lock(&d->lock);
 	advance(d, now);
-	st->slot = slot_get(d, at, &key, st->writeback, now);
+	at = slot_get(d, at, &key, st->writeback, now) & OVERFLOW;
+	s = &d->slot[at];
+	st->slot = at;
 	st->inflight = d->inflight;
-	st->inflight_other = d->inflight - d->slot[st->slot & OVERFLOW].inflight;
-	d->slot[st->slot & OVERFLOW].used_ns = now;
+	st->inflight_other = d->inflight - s->inflight;
+	d->latest = at;
+	s->used_ns = now;
 	if (st->owner.pid) {
-		d->slot[st->slot & OVERFLOW].pid = st->owner.pid;
-		d->slot[st->slot & OVERFLOW].start_ns = st->owner.start_ns;
-		__builtin_memcpy(d->slot[st->slot & OVERFLOW].comm, st->owner.comm, KW_COMM_LEN);
+		s->pid = st->owner.pid;
+		s->start_ns = st->owner.start_ns;
+		__builtin_memcpy(s->comm, st->owner.comm, KW_COMM_LEN);
 	}
-	note(d, &st->at, st->slot);
+	note(d, &st->at, at);
+	if (issue) {
+		st->issue_ns = now;
+		enter(d, at);
+	}
 	kw_spin_unlock(&d->lock);
-	if (bpf_map_update_elem(&requests, &id, st, BPF_ANY)) {
-		kw_count_lost_other(KW_KIND_block);
-		return NULL;
-	}
-	return bpf_map_lookup_elem(&requests, &id);
+	if (!bpf_map_update_elem(&requests, &id, st, BPF_ANY))
+		return 0;
+	kw_count_lost_other(KW_KIND_block);
+	if (!issue)
+		return 0;
+	kw_spin_lock(&d->lock);
+	leave(d, at, 0);
+	kw_spin_unlock(&d->lock);
+	return 0;
+}
+
+/* By its place on the disk: the same answer at a request's insertion and at its issue. */
+static __always_inline bool is_left_out(struct request *rq)
+{
+	u32 zero = 0, shift;
+	struct kw_control *c = bpf_map_lookup_elem(&kw_control, &zero);
+
+	if (!c || c->off)
+		return true;
+	shift = c->fewer[KW_KIND_block] & 7;
+	return shift && KW_READ(rq, __sector) * 0x9e3779b97f4a7c15ULL >> (64 - shift);
 }
 
 /* A request is no longer in the device, and nobody asks who was there meanwhile. */
@@ -355,39 +416,38 @@ static __always_inline void take_back(struct request_state *st, u64 now)
 
 static __always_inline int inserted(struct request *rq)
 {
-	u64 id = (u64)rq, now = bpf_ktime_get_boot_ns();
 	struct request_state *st;
+	u64 id = (u64)rq, now;
 
-	if (kw_is_off())
+	if (is_left_out(rq))
 		return 0;
+	now = bpf_ktime_get_boot_ns();
 	st = bpf_map_lookup_elem(&requests, &id);
 	if (st && st->requeued)
 		return 0;
 	if (st)
 		take_back(st, now);
-	arrive(rq, now, SCRATCH_INSERT);
-	return 0;
+	return arrive(rq, now, SCRATCH_INSERT, false);
 }
 
 static __always_inline int issued(struct request *rq)
 {
-	u64 id = (u64)rq, now = bpf_ktime_get_boot_ns();
 	struct request_state *st;
 	struct kw_cg key;
+	u64 id = (u64)rq, now;
 	struct disk *d;
 	u32 at;
 
-	if (kw_is_off())
+	if (is_left_out(rq))
 		return 0;
+	now = bpf_ktime_get_boot_ns();
 	st = bpf_map_lookup_elem(&requests, &id);
 	if (st && st->issue_ns) {
 		take_back(st, now);
 		st = NULL;
 	}
 	if (!st)
-		st = arrive(rq, now, SCRATCH_ISSUE);
-	if (!st)
-		return 0;
+		return arrive(rq, now, SCRATCH_ISSUE, true);
 	d = bpf_map_lookup_elem(&disks, &st->dev);
 	if (!d)
 		return 0;
@@ -401,8 +461,7 @@ static __always_inline int issued(struct request *rq)
 	kw_spin_lock(&d->lock);
 	advance(d, now);
 	st->slot = slot_get(d, at, &key, st->writeback, now);
-	kw_locked_add(&d->inflight, 1);
-	kw_locked_add(&d->slot[st->slot & OVERFLOW].inflight, 1);
+	enter(d, st->slot);
 	d->slot[st->slot & OVERFLOW].used_ns = now;
 	kw_spin_unlock(&d->lock);
 	return 0;
@@ -605,12 +664,13 @@ static __always_inline void finish(struct request *rq, struct request_state *st,
 {
 	u64 now = bpf_ktime_get_boot_ns(), wait_ns = now - st->begin_ns;
 	struct disk *d = bpf_map_lookup_elem(&disks, &st->dev);
+	struct shares *sh;
 	u32 zero = 0;
-	struct shares *sh = bpf_map_lookup_elem(&scratch_shares, &zero);
 
-	if (!d || !sh)
+	if (!d)
 		return;
-	if (wait_ns < BLAME_NS && wait_ns < kw_settings.block_threshold_ns && !error) {
+	sh = bpf_map_lookup_elem(&scratch_shares, &zero);
+	if (!sh || (wait_ns < BLAME_NS && wait_ns < kw_settings.block_threshold_ns && !error)) {
 		depart(d, st, now, bytes);
 		return;
 	}
@@ -636,9 +696,13 @@ static __always_inline int completed(struct request *rq, s32 error, u32 bytes)
 	u64 id = (u64)rq;
 	struct request_state *st = bpf_map_lookup_elem(&requests, &id);
 
+	if (!st && error && !kw_is_off()) { /* was left out, or is older than we are */
+		arrive(rq, bpf_ktime_get_boot_ns(), SCRATCH_FAILED, true);
+		st = bpf_map_lookup_elem(&requests, &id);
+	}
 	if (!st)
 		return 0;
-	if (!error && bytes < BPF_CORE_READ(rq, __data_len))
+	if (!error && bytes < KW_READ(rq, __data_len))
 		return 0;
 	if (st->issue_ns)
 		finish(rq, st, bytes, error);

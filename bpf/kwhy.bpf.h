@@ -194,21 +194,16 @@ static __always_inline u64 kw_v1_of(struct cgroup *cgrp)
 	return hierarchy << KW_CG_V1_SHIFT | (id & KW_CG_ID_MASK);
 }
 
+static __always_inline void kw_cg_of_id(u64 id, u64 hierarchy, struct kw_cg *ret)
+{
+	ret->v1 = hierarchy ? hierarchy << KW_CG_V1_SHIFT | (id & KW_CG_ID_MASK) : 0;
+	ret->v2 = hierarchy ? 0 : id;
+}
+
 /* Any cgroup (of a css, a socket, an argument of a tracepoint), in whichever hierarchy it lives. */
 static __always_inline void kw_cg_of_cgroup(struct cgroup *cgrp, struct kw_cg *ret)
 {
-	u64 hierarchy, id;
-
-	ret->v2 = 0;
-	ret->v1 = 0;
-	if (!cgrp)
-		return;
-	id = BPF_CORE_READ(cgrp, kn, id);
-	hierarchy = BPF_CORE_READ(cgrp, root, hierarchy_id);
-	if (hierarchy)
-		ret->v1 = hierarchy << KW_CG_V1_SHIFT | (id & KW_CG_ID_MASK);
-	else
-		ret->v2 = id;
+	kw_cg_of_id(BPF_CORE_READ(cgrp, kn, id), BPF_CORE_READ(cgrp, root, hierarchy_id), ret);
 }
 
 #define KW_SUBSYS_V1(css_set, name)                                                                             \

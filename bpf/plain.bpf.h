@@ -109,7 +109,7 @@ extern s64 bpf_map_sum_elem_count(const struct bpf_map *map) __ksym __weak; /* 6
 #define kw_map_is_empty(map) (bpf_map_sum_elem_count && !bpf_map_sum_elem_count((const struct bpf_map *)&(map)))
 
 #define kw_current() bpf_get_current_task_btf()
-#define KW_READ(p, field) ((p)->field)
+#define KW_READ(p, ...) (___arrow(p, __VA_ARGS__))
 #define KW_LOOP(n, fn, ctx) bpf_loop(n, fn, ctx, 0)
 #define kw_spin_lock(lock) bpf_spin_lock(lock)
 #define kw_spin_unlock(lock) bpf_spin_unlock(lock)
