@@ -174,6 +174,7 @@ tier() {
 			run_script program 300 tests/e2e/bundle.sh
 			run_script program 300 tests/e2e/alerts.sh
 			run_script program 400 tests/e2e/governed.sh
+			run_script program 300 tests/e2e/governed_disk.sh
 			run_script program 300 tests/peers/run.sh
 		fi
 		;;
