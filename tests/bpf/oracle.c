@@ -52,7 +52,7 @@ struct deed {
 /* What the collector told of it. */
 struct told {
 	const struct deed *deed;
-	uint64_t rcvbuf, refused, sections;
+	uint64_t rcvbuf, refused, retransmits, sections;
 	uint64_t answer_ns, lock_ns, gap_ns, unread_ns, unread_udp_ns;
 	uint64_t failing_permille; /* of all calls of its container, in the window with most of them */
 	uint64_t failing;
@@ -94,6 +94,8 @@ static int on_event(void *ctx, const struct kw_event *e)
 
 	if (e->kind == KW_KIND_drop)
 		take_drop(t, payload);
+	else if (e->kind == KW_KIND_retransmit)
+		t->retransmits += ((const struct kw_retransmit *)payload)->netns == t->deed->netns;
 	else if (e->kind == KW_KIND_netfail)
 		t->refused += fail->netns == t->deed->netns && !strcmp(fail->what, "refused");
 	else if (e->kind == KW_KIND_answer && own)
@@ -180,6 +182,22 @@ static void be_refused(struct deed *deed)
 	}
 	close(fd);
 	deed->count = counter("Tcp", "AttemptFails");
+}
+
+/* Nobody accepts and the queue is full: the last one asks again after one second, and after two more. */
+static void ask_again(struct deed *deed)
+{
+	struct sockaddr_in to;
+	int fd = bound(SOCK_STREAM, &to);
+
+	listen(fd, 0);
+	for (int i = 0; i < 3; i++) {
+		int out = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+		connect(out, (struct sockaddr *)&to, sizeof(to));
+	}
+	poll(NULL, 0, 3500);
+	deed->count = counter("Tcp", "RetransSegs");
 }
 
 struct pair {
@@ -451,6 +469,10 @@ int main(void)
 		skip(&k, "records against the kernel's own counters", "no collector or no network namespace here");
 	if (observe(deed, &told, be_refused))
 		same_count(&k, "refused connections against AttemptFails", told.refused, deed->count);
+	if (observe(deed, &told, ask_again))
+		same_count(&k, "retransmissions against RetransSegs", told.retransmits, deed->count);
+	else
+		skip(&k, "retransmissions against RetransSegs", "no network namespace here");
 	if (observe_calls(deed, &told))
 		check(&k, told.failing_permille > 700 && told.failing_permille <= 760, "the share of calls that fail",
 		      "%" PRIu64 " of 1000 recorded, 750 made", told.failing_permille);

@@ -23,6 +23,7 @@ fi
 "$BUILD/tests/bpf/collector" || status=1
 tests/bpf/objects.sh || status=1
 "$BUILD/tests/bpf/oracle" || status=1
+"$BUILD/tests/bpf/waits" || status=1
 "$BUILD/tests/bpf/plain" || status=1
 "$BUILD/tests/bpf/govern" || status=1
 "$BUILD/tests/bpf/profile" || status=1
