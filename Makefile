@@ -282,9 +282,9 @@ check-faults:
 	@FAULTS_SAMPLE=0 MAKE='$(MAKE)' BUILD='$(BUILD)' tests/run-all.sh faults
 # Stock Debian kernels under emulation, every fault that a guest can have.
 check-vm:
-	@FAULTS_IN_GUEST='cpu_throttled oom_memcg oom_global net_drop_policy fs_frozen freeze_cgroup proc_killed \
+	@FAULTS_IN_GUEST="cpu_throttled oom_memcg oom_global net_drop_policy fs_frozen freeze_cgroup proc_killed \
 		kernel_softlockup kernel_workqueue kernel_oops kernel_warning mapped_slow mapped_error fs_suspended \
-		netem_delay netem_loss alloc_fail hw_memory hw_disk' VM_SECONDS=1500 MAKE='$(MAKE)' BUILD='$(BUILD)' \
+		netem_delay netem_loss alloc_fail hw_memory hw_disk" VM_SECONDS=1500 MAKE='$(MAKE)' BUILD='$(BUILD)' \
 		VM_KERNELS='5.10 6.1 6.12 newest 6.12:pair 6.12:hotplug 6.1:v1' tests/run-all.sh vm
 .PHONY: check-containers tests-containers
 # Five hundred short-lived containers; make test runs some dozens.

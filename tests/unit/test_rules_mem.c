@@ -63,6 +63,32 @@ static void oom_ancestor(struct synth *s, enum variant v, int second)
 	oom_task(s, SIDE, 10 * MIB, 0);
 }
 
+/* The pod has what its containers have; the node, not the pod, has no more. */
+static void node_fills(struct synth *s, int second)
+{
+	batch_grows(s, second);
+	synth_usage(s, SIDE)->memory_bytes = (10 + 20 * second) * MIB;
+	synth_usage(s, POD)->memory_bytes = (90 + 65 * second) * MIB;
+}
+
+static void oom_global(struct synth *s, enum variant v, int second)
+{
+	struct kw_event *e;
+
+	node_fills(s, MIN(second, 2));
+	if (second != 2)
+		return;
+	synth_usage(s, WEB)->memory_oom_kills = 1;
+	if (v == MISSING)
+		return;
+	e = synth_event(s, KW_KIND_oom, WEB, BATCH, 499 * MS, 0);
+	*(struct kw_oom *)synth_payload(e) = (struct kw_oom){ .constraint = v == ALIKE ? 4 : 1,
+							      .own_limit = v == ALIKE,
+							      .limit = v == ALIKE ? synth_cg(WEB) : (struct kw_cg){ 0 },
+							      .limit_bytes = v == ALIKE ? 60 * MIB : 0 };
+	synth_send(s, e);
+}
+
 static void reclaim_event(struct synth *s, int limit, uint32_t scope)
 {
 	struct kw_event *e = synth_event(s, KW_KIND_reclaim, WEB, limit, 700 * MS, 30 * MS);
@@ -83,6 +109,14 @@ static void reclaim_ancestor(struct synth *s, enum variant v, int second)
 		return;
 	reclaim_event(s, v == ALIKE ? WEB : POD, 1);
 	synth_blame(s, KW_RES_MEMORY, WEB, v == ALIKE ? WEB : BATCH, KW_SINK_CONTAINER, 380 * MS, 0);
+}
+
+static void reclaim_global(struct synth *s, enum variant v, int second)
+{
+	node_fills(s, second);
+	synth_wait(s, WEB, KW_WAIT_RECLAIM, 400 * MS, 30 * MS, 40);
+	if (v != MISSING)
+		reclaim_event(s, v == ALIKE ? WEB : SYNTH_NOBODY, v == ALIKE ? 1 : 2);
 }
 
 /* Samples fall between two fillings: what the kernel has not freed yet is all that they see of its objects. */
@@ -114,6 +148,9 @@ static const struct story in_a_pod[] = {
 	{ "mem.oom.ancestor", oom_ancestor, "oom", "/test/pod/batch", "grew", "critical", "confirmed", "mem.oom.memcg",
 	  NULL },
 	{ "mem.reclaim.ancestor", reclaim_ancestor, "reclaim", "/test/pod/batch", "grew", "warning", "confirmed",
+	  "mem.reclaim.memcg", NULL },
+	{ "mem.oom.global", oom_global, "oom", "/test/pod/batch", "grew", "critical", "probable", "mem.oom.memcg", NULL },
+	{ "mem.reclaim.global", reclaim_global, "reclaim", "/test/pod/batch", "grew", "warning", "probable",
 	  "mem.reclaim.memcg", NULL },
 	{ "mem.slab", slab_refills, "usage", "/test/pod/web", NULL, "warning", "probable", "mem.reclaim.memcg", NULL },
 	{ "mem.compaction", compaction, "reclaim", NULL, "fragmented", "warning", "confirmed", "mem.reclaim.global", NULL },
