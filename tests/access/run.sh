@@ -26,6 +26,7 @@ serve() { # state, arguments
 	local state=$1
 	shift
 	mkdir -p "$dir/$state"
+	: >"$dir/log" # here, not by the child: the former server's last words are no answer
 	"$KWHY" serve --state "$dir/$state" "$@" 2>"$dir/log" &
 	server=$!
 	wait_for 10 grep -q 'serving [hu]' "$dir/log"

@@ -194,7 +194,7 @@ static void ask_again(struct deed *deed)
 	for (int i = 0; i < 3; i++) {
 		int out = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-		connect(out, (struct sockaddr *)&to, sizeof(to));
+		(void)connect(out, (struct sockaddr *)&to, sizeof(to)); /* in progress */
 	}
 	poll(NULL, 0, 3500);
 	deed->count = counter("Tcp", "RetransSegs");
