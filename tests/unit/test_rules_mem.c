@@ -41,23 +41,31 @@ static void oom_task(struct synth *s, int container, int64_t bytes, uint32_t cho
 	synth_send(s, e);
 }
 
-static void oom_ancestor(struct synth *s, enum variant v, int second)
+/* In the second second; without the probe only the kernel's count of it is there. */
+static bool oom_kill(struct synth *s, enum variant v, int second, struct kw_oom oom)
 {
 	struct kw_event *e;
 
-	batch_grows(s, MIN(second, 2));
 	if (second != 2)
-		return;
+		return false;
 	synth_usage(s, WEB)->memory_oom_kills = 1;
 	if (v == MISSING)
-		return;
+		return false;
 	e = synth_event(s, KW_KIND_oom, WEB, BATCH, 499 * MS, 0);
-	*(struct kw_oom *)synth_payload(e) = (struct kw_oom){ .constraint = 4,
-							      .own_limit = v == ALIKE,
-							      .limit = synth_cg(v == ALIKE ? WEB : POD),
-							      .limit_bytes = 192 * MIB,
-							      .usage_bytes = 192 * MIB };
+	*(struct kw_oom *)synth_payload(e) = oom;
 	synth_send(s, e);
+	return true;
+}
+
+static void oom_ancestor(struct synth *s, enum variant v, int second)
+{
+	batch_grows(s, MIN(second, 2));
+	if (!oom_kill(s, v, second, (struct kw_oom){ .constraint = 4,
+						     .own_limit = v == ALIKE,
+						     .limit = synth_cg(v == ALIKE ? WEB : POD),
+						     .limit_bytes = 192 * MIB,
+						     .usage_bytes = 192 * MIB }))
+		return;
 	oom_task(s, WEB, 60 * MIB, 1);
 	oom_task(s, BATCH, 120 * MIB, 0);
 	oom_task(s, SIDE, 10 * MIB, 0);
@@ -73,20 +81,11 @@ static void node_fills(struct synth *s, int second)
 
 static void oom_global(struct synth *s, enum variant v, int second)
 {
-	struct kw_event *e;
-
 	node_fills(s, MIN(second, 2));
-	if (second != 2)
-		return;
-	synth_usage(s, WEB)->memory_oom_kills = 1;
-	if (v == MISSING)
-		return;
-	e = synth_event(s, KW_KIND_oom, WEB, BATCH, 499 * MS, 0);
-	*(struct kw_oom *)synth_payload(e) = (struct kw_oom){ .constraint = v == ALIKE ? 4 : 1,
-							      .own_limit = v == ALIKE,
-							      .limit = v == ALIKE ? synth_cg(WEB) : (struct kw_cg){ 0 },
-							      .limit_bytes = v == ALIKE ? 60 * MIB : 0 };
-	synth_send(s, e);
+	oom_kill(s, v, second, (struct kw_oom){ .constraint = v == ALIKE ? 4 : 1,
+						.own_limit = v == ALIKE,
+						.limit = v == ALIKE ? synth_cg(WEB) : (struct kw_cg){ 0 },
+						.limit_bytes = v == ALIKE ? 60 * MIB : 0 });
 }
 
 static void reclaim_event(struct synth *s, int limit, uint32_t scope)
