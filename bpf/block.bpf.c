@@ -313,7 +313,7 @@ static __always_inline void enter(struct disk *d, u32 slot)
 	kw_locked_add(&d->slot[slot & OVERFLOW].inflight, 1);
 }
 
-static __always_inline void st_begin(struct request_state *st, struct request *rq, struct gendisk *gd, u64 now)
+static __always_inline void request_begin(struct request_state *st, struct request *rq, struct gendisk *gd, u64 now)
 {
 	st->begin_ns = now;
 	st->issue_ns = 0;
@@ -341,7 +341,7 @@ static __always_inline int arrive(struct request *rq, u64 now, u32 scratch, bool
 
 	if (!gd || !st)
 		return 0;
-	st_begin(st, rq, gd, now);
+	request_begin(st, rq, gd, now);
 	key = occupant_key(&st->owner.cg);
 	d = disk_get(st->dev);
 	if (!d) {

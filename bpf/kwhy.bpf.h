@@ -194,6 +194,7 @@ static __always_inline u64 kw_v1_of(struct cgroup *cgrp)
 	return hierarchy << KW_CG_V1_SHIFT | (id & KW_CG_ID_MASK);
 }
 
+/* Of a cgroup's id and its hierarchy's number, which is 0 for the default one. */
 static __always_inline void kw_cg_of_id(u64 id, u64 hierarchy, struct kw_cg *ret)
 {
 	ret->v1 = hierarchy ? hierarchy << KW_CG_V1_SHIFT | (id & KW_CG_ID_MASK) : 0;

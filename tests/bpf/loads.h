@@ -87,17 +87,22 @@ __attribute__((unused)) static uint64_t make_cgroup(const char *path)
 	return !mkdir(path, 0755) && !stat(path, &st) ? st.st_ino : 0;
 }
 
+/* Into a file of that folder. */
+__attribute__((unused)) static bool put(const char *folder, const char *file, const char *text)
+{
+	char path[512];
+	FILE *f;
+	bool fine;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, file);
+	f = fopen(path, "we");
+	fine = f && fputs(text, f) >= 0;
+	return f && fclose(f) == 0 && fine;
+}
+
 __attribute__((unused)) static void join_cgroup(const char *path)
 {
-	char procs[512];
-	FILE *f;
-
-	snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
-	f = fopen(procs, "we");
-	if (f) {
-		fputs("0", f);
-		fclose(f);
-	}
+	put(path, "cgroup.procs", "0");
 }
 
 /* times processes of that cgroup die by a signal, one after the other. */
@@ -141,6 +146,20 @@ __attribute__((unused)) static struct collect *collector_start(const char *const
 		printf("# %s\n", strbuf_str(&error));
 	*ret_config = config;
 	return c;
+}
+
+__attribute__((unused)) static void poll_for(struct collect *c, int64_t ns)
+{
+	for (int64_t until = time_boot_ns() + ns; time_boot_ns() < until;)
+		collect_poll(c, 20);
+}
+
+/* What was told against what another clock says: within a tenth and 10 ms. */
+__attribute__((unused)) static bool near_time(uint64_t told_ns, uint64_t took_ns)
+{
+	uint64_t off = told_ns > took_ns ? told_ns - took_ns : took_ns - told_ns;
+
+	return took_ns && off <= took_ns / 10 + 10 * NSEC_PER_MSEC;
 }
 
 /* Totals of the books, checked at each probe record. */

@@ -401,8 +401,7 @@ static bool observe(struct deed *deed, struct told *told, void (*fn)(struct deed
 	}
 	while (!deed->done && waitpid(pid, &status, WNOHANG) == 0 && time_boot_ns() < until)
 		collect_poll(c, 50);
-	for (until = time_boot_ns() + 300 * NSEC_PER_MSEC; time_boot_ns() < until;)
-		collect_poll(c, 50);
+	poll_for(c, 300 * NSEC_PER_MSEC);
 	collect_free(c);
 	config_free(config);
 	kill(pid, SIGKILL);
@@ -418,13 +417,6 @@ static bool observe_calls(struct deed *deed, struct told *told)
 	if (own_cgroup(deed, cgroup))
 		rmdir(cgroup);
 	return done;
-}
-
-static bool near_time(uint64_t told_ns, uint64_t took_ns)
-{
-	uint64_t off = told_ns > took_ns ? told_ns - took_ns : took_ns - told_ns;
-
-	return took_ns && off <= took_ns / 10 + 10 * NSEC_PER_MSEC;
 }
 
 /* Up to three times: who waited may then wait for a CPU, or a hypervisor run something else, before it reads the clock. */

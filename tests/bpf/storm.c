@@ -134,12 +134,6 @@ static int on_event(void *ctx, const struct kw_event *e)
 	return 0;
 }
 
-static void poll_for(struct collect *c, int64_t ns)
-{
-	for (int64_t end = time_boot_ns() + ns; time_boot_ns() < end;)
-		collect_poll(c, 20);
-}
-
 static void poll_ticks(struct collect *c, const struct watch *w, unsigned int ticks)
 {
 	uint64_t target = w->tick.seq + ticks;

@@ -17,6 +17,7 @@
 #include <sys/ptrace.h>
 #include <time.h>
 
+#include "collect/mountinfo.h"
 #include "tests/bpf/loads.h"
 
 #define HELD_MS 300
@@ -88,44 +89,27 @@ static int on_event(void *ctx, const struct kw_event *e)
 /* Where a controller of version 1 is mounted. */
 static bool find_v1(const char *controller, char ret[256])
 {
-	AUTO_FCLOSE FILE *f = fopen("/proc/self/mountinfo", "re");
-	char line[1024], options[256];
+	AUTO_FREE char *text = NULL;
+	struct mountinfo m;
 
-	while (f && fgets(line, sizeof(line), f)) {
-		const char *at = strstr(line, " - cgroup ");
-
-		if (at && sscanf(at, " - cgroup %*s %255s", options) == 1 && setting_lists(options, controller) &&
-		    sscanf(line, "%*s %*s %*s %*s %255s", ret) == 1)
-			return true;
-	}
+	if (file_read_alloc(AT_FDCWD, "/proc/self/mountinfo", 16 << 20, &text, NULL) < 0)
+		return false;
+	for (const char *at = text; mountinfo_next(&at, &m);)
+		if (!strcmp(m.type, "cgroup") && setting_lists(m.options, controller))
+			return snprintf(ret, 256, "%s", m.point) < 256;
 	return false;
-}
-
-static bool put(const char *folder, const char *file, const char *text)
-{
-	char path[512];
-	FILE *f;
-	bool fine;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, file);
-	f = fopen(path, "we");
-	fine = f && fputs(text, f) >= 0;
-	return f && fclose(f) == 0 && fine;
 }
 
 /* A number behind a word in a file of a cgroup. */
 static uint64_t counter(const char *folder, const char *file, const char *word)
 {
-	char path[512], name[64];
-	unsigned long long value;
-	AUTO_FCLOSE FILE *f = NULL;
+	char path[512], text[4096];
+	int64_t value;
 
 	snprintf(path, sizeof(path), "%s/%s", folder, file);
-	f = fopen(path, "re");
-	while (f && fscanf(f, "%63s %llu", name, &value) == 2)
-		if (!strcmp(name, word))
-			return value;
-	return 0;
+	if (file_read(AT_FDCWD, path, text, sizeof(text)) < 0 || text_lookup_int(text, word, &value) < 0)
+		return 0;
+	return (uint64_t)value;
 }
 
 /* Into the cgroup of the deed; from here on it is what is looked at. */
@@ -493,12 +477,6 @@ static void read_disk(struct deed *deed)
 
 /* ---- against each other ------------------------------------------------------------------------------------------ */
 
-static void poll_for(struct collect *c, int64_t ns)
-{
-	for (int64_t until = time_boot_ns() + ns; time_boot_ns() < until;)
-		collect_poll(c, 50);
-}
-
 static void observe(struct collect *c, struct deed *deed, struct told *told, void (*fn)(struct deed *deed))
 {
 	int64_t until = time_boot_ns() + 20 * NSEC_PER_SEC;
@@ -530,13 +508,6 @@ static void observe(struct collect *c, struct deed *deed, struct told *told, voi
 	rmdir(deed->cgroup);
 	if (deed->other[0])
 		rmdir(deed->other);
-}
-
-static bool near_time(uint64_t told_ns, uint64_t took_ns)
-{
-	uint64_t off = told_ns > took_ns ? told_ns - took_ns : took_ns - told_ns;
-
-	return took_ns && off <= took_ns / 10 + 10 * NSEC_PER_MSEC;
 }
 
 /* One collector for all, whose records go to told. */
