@@ -32,7 +32,7 @@ _Static_assert(sizeof(struct kw_nospace) == 112, "kw_nospace");
 	F(free_bytes, U64, BYTES, "free by its counters") \
 	F(total_inodes, U64, COUNT, "inodes it has, 0 unknown") \
 	F(free_inodes, U64, COUNT, "free by its counters") \
-	F(count, U64, COUNT, "refusals of the subject since the last record") \
+	F(count, U64, COUNT, "refusals of the subject since the last record; ext4 asks up to four times in a call") \
 	F(peer_bytes, U64, BYTES, "allocated by peer (inodes: their number)") \
 	F(taken_bytes, U64, BYTES, "allocated by all (inodes: their number)") \
 	F(disk, STR, NONE, "file system (super_block.s_id)") \

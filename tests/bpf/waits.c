@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is told of a container's waits, forks, kills and requests against what others count: the kernel's own counters
- * (/proc/PID/schedstat, cpu.stat, memory.oom_control, /sys/block/DISK/stat) or the clock of the one who waited.  Each
+ * (schedstat, cpu.stat, memory.oom_control, pressure, a disk's stat) or the clock of the one who waited.  Each
  * deed is done in a cgroup of its own.  Counts must be equal, times within a tenth and 10 ms.
  */
 #include <fcntl.h>
@@ -27,6 +27,7 @@
 #define GREEDY 3
 #define READS 200
 #define READ_BYTES 65536
+#define HOLES_BYTES ((off_t)4 << 30)
 #define NAME "kwhy-waits"
 
 /* What the doer found out by itself; shared memory. */
@@ -403,6 +404,33 @@ static void fork_too_often(struct deed *deed)
 		deed->counted = 0;
 }
 
+/* How long somebody on this host waited for memory; the kernel adds it up every two seconds (kernel/sched/psi.c). */
+static uint64_t memory_pressure_ns(void)
+{
+	AUTO_FCLOSE FILE *f = NULL;
+	unsigned long long total_us = 0;
+
+	wait_ms(2100);
+	f = fopen("/proc/pressure/memory", "re");
+	return f && fscanf(f, "some avg10=%*f avg60=%*f avg300=%*f total=%llu", &total_us) == 1 ? total_us * NSEC_PER_USEC : 0;
+}
+
+/* Reads holes: pages of its own that nobody has to fetch, and that its limit has no room for. */
+static void read_past_limit(struct deed *deed)
+{
+	AUTO_CLOSE int fd = unnamed_file();
+	static char data[1 << 20];
+	uint64_t before;
+
+	if (ftruncate(fd, HOLES_BYTES) < 0 || !enter_v1(deed, "memory", "memory.limit_in_bytes", "16M"))
+		return;
+	before = memory_pressure_ns();
+	for (off_t at = 0; at < HOLES_BYTES; at += sizeof(data))
+		if (pread(fd, data, sizeof(data), at) != sizeof(data))
+			return;
+	deed->counted = memory_pressure_ns() - before;
+}
+
 static void be_greedy(struct deed *deed)
 {
 	if (!enter_v1(deed, "memory", "memory.limit_in_bytes", "16M"))
@@ -585,6 +613,7 @@ static const struct {
 	void (*fn)(struct deed *deed);
 } times[] = {
 	{ "time throttled against cpu.stat", KW_WAIT_THROTTLED, be_throttled },
+	{ "waits for memory against pressure", KW_WAIT_RECLAIM, read_past_limit },
 	{ "a wait for a mutex", KW_WAIT_FUTEX, wait_for_mutex },
 	{ "a wait for a file lock", KW_WAIT_FILELOCK, wait_for_file },
 	{ "a wait for who reads a pipe", KW_WAIT_PEER, wait_for_reader },

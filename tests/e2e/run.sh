@@ -5,12 +5,14 @@
 # program, or N of them drawn at random.
 #
 # A fault passes when, no later than 10 s after its onset, there is an incident with the right cause, victim and
-# culprit; and when no incident of that time blames the bystander at "probable" or above.  One that fails while the
+# culprit; when no incident of that time blames the bystander at "probable" or above; and when what was recorded of it
+# agrees with what the injector measured (tests/faults/agree.txt).  One that fails while the
 # hypervisor took more than a tenth of the CPUs is drawn anew, and in the end skipped with that reason: who waits for
 # whom is then not what the injector wanted.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/e2e/lib.sh
+. tests/e2e/agree.sh
 
 rounds=1 healthy_seconds=40 strict=0 sample=0 only=()
 while (($#)); do
@@ -41,7 +43,7 @@ onset_or_end() { has_onset "$1" || ! kill -0 "$2"; } # log, pid
 # One attempt.  Prints "ok" or "skip", or leaves in $problem why it failed; $unreal is set when the injector itself
 # measured that its fault had no effect, so that there was nothing to be found; $stolen is the hypervisor's share.
 attempt() { # fault, label
-	local fault=$1 label=$2 setup onset_ns reports verdict=none status elapsed blamed pid ticks
+	local fault=$1 label=$2 setup onset_ns reports verdict=none status elapsed blamed agreed pid ticks
 	local log=$STATE_DIR.fault
 	problem='' unreal='' stolen=0
 	read -ra ticks < <(cpu_ticks)
@@ -65,6 +67,7 @@ attempt() { # fault, label
 	if [[ $elapsed != null ]]; then verdict=
 	else verdict=$(judge "$setup" "$reports") verdict=${verdict:-"no report within ten seconds"}; fi
 	blamed=$(blamed_bystander "$setup" "$reports")
+	agreed=$(agree "$fault" "$log" "$STATE_DIR")
 	echo "# $(jq -c '{fault, cause, seed, params}' <<<"$setup")"
 	jq -r '.[] | "#   \(.cause) [\(.confidence.level), \(.severity)] \(.headline)"' <<<"$reports"
 	if [[ $status -ne 0 ]]; then
@@ -75,8 +78,10 @@ attempt() { # fault, label
 		problem+="; got $verdict"
 	elif [[ -n $blamed ]]; then
 		problem="bystander blamed: $blamed"
+	elif [[ $agreed == *DISAGREE* ]]; then
+		problem="recorded against measured: ${agreed//$'\n'/ | }"
 	else
-		ok "$label (reported ${elapsed} ms after onset)"
+		ok "$label (reported ${elapsed} ms after onset${agreed:+; ${agreed//$'\n'/; }})"
 	fi
 }
 

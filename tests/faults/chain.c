@@ -24,14 +24,6 @@ struct chain_state {
 	struct container *holder;
 };
 
-static int64_t cpu_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return ts.tv_sec * 1000 * MS + ts.tv_nsec;
-}
-
 /* ---- a kernel lock whose holder is kept from the CPU ----------------------------------------------------------- */
 
 static void pin(const struct chain_state *st, bool same)
@@ -89,12 +81,12 @@ static void fill_under_lock(struct sandbox *sb, void *arg)
 	pin(st, true);
 	while (fd >= 0 && sandbox_phase(sb) < PHASE_STOP) {
 		enum phase phase = sandbox_phase(sb);
-		int64_t began = clock_ns(), worked = cpu_ns(), span = phase == PHASE_FAULT ? st->span : MIB;
+		int64_t began = clock_ns(), worked = thread_cpu_ns(), span = phase == PHASE_FAULT ? st->span : MIB;
 
 		if (fallocate(fd, FALLOC_FL_KEEP_SIZE, MIB, span) < 0) {
 			tally_fail(st->holds, phase);
 		} else {
-			tally_add(st->worked, phase, sandbox_phase(sb), cpu_ns() - worked);
+			tally_add(st->worked, phase, sandbox_phase(sb), thread_cpu_ns() - worked);
 			tally_add(st->holds, phase, sandbox_phase(sb), clock_ns() - began);
 		}
 		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, MIB, span);
@@ -195,13 +187,13 @@ static void lock_work(struct sandbox *sb, const char *path, int64_t work_ns, int
 		if (flock(fd, LOCK_EX) < 0)
 			break;
 		got = clock_ns();
-		worked = cpu_ns();
+		worked = thread_cpu_ns();
 		burn_cpu(phase == PHASE_FAULT ? work_ns : MS / 10);
 		flock(fd, LOCK_UN);
 		if (waits)
 			tally_add(waits, phase, sandbox_phase(sb), got - began);
 		if (holds) {
-			tally_add(st->worked, phase, sandbox_phase(sb), cpu_ns() - worked);
+			tally_add(st->worked, phase, sandbox_phase(sb), thread_cpu_ns() - worked);
 			tally_add(st->holds, phase, sandbox_phase(sb), clock_ns() - got);
 		}
 		nap_ns(pause_ms * MS);

@@ -399,9 +399,9 @@ static int sections_setup(struct sandbox *sb, struct section section)
 /* simple_xattr_list() (fs/xattr.c) walks all of a tmpfs file's attributes under a lock that forbids preemption. */
 static int64_t walk_ns(int fd)
 {
-	int64_t began = clock_ns();
+	int64_t began = thread_cpu_ns();
 
-	return flistxattr(fd, NULL, 0) < 0 ? -errno : clock_ns() - began;
+	return flistxattr(fd, NULL, 0) < 0 ? -errno : thread_cpu_ns() - began;
 }
 
 static int make_names(struct sandbox *sb, int64_t length_ns)
@@ -445,12 +445,12 @@ static int section_setup(struct sandbox *sb)
  */
 static int64_t knock_ns(int fd)
 {
-	int64_t began = clock_ns(), ns;
+	int64_t began = thread_cpu_ns(), ns;
 	char byte = 0;
 
 	if (write(fd, &byte, 1) != 1)
 		return -errno;
-	ns = clock_ns() - began;
+	ns = thread_cpu_ns() - began;
 	return read(fd, &byte, 1) == 1 ? ns : -errno;
 }
 

@@ -166,6 +166,7 @@ static int request(const struct service *s, const char *data)
 	AUTO_CLOSE int fd = service_connect(s);
 	int left = s->request_size, r = fd < 0 ? fd : wait_for(fd, POLLOUT, until);
 	char answered;
+	ssize_t got;
 
 	while (r == 0 && left > 0) {
 		ssize_t n = send(fd, data, (size_t)left, MSG_NOSIGNAL);
@@ -177,8 +178,8 @@ static int request(const struct service *s, const char *data)
 	}
 	if (r == 0)
 		r = wait_for(fd, POLLIN, until);
-	if (r == 0 && recv(fd, &answered, 1, 0) != 1)
-		r = -ECONNRESET;
+	if (r == 0 && (got = recv(fd, &answered, 1, 0)) != 1)
+		r = got < 0 ? -errno : -ENODATA; /* closed as usual, without an answer */
 	return r;
 }
 

@@ -4,7 +4,7 @@
 
 #include "tests/faults/work.h"
 
-static int64_t thread_cpu_ns(void)
+int64_t thread_cpu_ns(void)
 {
 	struct timespec ts;
 

@@ -19,6 +19,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 2
 BUILD=${BUILD:-build}
 . tests/e2e/lib.sh
+. tests/e2e/agree.sh
 . tests/vm/kernels.sh
 . tests/vm/core.sh
 
@@ -118,7 +119,7 @@ is_blind() { # fault, folder
 }
 
 judge_fault() { # name, folder, fault
-	local log=$2/$3.log status setup onset end reports verdict blamed
+	local log=$2/$3.log status setup onset end reports verdict blamed agreed
 	status=$(cat "$2/$3.status" 2>/dev/null)
 	if is_blind "$3" "$2"; then
 		skip "$1: $3" "this kernel lacks a probe that sees it"
@@ -140,12 +141,14 @@ judge_fault() { # name, folder, fault
 		| {cause, headline, confidence, severity, victims, culprits} | del(.victims[].tasks, .culprits[].tasks))' \
 		"$2/incidents.json")
 	verdict=$(judge "$setup" "$reports") || verdict="no verdict"
+	agreed=$([[ ! -d $2/state ]] || agree "$3" "$log" "$2/state")
 	# Under emulation everybody waits for CPUs and really is held up: only the fault's own cause is asked for bystanders.
 	blamed=$(blamed_bystander "$setup" "$(jq --argjson truth "$setup" '[.[] | select(.cause == $truth.cause)]' <<<"$reports")")
 	jq -r '.[] | "#   \(.cause) [\(.confidence.level), \(.severity)] \(.headline)"' <<<"$reports"
 	if [[ -n $verdict ]]; then not_ok "$1: $3" "expected $(jq -r '"\(.cause) victim \(.victim) culprit \(.culprit // .culprit_what // "none")"' <<<"$setup"); got $verdict"
 	elif [[ -n $blamed ]]; then not_ok "$1: $3" "bystander blamed: $blamed"
-	else ok "$1: $3"; fi
+	elif [[ $agreed == *DISAGREE* ]]; then not_ok "$1: $3" "recorded against measured: ${agreed//$'\n'/ | }"
+	else ok "$1: $3${agreed:+ (${agreed//$'\n'/; })}"; fi
 }
 
 # judge_container NAME FOLDER WHAT CONDITION: one of the containers known then fulfils the jq condition.
