@@ -192,7 +192,8 @@ static void touch_poison(void)
 }
 
 KERNEL_FAULT(hw_memory, "hw.memory", "a page of a process turns out to be broken", 4, .act = touch_poison,
-	     .kind = "", .words = "Memory failure", .seconds = 1, .culprit = "memory");
+	     .kind = "", .words = "Memory failure", .limit = "/proc/sys/vm/memory_failure_recovery", .impatient = "1",
+	     .seconds = 1, .culprit = "memory");
 
 /* A disk of scsi_debug, which has one bad sector (OPT_MEDIUM_ERR_ADDR of drivers/scsi/scsi_debug.c). */
 static void read_bad_sector(void)

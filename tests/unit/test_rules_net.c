@@ -465,12 +465,24 @@ static void answers_get_late(struct synth *s, enum variant v, int second)
 		late_at(s, (400 + 400 * i) * MS, 600 * MS);
 }
 
+/* Of those that are late in the first second only the third was asked for in it, after the first had come. */
+static void late_at_once(struct synth *s, enum variant v, int second)
+{
+	(void)v;
+	talks(s);
+	if (second == 3)
+		late_at(s, 100 * MS, 370 * MS);
+	for (int i = 0; second >= 3 && i < 2; i++)
+		late_at(s, (480 + 370 * i) * MS, 720 * MS);
+}
+
 static void late_soon(void **state)
 {
 	static const struct stage stage = { usual_containers, "/test/web", 6, NULL };
 
 	(void)state;
 	assert_true(is_slow_peer(&stage, answers_get_late));
+	assert_true(is_slow_peer(&stage, late_at_once));
 }
 
 /* Requests that a filter of this host drops: the peer never gets them in time, and is not slow. */
