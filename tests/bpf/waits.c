@@ -22,7 +22,7 @@
 
 #define HELD_MS 300
 #define BUSY_NS (1500 * (int64_t)NSEC_PER_MSEC)
-#define FORKS 300
+#define FORKS 1000
 #define KILLS 30
 #define GREEDY 3
 #define READS 200
@@ -498,6 +498,7 @@ static void read_disk(struct deed *deed)
 	for (int i = 0; i < READS; i++)
 		if (pread(disk, buf, READ_BYTES, (off_t)i * READ_BYTES) != READ_BYTES)
 			return;
+	wait_ms(100); /* a reader is woken before its last request is counted (blk_mq_end_request(), block/blk-mq.c) */
 	disk_reads(number, &reads[1], &sectors[1]);
 	deed->counted = reads[1] - reads[0];
 	deed->also = (sectors[1] - sectors[0]) * 512;
@@ -595,7 +596,10 @@ static void compare_counts(struct observer *o)
 	const struct told *told = o->told;
 
 	observe(o->collector, o->deed, o->told, fork_often);
-	same_count(o, "forks", told->forks, deed->counted);
+	/* A tick with fewer than ten is not told. */
+	printf("# forks: %" PRIu64 " told, %" PRIu64 " counted\n", told->forks, deed->counted);
+	check(&o->checks, told->forks <= deed->counted && told->forks >= deed->counted / 10 * 9, "forks",
+	      "%" PRIu64 " told, %" PRIu64 " counted", told->forks, deed->counted);
 	observe(o->collector, o->deed, o->told, kill_some);
 	same_count(o, "kills", told->kills, deed->counted);
 	observe(o->collector, o->deed, o->told, fork_too_often);

@@ -62,7 +62,8 @@ held() {
 }
 all_known() { (($(told) + $(held) == failed)); }
 if wait_for 10 all_known; then ok "each failed request is told, or held back by the rate and counted ($failed, $(held) held back)"
-else not_ok "each failed request is told, or held back by the rate and counted" "$(told) and $(held) of $failed"; fi
+else not_ok "each failed request is told, or held back by the rate and counted" "$(told) and $(held) of $failed; $(jq -c 'select(.event == "proof")' "$STATE_DIR.fault"); $("$KWHY" probes --json --state "$STATE_DIR" |
+	jq -c 'select(.probe == "block") | {state, emitted, stored, suppressed, lost, why}')"; fi
 is_reported() {
 	[[ -n $("$KWHY" incidents --json --state "$STATE_DIR" | jq -r 'select(.cause == "io.device_error") | .id' | head -n 1) ]]
 }
