@@ -6,9 +6,9 @@
 #
 # A fault passes when, no later than 10 s after its onset, there is an incident with the right cause, victim and
 # culprit; when no incident of that time blames the bystander at "probable" or above; and when what was recorded of it
-# agrees with what the injector measured (tests/faults/agree.txt).  One that fails while the
-# hypervisor took more than a tenth of the CPUs is drawn anew, and in the end skipped with that reason: who waits for
-# whom is then not what the injector wanted.
+# agrees with what the injector measured (tests/faults/agree.txt).  One that fails while the hypervisor took more than a
+# tenth of the CPUs is drawn anew, and in the end skipped with that reason: who waits for whom is then not what the
+# injector wanted.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 . tests/e2e/lib.sh

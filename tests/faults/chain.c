@@ -5,9 +5,9 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/timeutil.h"
 #include "tests/faults/cpu.h"
 #include "tests/faults/faults.h"
 
@@ -81,12 +81,12 @@ static void fill_under_lock(struct sandbox *sb, void *arg)
 	pin(st, true);
 	while (fd >= 0 && sandbox_phase(sb) < PHASE_STOP) {
 		enum phase phase = sandbox_phase(sb);
-		int64_t began = clock_ns(), worked = thread_cpu_ns(), span = phase == PHASE_FAULT ? st->span : MIB;
+		int64_t began = clock_ns(), worked = time_thread_ns(), span = phase == PHASE_FAULT ? st->span : MIB;
 
 		if (fallocate(fd, FALLOC_FL_KEEP_SIZE, MIB, span) < 0) {
 			tally_fail(st->holds, phase);
 		} else {
-			tally_add(st->worked, phase, sandbox_phase(sb), thread_cpu_ns() - worked);
+			tally_add(st->worked, phase, sandbox_phase(sb), time_thread_ns() - worked);
 			tally_add(st->holds, phase, sandbox_phase(sb), clock_ns() - began);
 		}
 		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, MIB, span);
@@ -187,13 +187,13 @@ static void lock_work(struct sandbox *sb, const char *path, int64_t work_ns, int
 		if (flock(fd, LOCK_EX) < 0)
 			break;
 		got = clock_ns();
-		worked = thread_cpu_ns();
+		worked = time_thread_ns();
 		burn_cpu(phase == PHASE_FAULT ? work_ns : MS / 10);
 		flock(fd, LOCK_UN);
 		if (waits)
 			tally_add(waits, phase, sandbox_phase(sb), got - began);
 		if (holds) {
-			tally_add(st->worked, phase, sandbox_phase(sb), thread_cpu_ns() - worked);
+			tally_add(st->worked, phase, sandbox_phase(sb), time_thread_ns() - worked);
 			tally_add(st->holds, phase, sandbox_phase(sb), clock_ns() - got);
 		}
 		nap_ns(pause_ms * MS);

@@ -18,6 +18,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/timeutil.h"
 #include "tests/faults/cpu.h"
 #include "tests/faults/faults.h"
 
@@ -399,9 +400,9 @@ static int sections_setup(struct sandbox *sb, struct section section)
 /* simple_xattr_list() (fs/xattr.c) walks all of a tmpfs file's attributes under a lock that forbids preemption. */
 static int64_t walk_ns(int fd)
 {
-	int64_t began = thread_cpu_ns();
+	int64_t began = time_thread_ns();
 
-	return flistxattr(fd, NULL, 0) < 0 ? -errno : thread_cpu_ns() - began;
+	return flistxattr(fd, NULL, 0) < 0 ? -errno : time_thread_ns() - began;
 }
 
 static int make_names(struct sandbox *sb, int64_t length_ns)
@@ -445,12 +446,12 @@ static int section_setup(struct sandbox *sb)
  */
 static int64_t knock_ns(int fd)
 {
-	int64_t began = thread_cpu_ns(), ns;
+	int64_t began = time_thread_ns(), ns;
 	char byte = 0;
 
 	if (write(fd, &byte, 1) != 1)
 		return -errno;
-	ns = thread_cpu_ns() - began;
+	ns = time_thread_ns() - began;
 	return read(fd, &byte, 1) == 1 ? ns : -errno;
 }
 

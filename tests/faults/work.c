@@ -1,23 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <time.h>
 
+#include "base/timeutil.h"
 #include "tests/faults/work.h"
-
-int64_t thread_cpu_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return (int64_t)ts.tv_sec * 1000 * MS + ts.tv_nsec;
-}
 
 void burn_cpu(int64_t cpu_ns)
 {
-	int64_t until = thread_cpu_ns() + cpu_ns;
+	int64_t until = time_thread_ns() + cpu_ns;
 	volatile uint64_t x = 1;
 
-	while (thread_cpu_ns() < until)
+	while (time_thread_ns() < until)
 		for (int i = 0; i < 20000; i++)
 			x = x * UINT64_C(6364136223846793005) + 1;
 }

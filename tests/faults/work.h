@@ -5,8 +5,6 @@
 
 #include "tests/faults/sandbox.h"
 
-/* CPU time of this thread so far. */
-int64_t thread_cpu_ns(void);
 /* Computes until this thread used that much CPU time. */
 void burn_cpu(int64_t cpu_ns);
 
