@@ -28,6 +28,12 @@ done
 trap kwhy_cleanup EXIT
 trap 'exit 130' INT TERM
 
+# Probes that were held back or gone since then: whether a wrong answer is the rule's or for lack of what it rests on.
+held_back() { # from_ns
+	"$KWHY" query --state "$STATE_DIR" --json "SELECT DISTINCT name || ': ' || why AS step FROM v_probe WHERE why <> '' AND ts_ns >= $1" |
+		jq -r .step
+}
+
 # The reports whose window overlaps [from, to], newest revision of each, as one JSON array, without their bulky parts.
 reports_between() { # from_ns, to_ns
 	# Not all there ever were: reading those would itself take the CPU from the next victim.
@@ -89,11 +95,13 @@ attempt() { # fault, label
 # is drawn anew: hosts that tests run on have work of their own, which can be the better culprit.  Every failed attempt
 # stands in the output; how often the first answer is right is what `make accuracy` measures.
 run_fault() { # fault, label
-	local try fair=0 spoilt=0
+	local try fair=0 spoilt=0 from_ns
 	for try in 1 2 3 4; do
+		from_ns=$(now_ns)
 		attempt "$1" "$2"
 		[[ -n $problem ]] || return 0
 		echo "# attempt $try of $2 failed, $stolen % of the CPUs taken by the hypervisor: $problem"
+		held_back "$from_ns" | sed 's/^/#   held back: /'
 		if ((stolen > STOLEN_PERCENT_MAX)); then
 			((++spoilt < 2)) || break
 		else

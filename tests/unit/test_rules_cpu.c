@@ -117,6 +117,28 @@ static void kernel_section(struct synth *s, enum variant v, int second)
 	}
 }
 
+/* The victim is pinned, too: what idled elsewhere does not make the section another cause. */
+static void pinned_section(struct synth *s, enum variant v, int second)
+{
+	kernel_section(s, v, second);
+	synth_tally(s, VICTIM, "affinity", 30, 900 * MS, 850 * MS);
+}
+
+/* Waits that are too long for time slices, with an idle CPU that its mask forbids: no section was seen, but may have been. */
+static void pinned_behind_one(struct synth *s, enum variant v, int second)
+{
+	neighbor(s, FAULT, second);
+	synth_tally(s, VICTIM, "affinity", 30, 900 * MS, v == ALIKE ? 300 * MS : 850 * MS);
+	for (int i = 0; i < 20; i++) {
+		struct kw_event *e = synth_event(s, KW_KIND_runq, VICTIM, CULPRIT, 45 * (i + 1) * MS, 40 * MS);
+		struct kw_runq *r = synth_payload(e);
+
+		*r = (struct kw_runq){ .other_ns = 40 * MS, .allowed_cpus = 1, .occupants = 1, .occ1_ns = 40 * MS };
+		r->occ1 = e->peer.cg;
+		synth_send(s, e);
+	}
+}
+
 /* Interrupts were off: in a virtual machine nobody is blamed for that time, the late ticks tell; as do others' not. */
 static void interrupts_off(struct synth *s, enum variant v, int second)
 {
@@ -171,6 +193,7 @@ static const struct story stories[] = {
 	{ "cpu.neighbor", neighbor_stolen, "runq", "/test/batch", NULL, "warning", "probable", "cpu.steal", "probable" },
 	{ "cpu.steal", steal, "runq", NULL, "hypervisor", "info", "confirmed", "cpu.neighbor", "probable" },
 	{ "cpu.affinity", affinity, "runq", "/test/web", NULL, "info", "confirmed", "cpu.self", "probable" },
+	{ "cpu.affinity", pinned_behind_one, "nosched", "/test/web", NULL, "info", "probable", "cpu.neighbor", "probable" },
 	{ "cpu.softirq", softirq_daemon, "irq", "/test/batch", "packets", "warning", "confirmed", "unexplained",
 	  NULL },
 	{ "cpu.softirq", softirq, "irq", "/test/batch", "packets", "warning", "confirmed", "cpu.irq", NULL },
@@ -178,6 +201,8 @@ static const struct story stories[] = {
 	{ "cpu.ipi", ipi, "irq", "/test/batch", "asked", "warning", "confirmed", "cpu.softirq", NULL },
 	{ "cpu.kernel_section", kernel_section, "nosched", "/test/batch", "kernel", "warning", "confirmed",
 	  "cpu.neighbor", NULL },
+	{ "cpu.kernel_section", pinned_section, "nosched", "/test/batch", "kernel", "warning", "confirmed",
+	  "cpu.affinity", NULL },
 	{ "cpu.kernel_section", interrupts_off, "nosched", "/test/batch", "kernel", "warning", "confirmed",
 	  "cpu.neighbor", NULL },
 	{ "cpu.kernel_section", waited_for_cpus, "nosched", "/test/batch", "kernel", "warning", "confirmed",
