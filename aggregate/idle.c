@@ -12,13 +12,13 @@
 static const struct {
 	uint16_t kind;
 	bool nested; /* the files of a directory count its subdirectories too */
-	const char *gauges[12];
+	const char *gauges[14];
 } idle_kinds[IDLE_KINDS] = {
 	{ KW_KIND_usage,
 	  true,
 	  { "cpu_quota_ns", "cpu_period_ns", "memory_bytes", "memory_limit_bytes", "memory_anon_bytes",
 	    "memory_file_bytes", "pids", "pids_limit", "frozen", "memory_kernel_bytes", "memory_dirty_bytes",
-	    "memory_swap_bytes" } },
+	    "memory_swap_bytes", "memory_socket_bytes", "memory_socket_limit_bytes" } },
 	{ KW_KIND_pressure, true, { NULL } },
 	{ KW_KIND_netstat, false, { NULL } },
 };

@@ -167,6 +167,7 @@ void memory_stat_v2_parse(const char *text, struct kw_usage *ret)
 		{ "workingset_refault_file", USAGE(refaults), 1 },
 		{ "workingset_refault_anon", USAGE(refaults_anon), 1 },
 		{ "pgfault", USAGE(faults), 1 },
+		{ "sock", USAGE(memory_socket_bytes), 1 },
 		{ "kernel", USAGE(memory_kernel_bytes), 1 }, /* since 5.18 */
 		{ "file_dirty", USAGE(memory_dirty_bytes), 1 },
 	};

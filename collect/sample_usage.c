@@ -33,7 +33,7 @@
 /* Files read in every sample, kept open. */
 enum file {
 	V1_CPU_STAT, V1_CPU_USAGE, V1_CPU_USER, V1_CPU_SYSTEM, V1_MEMORY_USAGE, V1_MEMORY_FAILCNT, V1_MEMORY_STAT,
-	V1_MEMORY_KERNEL, V1_MEMORY_OOM, V1_IO_BYTES_ALL, V1_IO_BYTES, V1_IO_COUNTS_ALL, V1_IO_COUNTS, V1_PIDS, V1_FREEZER,
+	V1_MEMORY_KERNEL, V1_MEMORY_OOM, V1_MEMORY_TCP, V1_IO_BYTES_ALL, V1_IO_BYTES, V1_IO_COUNTS_ALL, V1_IO_COUNTS, V1_PIDS, V1_FREEZER,
 	V2_CPU_STAT, V2_EVENTS, V2_PIDS, V2_IO_STAT, V2_MEMORY, V2_MEMORY_STAT, V2_MEMORY_EVENTS, V2_SWAP,
 	FILES,
 };
@@ -48,6 +48,7 @@ static const char *const file_names[FILES] = {
 	[V1_MEMORY_STAT] = "memory.stat",
 	[V1_MEMORY_KERNEL] = "memory.kmem.usage_in_bytes",
 	[V1_MEMORY_OOM] = "memory.oom_control",
+	[V1_MEMORY_TCP] = "memory.kmem.tcp.usage_in_bytes",
 	[V1_IO_BYTES_ALL] = "blkio.throttle.io_service_bytes_recursive",
 	[V1_IO_BYTES] = "blkio.throttle.io_service_bytes",
 	[V1_IO_COUNTS_ALL] = "blkio.throttle.io_serviced_recursive",
@@ -90,6 +91,7 @@ struct usage_entry {
 	uint64_t read_ns;
 	unsigned int samples;
 	bool idle; /* as of the last sample */
+	bool sockets_limited; /* as of the last limits */
 	struct kept_file file[FILES];
 	struct kw_usage totals;
 };
@@ -199,6 +201,17 @@ static void oom_control_parse(const char *text, struct kw_usage *ret)
 		ret->memory_oom_kills = kills;
 }
 
+/* Few have such a limit: both files are read in each sample of those, and of others that there is none now and then. */
+static void read_sockets_v1(struct here *h)
+{
+	if (h->extent != WITH_LIMITS && !h->entry->sockets_limited)
+		return;
+	int_once(h, "memory.kmem.tcp.limit_in_bytes", 1, &h->usage.memory_socket_limit_bytes);
+	h->entry->sockets_limited = h->usage.memory_socket_limit_bytes >= 0;
+	if (h->entry->sockets_limited)
+		int_kept(h, V1_MEMORY_TCP, &h->usage.memory_socket_bytes);
+}
+
 static void read_memory_v1(struct here *h)
 {
 	if (h->extent == BRIEF)
@@ -210,6 +223,7 @@ static void read_memory_v1(struct here *h)
 	parse_kept(h, V1_MEMORY_OOM, oom_control_parse);
 	if (h->extent == WITH_LIMITS)
 		int_once(h, "memory.limit_in_bytes", 1, &h->usage.memory_limit_bytes);
+	read_sockets_v1(h);
 }
 
 /* Of all below where the kernel has it, else of the cgroup itself.  No line of a device: nothing yet, which is 0. */

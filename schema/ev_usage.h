@@ -38,9 +38,11 @@ struct kw_usage {
 	__s64 memory_kernel_bytes;
 	__s64 memory_dirty_bytes;
 	__s64 memory_swap_bytes;
+	__s64 memory_socket_bytes;
+	__s64 memory_socket_limit_bytes;
 };
 
-_Static_assert(sizeof(struct kw_usage) == 232, "kw_usage");
+_Static_assert(sizeof(struct kw_usage) == 248, "kw_usage");
 
 /* F(member, type, unit, meaning) */
 #define KW_FIELDS_usage(F) \
@@ -72,6 +74,8 @@ _Static_assert(sizeof(struct kw_usage) == 232, "kw_usage");
 	F(refaults_anon, S64, COUNT, "of the refaults those of anonymous pages, read back from swap") \
 	F(memory_kernel_bytes, S64, BYTES, "kernel memory charged: dentries, inodes, stacks, page tables") \
 	F(memory_dirty_bytes, S64, BYTES, "page cache not yet written back") \
-	F(memory_swap_bytes, S64, BYTES, "swapped out")
+	F(memory_swap_bytes, S64, BYTES, "swapped out") \
+	F(memory_socket_bytes, S64, BYTES, "buffers of sockets; with cgroup v1 only where they have a limit") \
+	F(memory_socket_limit_bytes, S64, BYTES, "limit of that: memory.kmem.tcp.limit_in_bytes")
 
 #endif

@@ -212,6 +212,7 @@ static void an_older_sample_is_shorter(void **state)
 	assert_int_equal(PAYLOAD(&r, usage)->frozen, 1);
 	assert_int_equal(PAYLOAD(&r, usage)->faults, -1);
 	assert_int_equal(PAYLOAD(&r, usage)->memory_swap_bytes, -1);
+	assert_int_equal(PAYLOAD(&r, usage)->memory_socket_bytes, -1);
 	old.event.payload_size -= 1;
 	assert_int_equal(record_take(&old.event, sizeof(old), &r, &info), -EBADMSG);
 	old.event.payload_size = sizeof(struct kw_usage) + 8;

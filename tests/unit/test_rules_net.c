@@ -383,6 +383,25 @@ static void own_memory(struct synth *s, enum variant v, int second)
 		drops(s, "rcvbuf", "SOCKET_RCVBUFF", 10);
 }
 
+/* What it sends to another container of its pod is sent again: for want of memory, or why is not known.  No path lost it. */
+static void own_limit_alone(struct synth *s, enum variant v, int second)
+{
+	for (int i = 0; i < 8 && v != MISSING; i++) {
+		struct kw_event *e = synth_event(s, KW_KIND_retransmit, VICTIM, SYNTH_NOBODY, (100 + 100 * i) * MS, 0);
+		struct kw_retransmit *r = synth_payload(e);
+
+		e->subject.pid = e->subject.tid = 0;
+		*r = (struct kw_retransmit){ .family = 2, .state = 1, .sport = (uint16_t)(40000 + i % 4), .dport = 80,
+					     .netns = NETNS(VICTIM), .srtt_ns = MS, .bytes = 1448,
+					     .acked = (uint32_t)(1448 * (i + 8 * second)) };
+		address_of(VICTIM, r->saddr);
+		address_of(VICTIM, r->daddr);
+		synth_send(s, e);
+	}
+	synth_usage(s, VICTIM)->memory_socket_bytes = v == FAULT ? 16384 : 4096;
+	synth_usage(s, VICTIM)->memory_socket_limit_bytes = 16384;
+}
+
 /* Made up: tcp_mem is the whole host's, so that no test may use it up. */
 static void host_memory(struct synth *s, enum variant v, int second)
 {
@@ -418,6 +437,7 @@ static const struct story stories[] = {
 	{ "net.queueing", queueing, "qdelay", "/test/batch", NULL, "warning", "confirmed", "net.drop.qdisc", NULL },
 	{ "net.queueing.netem", chaos, "qdelay", NULL, "qdisc", "warning", "confirmed", "net.queueing", NULL },
 	{ "net.memory", own_memory, "sockmem", "/test/web", "limit", "warning", "confirmed", "net.drop.rcvbuf", NULL },
+	{ "net.memory", own_limit_alone, "retransmit", "/test/web", "limit", "warning", "confirmed", "unexplained", NULL },
 	{ "net.memory", host_memory, "sockmem", NULL, "tcp_mem", "warning", "confirmed", NULL, NULL },
 };
 

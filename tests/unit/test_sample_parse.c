@@ -96,7 +96,7 @@ static void memory_v2(void **state)
 	struct kw_usage u = no_usage();
 
 	(void)state;
-	memory_stat_v2_parse("anon 7\nanon_thp 1\nfile 8\nkernel 40\nkernel_stack 5\nfile_mapped 2\nfile_dirty 60\n"
+	memory_stat_v2_parse("anon 7\nanon_thp 1\nfile 8\nkernel 40\nkernel_stack 5\nfile_mapped 2\nfile_dirty 60\nsock 70\n"
 			     "pgfault 11\npgmajfault 9\nworkingset_refault_anon 2\nworkingset_refault_file 3\n",
 			     &u);
 	assert_int_equal(u.memory_anon_bytes, 7);
@@ -106,6 +106,7 @@ static void memory_v2(void **state)
 	assert_int_equal(u.refaults_anon, 2);
 	assert_int_equal(u.faults, 11);
 	assert_int_equal(u.memory_kernel_bytes, 40);
+	assert_int_equal(u.memory_socket_bytes, 70);
 	assert_int_equal(u.memory_dirty_bytes, 60);
 	memory_events_parse("low 1\nhigh 20\nmax 300\noom 4\noom_kill 5\noom_group_kill 6\n", &u);
 	assert_int_equal(u.memory_limit_hits, 320);
