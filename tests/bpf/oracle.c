@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/if_tun.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -45,6 +46,7 @@ struct deed {
 	uint64_t netns;
 	uint64_t count;    /* the kernel's own counter */
 	uint64_t took_ns;  /* by its own clock */
+	const char *class; /* of its packets that are dropped; a literal */
 	uint32_t pid;
 	_Atomic bool done; /* it waits then, so that its connections stay as they were when it counted */
 };
@@ -52,7 +54,7 @@ struct deed {
 /* What the collector told of it. */
 struct told {
 	const struct deed *deed;
-	uint64_t rcvbuf, refused, retransmits, sections;
+	uint64_t dropped, refused, retransmits, sections;
 	uint64_t answer_ns, lock_ns, gap_ns, unread_ns, unread_udp_ns;
 	uint64_t failing_permille; /* of all calls of its container, in the window with most of them */
 	uint64_t failing;
@@ -60,7 +62,7 @@ struct told {
 
 static void take_drop(struct told *t, const struct kw_drop *d)
 {
-	t->rcvbuf += d->netns == t->deed->netns && !strcmp(d->class, "rcvbuf");
+	t->dropped += d->netns == t->deed->netns && t->deed->class && !strcmp(d->class, t->deed->class);
 }
 
 static void take_gap(struct told *t, const struct kw_event *e, const struct kw_tickgap *gap)
@@ -155,17 +157,131 @@ static int bound(int type, struct sockaddr_in *ret)
 	return fd;
 }
 
+/* How many were refused with that error. */
+static uint64_t send_datagrams(const struct sockaddr_in *to, int error)
+{
+	AUTO_CLOSE int out = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	char data[500] = "";
+	uint64_t n = 0;
+
+	for (int i = 0; i < DATAGRAMS; i++)
+		n += sendto(out, data, sizeof(data), 0, (const struct sockaddr *)to, sizeof(*to)) < 0 && errno == error;
+	return n;
+}
+
 /* A receiver that reads nothing. */
 static void overflow_receiver(struct deed *deed)
 {
 	struct sockaddr_in to;
-	int fd = bound(SOCK_DGRAM, &to), out = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), small = 4096;
-	char data[500] = "";
+	int fd = bound(SOCK_DGRAM, &to), small = 4096;
 
+	deed->class = "rcvbuf";
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-	for (int i = 0; i < DATAGRAMS; i++)
-		sendto(out, data, sizeof(data), 0, (struct sockaddr *)&to, sizeof(to));
+	send_datagrams(&to, 0);
 	deed->count = counter("Udp", "RcvbufErrors");
+}
+
+/* Nobody is there to receive. */
+static void find_no_port(struct deed *deed)
+{
+	struct sockaddr_in to;
+
+	deed->class = "noport";
+	close(bound(SOCK_DGRAM, &to));
+	send_datagrams(&to, 0);
+	deed->count = counter("Udp", "NoPorts");
+}
+
+static bool run(const char *const argv[])
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		execvp(argv[0], (char *const *)argv);
+		_exit(127);
+	}
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* A packet filter drops what it sends, and the sender is told (EPERM). */
+static void be_filtered(struct deed *deed)
+{
+	static const char rules[] = "table inet t { chain c { type filter hook output priority 0; meta l4proto udp drop; }; }";
+	struct sockaddr_in to;
+	int fd = bound(SOCK_DGRAM, &to);
+
+	deed->class = "policy";
+	if (fd >= 0 && run((const char *const[]){ "nft", rules, NULL }))
+		deed->count = send_datagrams(&to, EPERM);
+}
+
+/* A shaper has no room: the kernel counts datagrams that come back so as SndbufErrors (udp_send_skb(), net/ipv4/udp.c). */
+static void overflow_qdisc(struct deed *deed)
+{
+	struct sockaddr_in to;
+	int fd = bound(SOCK_DGRAM, &to);
+
+	deed->class = "qdisc";
+	if (fd < 0 || !run((const char *const[]){ "tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate", "100kbit", "burst",
+						  "2000", "limit", "4000", NULL }))
+		return;
+	send_datagrams(&to, 0);
+	deed->count = counter("Udp", "SndbufErrors");
+}
+
+/* A device of a program that reads nothing from it. */
+static int idle_tun(struct sockaddr_in *ret)
+{
+	struct ifreq r = { .ifr_flags = IFF_TUN | IFF_NO_PI };
+	struct sockaddr_in own = { .sin_family = AF_INET };
+	AUTO_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int tun = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "idle");
+	if (tun < 0 || ioctl(tun, TUNSETIFF, &r) < 0)
+		return -1;
+	r.ifr_qlen = 50;
+	if (ioctl(fd, SIOCSIFTXQLEN, &r) < 0)
+		return -1;
+	inet_pton(AF_INET, "10.9.9.1", &own.sin_addr);
+	memcpy(&r.ifr_addr, &own, sizeof(own));
+	if (ioctl(fd, SIOCSIFADDR, &r) < 0)
+		return -1;
+	inet_pton(AF_INET, "255.255.255.0", &own.sin_addr);
+	memcpy(&r.ifr_netmask, &own, sizeof(own));
+	if (ioctl(fd, SIOCSIFNETMASK, &r) < 0)
+		return -1;
+	r.ifr_flags = IFF_UP;
+	*ret = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(9) };
+	inet_pton(AF_INET, "10.9.9.2", &ret->sin_addr);
+	return ioctl(fd, SIOCSIFFLAGS, &r) < 0 ? -1 : tun;
+}
+
+/* What the device says it dropped: the twelfth number of its line. */
+static uint64_t device_drops(const char *device)
+{
+	AUTO_FCLOSE FILE *f = fopen("/proc/self/net/dev", "re");
+	char line[512], name[32];
+	unsigned long long drops;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, " %31[^:]: %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %llu", name, &drops) == 2 &&
+		    !strcmp(name, device))
+			return drops;
+	return 0;
+}
+
+static void overflow_device(struct deed *deed)
+{
+	struct sockaddr_in to;
+	AUTO_CLOSE int tun = idle_tun(&to);
+
+	deed->class = "backlog";
+	if (tun < 0)
+		return;
+	send_datagrams(&to, 0);
+	deed->count = device_drops("idle");
 }
 
 /* Nobody listens. */
@@ -445,6 +561,28 @@ static void same_time(struct checks *k, const char *name, uint64_t told_ns, uint
 	       took_ns / NSEC_PER_USEC);
 }
 
+static void compare_drops(struct checks *k, struct deed *deed)
+{
+	static const struct {
+		const char *name;
+		void (*fn)(struct deed *deed);
+	} drops[] = {
+		{ "full receive buffers against RcvbufErrors", overflow_receiver },
+		{ "packets to no port against NoPorts", find_no_port },
+		{ "filtered packets against the sender's EPERM", be_filtered },
+		{ "packets no queue had room for against SndbufErrors", overflow_qdisc },
+		{ "packets a device had no room for against its drops", overflow_device },
+	};
+	struct told told;
+
+	for (size_t i = 0; i < sizeof(drops) / sizeof(drops[0]); i++) {
+		if (observe(deed, &told, drops[i].fn) && deed->count)
+			same_count(k, drops[i].name, told.dropped, deed->count);
+		else
+			skip(k, drops[i].name, "no collector, network namespace, nft, tc or tun here");
+	}
+}
+
 int main(void)
 {
 	struct deed *deed = mmap(NULL, sizeof(*deed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -455,10 +593,7 @@ int main(void)
 		skip(&k, "records against the kernel's own counters", "needs root");
 		return 0;
 	}
-	if (observe(deed, &told, overflow_receiver))
-		same_count(&k, "full receive buffers against RcvbufErrors", told.rcvbuf, deed->count);
-	else
-		skip(&k, "records against the kernel's own counters", "no collector or no network namespace here");
+	compare_drops(&k, deed);
 	if (observe(deed, &told, be_refused))
 		same_count(&k, "refused connections against AttemptFails", told.refused, deed->count);
 	if (observe(deed, &told, ask_again))

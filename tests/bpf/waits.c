@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is told of a container's waits, forks, kills and requests against what others count: the kernel's own counters
- * (schedstat, cpu.stat, memory.oom_control, pressure, a disk's stat) or the clock of the one who waited.  Each
- * deed is done in a cgroup of its own.  Counts must be equal, times within a tenth and 10 ms.
+ * What is told of a container's waits, wakeups, forks, kills, requests and lost memory against what others count: the
+ * kernel's own counters (schedstat, cpu.stat, memory.oom_control, pressure, a disk's stat, mincore, a socket's) or the
+ * clock of the one who waited.  Each deed is done in a cgroup of its own.  Counts must be equal, times within a tenth and
+ * 10 ms.
  */
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <linux/sock_diag.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "collect/mountinfo.h"
@@ -28,14 +31,19 @@
 #define READS 200
 #define READ_BYTES 65536
 #define HOLES_BYTES ((off_t)4 << 30)
+#define CACHED_BYTES ((size_t)64 << 20)
+#define EVICTED_UNTOLD (1U << 20) /* less than so much since the last record is not told (bpf/evict.bpf.c) */
+#define WAKEUPS 20
 #define NAME "kwhy-waits"
 
 /* What the doer found out by itself; shared memory. */
 struct deed {
 	uint64_t cg;      /* id of its cgroup in the default hierarchy */
+	uint64_t other_cg; /* and of the one of version 1; 0: none */
 	uint64_t counted; /* by the kernel's counter, the clock, or its own hand */
 	uint64_t also;    /* a second count */
-	_Atomic bool done;
+	pid_t helper;     /* who wakes it */
+	_Atomic bool ready, done;
 	char cgroup[400], other[400]; /* its cgroup there, and one of a controller of version 1; "": none */
 	pthread_mutex_t mutex;
 };
@@ -45,15 +53,40 @@ struct told {
 	const struct deed *deed;
 	uint64_t wait_ns[KW_WAIT_MAX], cpu_blame_ns;
 	uint64_t forks, kills, ooms, requests, bytes, refused;
+	uint64_t wakeups, slept_ns, evicted_bytes;
+	uint64_t unread_bytes, limit_bytes;
 };
+
+/* Memory is charged to cgroups of its controller, which are the subject there. */
+static bool is_own(const struct deed *deed, const struct kw_cg *cg)
+{
+	return (deed->cg && cg->v2 == deed->cg) || (deed->other_cg && (cg->v1 & KW_CG_ID_MASK) == deed->other_cg);
+}
+
+static void take_memory(struct told *t, const struct kw_event *e)
+{
+	const void *payload = e + 1;
+
+	if (e->kind == KW_KIND_evict) {
+		const struct kw_evict *evicted = payload;
+
+		t->evicted_bytes += evicted->bytes;
+	} else if (e->kind == KW_KIND_sockmem) {
+		const struct kw_sockmem *m = payload;
+
+		t->unread_bytes = m->unread_bytes;
+		t->limit_bytes = m->limit_bytes;
+	}
+}
 
 static int on_event(void *ctx, const struct kw_event *e)
 {
 	struct told *t = ctx;
 	const void *payload = e + 1;
 
-	if (!t->deed->cg || e->subject.cg.v2 != t->deed->cg)
+	if (!is_own(t->deed, &e->subject.cg))
 		return 0;
+	take_memory(t, e);
 	if (e->kind == KW_KIND_wait) {
 		const struct kw_wait *w = payload;
 
@@ -66,6 +99,11 @@ static int on_event(void *ctx, const struct kw_event *e)
 		const struct kw_tally *n = payload;
 
 		t->forks += !strcmp(n->name, "fork") ? n->count : 0;
+	} else if (e->kind == KW_KIND_wakeup && (pid_t)e->peer.pid == t->deed->helper) {
+		const struct kw_wakeup *w = payload;
+
+		t->wakeups += w->count;
+		t->slept_ns += w->sum_ns;
 	} else if (e->kind == KW_KIND_signal) {
 		const struct kw_signal *s = payload;
 
@@ -123,6 +161,7 @@ static void enter(struct deed *deed)
 
 static bool enter_v1(struct deed *deed, const char *controller, const char *file, const char *value)
 {
+	struct stat st;
 	char mount[256];
 
 	if (!find_v1(controller, mount))
@@ -133,6 +172,7 @@ static bool enter_v1(struct deed *deed, const char *controller, const char *file
 		deed->other[0] = '\0';
 		return false;
 	}
+	deed->other_cg = stat(deed->other, &st) == 0 ? st.st_ino : 0;
 	enter(deed);
 	return true;
 }
@@ -303,6 +343,35 @@ static void wait_for_reader(struct deed *deed)
 	waitpid(pid, NULL, 0);
 }
 
+/* Somebody outside writes to its pipe again and again. */
+static void be_woken(struct deed *deed)
+{
+	int ends[2];
+	char byte = 0;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return;
+	pid = helper();
+	if (!pid) {
+		do
+			wait_ms(30);
+		while (write(ends[1], &byte, 1) == 1);
+		_exit(0);
+	}
+	deed->helper = pid;
+	enter(deed);
+	for (deed->also = 0; deed->also < WAKEUPS; deed->also++) {
+		int64_t began = time_boot_ns();
+
+		if (read(ends[0], &byte, 1) != 1)
+			return;
+		deed->counted += (uint64_t)(time_boot_ns() - began);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 /* Somebody keeps it from its work for a while, and lets it go on. */
 static void be_kept(struct deed *deed, void (*keep)(const struct deed *deed, pid_t pid))
 {
@@ -447,6 +516,86 @@ static void be_greedy(struct deed *deed)
 	deed->counted = counter(deed->other, "memory.oom_control", "oom_kill");
 }
 
+static uint64_t resident_bytes(int fd, size_t len)
+{
+	static unsigned char pages[CACHED_BYTES / 4096];
+	uint64_t sum = 0;
+	void *at = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+
+	if (at == MAP_FAILED || mincore(at, len, pages) < 0)
+		return 0;
+	for (size_t i = 0; i < len / 4096; i++)
+		sum += (pages[i] & 1U) * 4096;
+	munmap(at, len);
+	return sum;
+}
+
+/* What it read stays in the page cache, on its account, until somebody outside throws that out. */
+static void lose_cache(struct deed *deed)
+{
+	AUTO_CLOSE int fd = unnamed_file();
+	static char data[1 << 20];
+	pid_t pid = helper();
+
+	if (!pid) {
+		while (!deed->ready)
+			wait_ms(10);
+		_exit(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+	}
+	if (ftruncate(fd, CACHED_BYTES) < 0 || !enter_v1(deed, "memory", "memory.limit_in_bytes", "512M"))
+		return;
+	while (read(fd, data, sizeof(data)) > 0)
+		;
+	deed->counted = resident_bytes(fd, CACHED_BYTES);
+	deed->ready = true;
+	waitpid(pid, NULL, 0);
+	deed->counted -= resident_bytes(fd, CACHED_BYTES);
+}
+
+/* A connection to itself of which nobody reads: two ends, the sending one without waiting. */
+static bool connection(int ret[2])
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+	AUTO_CLOSE int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (bind(server, (struct sockaddr *)&a, len) < 0 || listen(server, 1) < 0 ||
+	    getsockname(server, (struct sockaddr *)&a, &len) < 0)
+		return false;
+	ret[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(ret[0], (struct sockaddr *)&a, len) < 0)
+		return false;
+	ret[1] = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+	return ret[1] >= 0 && fcntl(ret[0], F_SETFL, O_NONBLOCK) == 0;
+}
+
+/* Sends to itself, and reads nothing, until its cgroup's socket memory is used up. */
+static void send_past_limit(struct deed *deed)
+{
+	static char data[16384];
+	uint32_t memory[SK_MEMINFO_VARS];
+	socklen_t len = sizeof(memory);
+	int ends[2];
+
+	if (!enter_v1(deed, "memory", "memory.kmem.tcp.limit_in_bytes", "131072") || !connection(ends))
+		return;
+	while (send(ends[0], data, sizeof(data), MSG_NOSIGNAL) > 0)
+		;
+	wait_ms(300);
+	if (getsockopt(ends[1], SOL_SOCKET, SO_MEMINFO, memory, &len) < 0)
+		return;
+	deed->counted = memory[SK_MEMINFO_RMEM_ALLOC];
+}
+
+/* The third value of tcp_mem, in bytes. */
+static uint64_t tcp_limit_bytes(void)
+{
+	AUTO_FCLOSE FILE *f = fopen("/proc/sys/net/ipv4/tcp_mem", "re");
+	unsigned long long pages = 0;
+
+	return f && fscanf(f, "%*u %*u %llu", &pages) == 1 ? pages * 4096 : 0;
+}
+
 /* "READS MERGED SECTORS ..." (Documentation/block/stat.rst) */
 static void disk_reads(int number, uint64_t *ret_reads, uint64_t *ret_sectors)
 {
@@ -517,6 +666,7 @@ static void observe(struct collect *c, struct deed *deed, struct told *told, voi
 	if (!find_v2(mount))
 		return;
 	snprintf(deed->cgroup, sizeof(deed->cgroup), "%s/" NAME, mount);
+	rmdir(deed->cgroup); /* of a run that was ended */
 	deed->cg = make_cgroup(deed->cgroup);
 	if (!deed->cg)
 		return;
@@ -575,7 +725,7 @@ static void compare_cpu(struct observer *o)
 
 	same_time(o, "waits for a CPU against schedstat", &told->wait_ns[KW_WAIT_CPU], wait_for_cpu);
 	waited = told->wait_ns[KW_WAIT_CPU];
-	check(&o->checks, told->cpu_blame_ns <= waited && told->cpu_blame_ns >= waited / 100 * 99,
+	check(&o->checks, waited && told->cpu_blame_ns <= waited && told->cpu_blame_ns >= waited / 100 * 99,
 	      "they are blamed as a whole, and no more than that", "%" PRIu64 " of %" PRIu64 " us",
 	      told->cpu_blame_ns / NSEC_PER_USEC, waited / NSEC_PER_USEC);
 }
@@ -590,6 +740,32 @@ static void same_count(struct observer *o, const char *name, uint64_t told, uint
 	check(&o->checks, told == counted, name, "%" PRIu64 " told, %" PRIu64 " counted", told, counted);
 }
 
+static void compare_wakeups(struct observer *o)
+{
+	same_time(o, "sleep that somebody else ended, by its clock", &o->told->slept_ns, be_woken);
+	same_count(o, "wakeups by somebody else", o->told->wakeups, o->deed->also);
+}
+
+static void compare_memory(struct observer *o)
+{
+	const struct deed *deed = o->deed;
+	const struct told *told = o->told;
+
+	observe(o->collector, o->deed, o->told, lose_cache);
+	if (!deed->counted)
+		skip(&o->checks, "evicted page cache against mincore", "no memory controller of cgroup v1, or no page cache in /tmp");
+	else
+		check(&o->checks, told->evicted_bytes <= deed->counted && told->evicted_bytes + EVICTED_UNTOLD >= deed->counted,
+		      "evicted page cache against mincore", "%" PRIu64 " told, %" PRIu64 " counted", told->evicted_bytes,
+		      deed->counted);
+	printf("# evicted page cache: %" PRIu64 " told, %" PRIu64 " counted\n", told->evicted_bytes, deed->counted);
+	observe(o->collector, o->deed, o->told, send_past_limit);
+	same_count(o, "what a socket refused memory has unread against SO_MEMINFO", told->unread_bytes, deed->counted);
+	if (!deed->counted)
+		return;
+	same_count(o, "the protocol's limit against tcp_mem", told->limit_bytes, tcp_limit_bytes());
+}
+
 static void compare_counts(struct observer *o)
 {
 	const struct deed *deed = o->deed;
@@ -598,7 +774,7 @@ static void compare_counts(struct observer *o)
 	observe(o->collector, o->deed, o->told, fork_often);
 	/* A tick with fewer than ten is not told. */
 	printf("# forks: %" PRIu64 " told, %" PRIu64 " counted\n", told->forks, deed->counted);
-	check(&o->checks, told->forks <= deed->counted && told->forks >= deed->counted / 10 * 9, "forks",
+	check(&o->checks, deed->counted && told->forks <= deed->counted && told->forks >= deed->counted / 10 * 9, "forks",
 	      "%" PRIu64 " told, %" PRIu64 " counted", told->forks, deed->counted);
 	observe(o->collector, o->deed, o->told, kill_some);
 	same_count(o, "kills", told->kills, deed->counted);
@@ -649,6 +825,8 @@ int main(void)
 	compare_cpu(&o);
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
 		same_time(&o, times[i].name, &told.wait_ns[times[i].reason], times[i].fn);
+	compare_wakeups(&o);
+	compare_memory(&o);
 	compare_counts(&o);
 	collect_free(o.collector);
 	config_free(config);
