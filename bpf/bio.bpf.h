@@ -19,8 +19,8 @@
 KW_RECORD(block);
 
 /*
- * The submitter is current when current is a process in the very blkcg of the bio: a worker, or a task that an
- * interrupt hit, is not.  Then it also gives the cgroup of the default hierarchy.
+ * The submitter is current when current is in the very blkcg of the bio and no worker: those, or a task that an interrupt
+ * hit, are not.  Then it also gives the cgroup of the default hierarchy.
  */
 static __always_inline void owner_of_bio(struct bio *bio, struct kw_party *ret)
 {
@@ -32,7 +32,7 @@ static __always_inline void owner_of_bio(struct bio *bio, struct kw_party *ret)
 
 	__builtin_memset(ret, 0, sizeof(*ret));
 	kw_cg_of_id(KW_READ(cgrp, kn, id), KW_READ(cgrp, root, hierarchy_id), &ret->cg);
-	if (KW_READ(task, flags) & PF_KTHREAD || !bpf_core_enum_value_exists(enum cgroup_subsys_id, io_cgrp_id))
+	if (KW_READ(task, flags) & PF_WQ_WORKER || !bpf_core_enum_value_exists(enum cgroup_subsys_id, io_cgrp_id))
 		return;
 	bpf_core_read(&css, sizeof(css), &set->subsys[bpf_core_enum_value(enum cgroup_subsys_id, io_cgrp_id)]);
 	if (!css || css != (u64)blkcg + bpf_core_field_offset(struct blkcg, css))

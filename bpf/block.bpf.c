@@ -535,6 +535,8 @@ KW_GLOBAL int blame_dirtiers(const struct kw_cg *victim, u32 dev, u64 ns, const 
 
 	if (!victim || !root)
 		return 0;
+	if (d && (bpf_ktime_get_boot_ns() >> 30) - d->second > KW_DIRTY_AGE)
+		d = NULL; /* it is not theirs any more */
 	for (u32 i = 0; d && i < KW_DIRTIERS; i++)
 		pages += d->of[i].pages;
 	if (!d || !pages)
@@ -696,7 +698,11 @@ static __always_inline int completed(struct request *rq, s32 error, u32 bytes)
 	u64 id = (u64)rq;
 	struct request_state *st = bpf_map_lookup_elem(&requests, &id);
 
-	if (!st && error && !kw_is_off()) { /* was left out, or is older than we are */
+	/*
+	 * Was left out, or is older than we are; what is known may be of a former request there that was merged and never
+	 * completed.
+	 */
+	if ((!st || !st->issue_ns) && error && !kw_is_off()) {
 		arrive(rq, bpf_ktime_get_boot_ns(), SCRATCH_FAILED, true);
 		st = bpf_map_lookup_elem(&requests, &id);
 	}
@@ -761,10 +767,11 @@ int BPF_PROG(block_complete, struct request *rq, int error, unsigned int bytes)
 SEC("tp_btf/writeback_dirty_folio")
 int BPF_PROG(page_dirtied, struct folio *folio, struct address_space *mapping)
 {
-	if (bpf_get_prandom_u32() % KW_DIRTY_SAMPLE || !mapping || kw_is_off() ||
-	    (KW_READ(kw_current(), flags) & PF_KTHREAD))
+	u64 pages = kw_folio_pages(folio);
+
+	if (!is_dirty_sample(pages) || !mapping || kw_is_off() || (KW_READ(kw_current(), flags) & PF_KTHREAD))
 		return 0;
-	return dirtied(BPF_CORE_READ(mapping, host));
+	return dirtied(BPF_CORE_READ(mapping, host), pages);
 }
 
 #ifdef KW_PLAIN
@@ -772,10 +779,9 @@ int BPF_PROG(page_dirtied, struct folio *folio, struct address_space *mapping)
 SEC("tp_btf/writeback_dirty_page")
 int BPF_PROG(page_dirtied_page, void *page, struct address_space *mapping)
 {
-	if (bpf_get_prandom_u32() % KW_DIRTY_SAMPLE || !mapping || kw_is_off() ||
-	    (KW_READ(kw_current(), flags) & PF_KTHREAD))
+	if (!is_dirty_sample(1) || !mapping || kw_is_off() || (KW_READ(kw_current(), flags) & PF_KTHREAD))
 		return 0;
-	return dirtied(BPF_CORE_READ(mapping, host));
+	return dirtied(BPF_CORE_READ(mapping, host), 1);
 }
 #else
 /* What a worker runs is not known on older kernels. */

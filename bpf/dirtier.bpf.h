@@ -2,7 +2,8 @@
 /*
  * Who makes the page cache of a disk dirty.  Where write-back keeps no cgroup (cgroup v1, and files several cgroups
  * write) the bios of the worker belong to the root, and this tells whose data they carry: of the pages that become
- * dirty one in KW_DIRTY_SAMPLE is noted, in a few slots per disk that forget half of what they have each second.
+ * dirty one in KW_DIRTY_SAMPLE is noted, in a few slots per disk that forget half of what they have each second.  A folio
+ * of many pages becomes dirty at once, and is noted with that many chances.
  */
 #ifndef KWHY_BPF_DIRTIER_H
 #define KWHY_BPF_DIRTIER_H
@@ -11,6 +12,7 @@
 
 #define KW_DIRTY_SAMPLE 64
 #define KW_DIRTIERS 8
+#define KW_DIRTY_AGE 40 /* seconds: no data stays longer (dirty_expire_centisecs, 30 s, looked after every 5 s) */
 #define KW_DIRTY_SCALE 1024 /* so that halving leaves something of a single sample */
 
 struct kw_dirtier {
@@ -55,6 +57,12 @@ static __always_inline u32 disk_of_inode(struct inode *inode)
 	return (u32)BPF_CORE_READ(gd, major) << 20 | (u32)BPF_CORE_READ(gd, first_minor);
 }
 
+/* Chance that so many pages are noted. */
+static __always_inline bool is_dirty_sample(u64 pages)
+{
+	return pages >= KW_DIRTY_SAMPLE || bpf_get_prandom_u32() % KW_DIRTY_SAMPLE < pages;
+}
+
 /* With the lock held. */
 static __always_inline void forget(struct kw_dirtiers *d, u64 second)
 {
@@ -83,7 +91,7 @@ static __always_inline struct kw_dirtier *dirtier_slot(struct kw_dirtiers *d, co
 	return &d->of[least & (KW_DIRTIERS - 1)];
 }
 
-static __noinline int dirtied(struct inode *inode)
+static __noinline int dirtied(struct inode *inode, u64 pages)
 {
 	u32 dev = disk_of_inode(inode), zero = 0;
 	u64 second = bpf_ktime_get_boot_ns() >> 30;
@@ -105,7 +113,7 @@ static __noinline int dirtied(struct inode *inode)
 	}
 	kw_spin_lock(&d->lock);
 	forget(d, second);
-	dirtier_slot(d, &self)->pages += KW_DIRTY_SCALE;
+	dirtier_slot(d, &self)->pages += pages < KW_DIRTY_SAMPLE ? KW_DIRTY_SCALE : pages * (KW_DIRTY_SCALE / KW_DIRTY_SAMPLE);
 	kw_spin_unlock(&d->lock);
 	return 0;
 }

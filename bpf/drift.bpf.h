@@ -161,12 +161,11 @@ struct folio___before_6_15 {
 	unsigned int _folio_nr_pages;
 } __attribute__((preserve_access_index));
 
-/* The flags are the first word of a folio, whatever type they have. */
+/* The flags are the first word of a folio, whatever type they have.  folio: as the tracepoint had it. */
 static __always_inline u64 kw_folio_pages(struct folio *folio)
 {
-	u64 flags = 0;
+	u64 flags = *(u64 *)folio;
 
-	bpf_probe_read_kernel(&flags, sizeof(flags), folio);
 	if (!(flags & 1ULL << bpf_core_enum_value(enum pageflags, PG_head)))
 		return 1;
 	if (bpf_core_field_exists(folio->_nr_pages))
