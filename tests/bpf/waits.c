@@ -7,6 +7,7 @@
  */
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <linux/perf_event.h>
 #include <linux/sock_diag.h>
 #include <poll.h>
 #include <pthread.h>
@@ -18,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "collect/mountinfo.h"
@@ -53,7 +55,7 @@ struct told {
 	const struct deed *deed;
 	uint64_t wait_ns[KW_WAIT_MAX], cpu_blame_ns;
 	uint64_t forks, kills, ooms, requests, bytes, refused;
-	uint64_t wakeups, slept_ns, evicted_bytes;
+	uint64_t wakeups, slept_ns, timer_irqs, evicted_bytes;
 	uint64_t unread_bytes, limit_bytes;
 };
 
@@ -99,6 +101,7 @@ static int on_event(void *ctx, const struct kw_event *e)
 		const struct kw_tally *n = payload;
 
 		t->forks += !strcmp(n->name, "fork") ? n->count : 0;
+		t->timer_irqs += !strcmp(n->name, "irq:timer") ? n->count : 0;
 	} else if (e->kind == KW_KIND_wakeup && (pid_t)e->peer.pid == t->deed->helper) {
 		const struct kw_wakeup *w = payload;
 
@@ -252,6 +255,41 @@ static void wait_for_cpu(struct deed *deed)
 	spin_until(end);
 	deed->counted = run_delay_ns() - before;
 	waitpid(pid, NULL, 0);
+}
+
+/* "LOC:" of /proc/interrupts: timer interrupts of the CPU it runs on. */
+static uint64_t timer_interrupts(void)
+{
+	AUTO_FREE char *text = NULL;
+	char *at, *save;
+	unsigned int cpu = 0;
+
+	if (getcpu(&cpu, NULL) < 0 || file_read_alloc(AT_FDCWD, "/proc/interrupts", 1 << 20, &text, NULL) < 0)
+		return 0;
+	at = strstr(text, "LOC:");
+	if (!at || !strtok_r(at, " ", &save))
+		return 0;
+	for (unsigned int i = 0; i < cpu && at; i++)
+		at = strtok_r(NULL, " ", &save);
+	at = at ? strtok_r(NULL, " ", &save) : NULL;
+	return at ? strtoull(at, NULL, 10) : 0;
+}
+
+/* By a clock that samples it ten thousand times a second; what a quiet CPU's timer takes is not worth a row. */
+static void be_interrupted(struct deed *deed)
+{
+	struct perf_event_attr clock = { .type = PERF_TYPE_SOFTWARE, .size = sizeof(clock), .config = PERF_COUNT_SW_CPU_CLOCK,
+					 .sample_period = 100 * NSEC_PER_USEC };
+	AUTO_CLOSE int fd = (int)syscall(SYS_perf_event_open, &clock, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	uint64_t before;
+
+	if (fd < 0)
+		return;
+	pin();
+	enter(deed);
+	before = timer_interrupts();
+	spin_until(time_boot_ns() + BUSY_NS);
+	deed->counted = before ? timer_interrupts() - before : 0;
 }
 
 static void be_throttled(struct deed *deed)
@@ -776,6 +814,15 @@ static void compare_counts(struct observer *o)
 	printf("# forks: %" PRIu64 " told, %" PRIu64 " counted\n", told->forks, deed->counted);
 	check(&o->checks, deed->counted && told->forks <= deed->counted && told->forks >= deed->counted / 10 * 9, "forks",
 	      "%" PRIu64 " told, %" PRIu64 " counted", told->forks, deed->counted);
+	observe(o->collector, o->deed, o->told, be_interrupted);
+	/* Some meet another task of that CPU. */
+	printf("# timer interrupts: %" PRIu64 " told, %" PRIu64 " counted\n", told->timer_irqs, deed->counted);
+	if (deed->counted)
+		check(&o->checks, told->timer_irqs <= deed->counted / 100 * 101 && told->timer_irqs >= deed->counted / 10 * 9,
+		      "timer interrupts against /proc/interrupts", "%" PRIu64 " told, %" PRIu64 " counted", told->timer_irqs,
+		      deed->counted);
+	else
+		skip(&o->checks, "timer interrupts against /proc/interrupts", "no clock of perf, or no LOC there");
 	observe(o->collector, o->deed, o->told, kill_some);
 	same_count(o, "kills", told->kills, deed->counted);
 	observe(o->collector, o->deed, o->told, fork_too_often);
