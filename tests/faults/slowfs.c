@@ -21,6 +21,8 @@
 struct slowfs_state {
 	struct tally work[PHASES], bystander[PHASES], hog[PHASES];
 	_Atomic uint64_t served;
+	_Atomic uint64_t longest_fsync_ns; /* of the victim's */
+	_Atomic int64_t commits; /* of its journal, by the kernel's own count */
 	char mountpoint[128], other[128];
 	struct loop loop;
 	int64_t hog_bytes;
@@ -28,7 +30,7 @@ struct slowfs_state {
 };
 
 /* Small records, each made durable, as a database does. */
-static void commit_records(struct sandbox *sb, const char *dir, struct tally *tally)
+static void commit_records(struct sandbox *sb, const char *dir, struct tally *tally, _Atomic uint64_t *longest_ns)
 {
 	struct slowfs_state *st = sb->state;
 	char path[160], record[16384] = "record";
@@ -39,30 +41,50 @@ static void commit_records(struct sandbox *sb, const char *dir, struct tally *ta
 	snprintf(path, sizeof(path), "%s/commit.log", dir);
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	while (fd >= 0 && (phase = sandbox_phase(sb)) < PHASE_STOP) {
-		int64_t began = clock_ns();
+		int64_t began = clock_ns(), written = 0;
 
-		if (pwrite(fd, record, (size_t)st->record, at) != st->record || fsync(fd) < 0)
+		if (pwrite(fd, record, (size_t)st->record, at) == st->record)
+			written = clock_ns();
+		if (!written || fsync(fd) < 0) {
 			tally_fail(tally, phase);
-		else
-			tally_add(tally, phase, sandbox_phase(sb), clock_ns() - began);
+		} else {
+			int64_t done = clock_ns();
+
+			tally_add(tally, phase, sandbox_phase(sb), done - began);
+			*longest_ns = MAX(*longest_ns, (uint64_t)(done - written));
+		}
 		at = (at + st->record) % (4 << 20);
 		burn_cpu(MS / 2);
 		nap_ns(st->period_ms * MS);
 	}
 }
 
+/* "39 transactions (38 requested), each up to 1024 blocks": since it was mounted; 8 is the journal's inode. */
+static int64_t journal_commits(const struct loop *loop)
+{
+	char path[64];
+	AUTO_FCLOSE FILE *f = NULL;
+	long commits = -1;
+
+	snprintf(path, sizeof(path), "/proc/fs/jbd2/%s-8/info", loop->name);
+	f = fopen(path, "re");
+	return f && fscanf(f, "%ld", &commits) == 1 ? commits : -1;
+}
+
 static void committer(struct sandbox *sb, void *arg)
 {
 	struct slowfs_state *st = arg;
 
-	commit_records(sb, st->mountpoint, st->work);
+	commit_records(sb, st->mountpoint, st->work, &st->longest_fsync_ns);
+	atomic_store(&st->commits, journal_commits(&st->loop));
 }
 
 static void other_committer(struct sandbox *sb, void *arg)
 {
 	struct slowfs_state *st = arg;
+	_Atomic uint64_t unused = 0;
 
-	commit_records(sb, st->other, st->bystander);
+	commit_records(sb, st->other, st->bystander, &unused);
 }
 
 /* Reads here and there in a file, past the page cache. */
@@ -403,6 +425,15 @@ static int slowfs_proof(struct sandbox *sb)
 		       -ENODATA;
 }
 
+static int journal_proof(struct sandbox *sb)
+{
+	struct slowfs_state *st = sb->state;
+
+	facts_ns(&sb->proof, "longest_fsync_ns", (int64_t)st->longest_fsync_ns);
+	facts_int(&sb->proof, "commits", st->commits);
+	return slowfs_proof(sb);
+}
+
 const struct fault fault_fs_journal = {
 	.name = "fs_journal",
 	.cause = "fs.journal",
@@ -410,7 +441,7 @@ const struct fault fault_fs_journal = {
 	.probes = "journal,offcpu",
 	.needs = "root, loop devices, FUSE, ext4, mkfs.ext4",
 	.setup = journal_setup,
-	.proof = slowfs_proof,
+	.proof = journal_proof,
 };
 
 const struct fault fault_fs_log_full = {
