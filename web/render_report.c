@@ -780,9 +780,14 @@ void hypothesis_reason(const json_t *report, const json_t *hypothesis, struct st
 	const char *id = json_string_value(json_array_get(json_object_get(test, "evidence"), 0));
 	const json_t *item = id ? evidence_by_id(report, id) : NULL;
 
-	if (item)
-		strbuf_addf(out, "%s%s", json_is_false(json_object_get(item, "holds")) ? "only this was seen: " : "",
-			    value_text(item, "claim"));
+	if (!item)
+		return;
+	if (!json_is_false(json_object_get(item, "holds")))
+		strbuf_addstr(out, value_text(item, "claim"));
+	else if (strstr(value_text(item, "claim"), "unknown")) /* no row to take its numbers and names from */
+		strbuf_addstr(out, "nothing of that kind was seen");
+	else
+		strbuf_addf(out, "only this was seen: %s", value_text(item, "claim"));
 }
 
 /* The name leads to the evidence that bears its number. */
