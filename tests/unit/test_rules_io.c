@@ -215,6 +215,18 @@ static void fs_journal(struct synth *s, enum variant v, int second)
 		commit_of(s, CULPRIT, 150 * MS);
 }
 
+/* Requests of who fills the journal are in the device, too; the look-alike's victim has no use for a journal. */
+static void journal_and_requests(struct synth *s, enum variant v, int second)
+{
+	if (v == MISSING)
+		return;
+	if (v == FAULT)
+		fs_journal(s, v, second);
+	synth_wait(s, VICTIM, KW_WAIT_BLOCK, 400 * MS, 120 * MS, 6);
+	synth_blame(s, KW_RES_BLOCK, VICTIM, CULPRIT, KW_SINK_CONTAINER, 350 * MS, LOOP0);
+	synth_blame(s, KW_RES_BLOCK, VICTIM, SYNTH_NOBODY, KW_SINK_DEVICE, 30 * MS, LOOP0);
+}
+
 /* XFS, btrfs: changes wait for space in the log that another one filled; the look-alike waits for the disk itself. */
 static void fs_log_full(struct synth *s, enum variant v, int second)
 {
@@ -328,6 +340,7 @@ static const struct story stories[] = {
 	{ "io.writeback", io_writeback, "block", "/test/batch", NULL, "warning", "confirmed", "io.neighbor", NULL },
 	{ "fs.sync", fs_sync, "sync", "/test/batch", NULL, "warning", "confirmed", "io.writeback", NULL },
 	{ "fs.journal", fs_journal, "journal", "/test/batch", NULL, "warning", "confirmed", "fs.sync", "confirmed" },
+	{ "fs.journal", journal_and_requests, "journal", "/test/batch", NULL, "warning", "confirmed", "io.neighbor", NULL },
 	{ "fs.journal", fs_log_full, "journal", "/test/batch", NULL, "warning", "confirmed", "io.writeback", NULL },
 	{ "fs.full", fs_full, "nospace", "/test/batch", NULL, "critical", "confirmed", "fs.full.inodes", NULL },
 	{ "fs.full.inodes", fs_inodes, "nospace", "/test/batch", NULL, "critical", "confirmed", "fs.full", NULL },
