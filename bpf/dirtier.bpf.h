@@ -94,6 +94,7 @@ static __always_inline struct kw_dirtier *dirtier_slot(struct kw_dirtiers *d, co
 static __noinline int dirtied(struct inode *inode, u64 pages)
 {
 	u32 dev = disk_of_inode(inode), zero = 0;
+	u64 noted = pages < KW_DIRTY_SAMPLE ? KW_DIRTY_SCALE : pages * (KW_DIRTY_SCALE / KW_DIRTY_SAMPLE);
 	u64 second = bpf_ktime_get_boot_ns() >> 30;
 	struct kw_dirtiers *d;
 	struct kw_party self;
@@ -113,7 +114,7 @@ static __noinline int dirtied(struct inode *inode, u64 pages)
 	}
 	kw_spin_lock(&d->lock);
 	forget(d, second);
-	dirtier_slot(d, &self)->pages += pages < KW_DIRTY_SAMPLE ? KW_DIRTY_SCALE : pages * (KW_DIRTY_SCALE / KW_DIRTY_SAMPLE);
+	dirtier_slot(d, &self)->pages += noted;
 	kw_spin_unlock(&d->lock);
 	return 0;
 }
